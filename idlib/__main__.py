@@ -1,0 +1,5 @@
+"""``python -m idlib``: the command line."""
+
+from idlib.cli import main
+
+main()

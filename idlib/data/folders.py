@@ -1,0 +1,139 @@
+"""Image data sets in folders: torchvision's Oxford-IIIT Pet layout, or an ImageFolder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from idlib.data.errors import DataError
+from idlib.data.splits import choose, proportional_quotas
+
+PET_SEED = 20220523  # of the split of the Pet trainval list
+PET_VALIDATION = 680 / 3680  # the earlier report's 3,000 / 680
+
+_LAYOUTS = (
+    "either oxford-iiit-pet/images and oxford-iiit-pet/annotations (trainval.txt, test.txt), as "
+    "torchvision lays it out, or the folders train, validation and test with one folder of images "
+    "a class in each"
+)
+
+
+@dataclass(frozen=True)
+class Items:
+    """The images of one split: names relative to the root, and class indices."""
+
+    names: Sequence[str]
+    labels: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """An image data set on disk: its root, its classes and the items of each split."""
+
+    root: Path
+    classes: tuple[str, ...]
+    splits: dict[str, Items]
+
+
+def find(root: Path, *, download: bool = False) -> Folder:
+    """Lists the images below ``root``, whichever of the two layouts it has.
+
+    Args:
+        root: the folder.
+        download: fetch Oxford-IIIT Pet into it first, through torchvision, if it is not there.
+
+    Raises:
+        DataError: a missing or unreadable folder, neither layout, or lists that do not fit.
+    """
+    if download:
+        return _pet(root, download=True)
+    entries = _entries(root)
+    if "oxford-iiit-pet" in entries:
+        return _pet(root)
+    if {"images", "annotations"} <= entries and root.resolve().name == "oxford-iiit-pet":
+        return _pet(root.resolve().parent)
+    if {"train", "validation", "test"} <= entries:
+        return _image_folder(root)
+    raise DataError(
+        f"{root} has neither layout that can be read: it needs {_LAYOUTS}; it holds "
+        f"{', '.join(sorted(entries)[:6]) or 'nothing'}"
+    )
+
+
+def _entries(root: Path) -> set[str]:
+    try:
+        return set(os.listdir(root))
+    except FileNotFoundError:
+        raise DataError(f"the folder {root} does not exist; it needs {_LAYOUTS}") from None
+    except OSError as error:
+        raise DataError(
+            f"the folder {root} cannot be read ({error.strerror}); mend its permissions or name "
+            "another folder"
+        ) from error
+
+
+def _pet(root: Path, download: bool = False) -> Folder:
+    from torchvision.datasets import OxfordIIITPet
+
+    base = root / "oxford-iiit-pet"
+    try:
+        found = {s: OxfordIIITPet(root, split=s, download=download) for s in ("trainval", "test")}
+    except Exception as error:  # torchvision's own, the network's, the archive's, the list's
+        advice = (
+            f"fetch it by hand into {base}, or use the source embedded"
+            if download
+            else "restore its folders images and annotations with trainval.txt and test.txt"
+        )
+        raise DataError(f"{base} does not hold Oxford-IIIT Pet ({error}); {advice}") from error
+    items = {
+        name: Items([path.relative_to(root).as_posix() for path in pet._images], list(pet._labels))
+        for name, pet in found.items()
+    }
+    classes = tuple(found["trainval"].classes)
+    for name, listed in items.items():
+        if not listed.names:
+            raise DataError(f"{base}/annotations/{name}.txt lists no image; restore it")
+        if not 0 <= min(listed.labels) <= max(listed.labels) < len(classes):
+            raise DataError(
+                f"{base}/annotations/{name}.txt has classes that trainval.txt has not; restore both"
+            )
+    both = items["trainval"]
+    quotas = proportional_quotas(both.labels, round(len(both.names) * PET_VALIDATION))
+    # Drawn by file name alone, so that the split is the same wherever the folder lies.
+    validation = set(choose(both.names, both.labels, quotas, PET_SEED))
+    splits = {"train": [], "validation": []}
+    for i in range(len(both.names)):
+        splits["validation" if i in validation else "train"].append(i)
+    chosen = {
+        name: Items([both.names[i] for i in kept], [both.labels[i] for i in kept])
+        for name, kept in splits.items()
+    }
+    return Folder(root, classes, chosen | {"test": items["test"]})
+
+
+def _image_folder(root: Path) -> Folder:
+    from torchvision.datasets import ImageFolder
+
+    splits, classes = {}, None
+    for name in ("train", "validation", "test"):
+        try:
+            found = ImageFolder(root / name)
+        except OSError as error:  # no class folder, an empty one, or no permission
+            raise DataError(
+                f"{root / name} is no folder of images by class ({error}); it needs one folder a "
+                "class with at least one image in each"
+            ) from error
+        classes = classes or found.classes
+        if found.classes != classes:
+            odd = sorted(set(found.classes) ^ set(classes))
+            raise DataError(
+                f"{root / name} and {root / 'train'} have different classes: {', '.join(odd[:6])}; "
+                "give every split the same class folders"
+            )
+        splits[name] = Items(
+            [Path(path).relative_to(root).as_posix() for path, _ in found.samples],
+            [label for _, label in found.samples],
+        )
+    return Folder(root, tuple(classes), splits)

@@ -1,0 +1,220 @@
+"""Many runs side by side: the grid that a page of the book needs, and what trains it.
+
+Rounds of self-distillation depend on each other and make one chain, in one process; chains are
+independent and go to as many processes as there are cores. Order and number of processes never
+change a record.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+
+from tqdm import tqdm
+
+from idlib.records import Record
+from idlib.runs import Spec, Workspace, run
+from idlib.training import Progress
+
+WORTH_A_PROCESS = 1000  # updates; a process takes seconds to start
+SMOOTHING = (0.0, 0.1)  # the earlier report's two amounts of label smoothing
+
+
+class RunsFailed(RuntimeError):
+    """Some runs failed; the others were finished and recorded."""
+
+
+def grid(
+    task: str,
+    profile: str,
+    seeds: Iterable[int],
+    *,
+    rounds: int = 1,
+    smoothing: Iterable[float] = SMOOTHING,
+    controls: bool = True,
+    source: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    device: str = "auto",
+) -> list[Spec]:
+    """The runs that the claims are judged by.
+
+    For each seed {baseline, id} × {s of ``smoothing``} × {round 0 … ``rounds``}; with one round
+    these are the earlier report's eight models. ``controls`` adds, at the first s and round 0,
+    K passes with α = 0 and the baseline with K times the updates.
+
+    Example:
+        >>> len(grid("images", "smoke", [1])), len(grid("images", "smoke", [1, 2], rounds=2))
+        (10, 28)
+    """
+    amounts, specs = tuple(smoothing), []
+    for seed in seeds:
+        cells = [
+            (method, s, number)
+            for method in ("baseline", "id")
+            for s in amounts
+            for number in range(rounds + 1)
+        ]
+        if controls:
+            cells += [("passes", amounts[0], 0), ("compute", amounts[0], 0)]
+        for method, s, number in cells:
+            settings = {**(overrides or {}), "smoothing": s, "round": number}
+            specs.append(Spec(task, method, profile, source, seed, settings, device))
+    return specs
+
+
+def run_all(
+    specs: Sequence[Spec],
+    *,
+    workers: int | None = None,
+    workspace: Workspace | None = None,
+    description: str = "training",
+) -> list[Record]:
+    """Records of ``specs``, in their order; what is in the store already is not run again.
+
+    Every spec is checked before anything is trained. One progress bar counts updates.
+
+    Args:
+        specs: any runs; rounds of self-distillation of one model are run one after the other.
+        workers: processes; by default as many as the cores hold, and one on a GPU or for so
+            little work that starting more would take longer. One is this process itself.
+        workspace: where records and checkpoints lie.
+        description: label of the progress bar.
+
+    Raises:
+        RunsFailed: some failed; the message names each and its reason. The others are recorded.
+    """
+    workspace = workspace or Workspace()
+    missing = [spec for spec in specs if workspace.store.find(spec.signature) is None]
+    if missing:
+        _run_chains(_chains(missing), workers, workspace, description)
+    return [run(spec, workspace) for spec in specs]
+
+
+def _chains(specs: Sequence[Spec]) -> list[list[Spec]]:
+    """Specs that differ only in their round, in order; seed by seed, the longest first."""
+    chains: dict[tuple, list[Spec]] = defaultdict(list)
+    for spec in specs:
+        asked = spec.plan.asked
+        settings = {name: value for name, value in asked.settings.items() if name != "round"}
+        key = asked.model_copy(update={"settings": settings}).signature
+        chains[key].append(spec)
+    for chain in chains.values():
+        chain.sort(key=lambda spec: spec.plan.settings.round)
+    return sorted(chains.values(), key=lambda chain: (chain[0].seed, -_work(chain)))
+
+
+def _work(chain: Sequence[Spec]) -> int:
+    return sum(spec.plan.updates * spec.plan.settings.passes for spec in chain)
+
+
+def _run_chains(
+    chains: list[list[Spec]], workers: int | None, workspace: Workspace, description: str
+) -> None:
+    updates = sum(spec.plan.updates for chain in chains for spec in chain)
+    runs = sum(map(len, chains))
+    workers = min(workers or _default_workers(chains[0][0], updates), len(chains))
+    with tqdm(total=updates, desc=f"{description} ({runs} runs)", unit="update") as bar:
+        if workers == 1:
+            failures = [reason for c in chains for reason in _run_chain(c, workspace, bar.update)]
+        else:
+            failures = _side_by_side(chains, workers, workspace, bar)
+    if failures:
+        raise RunsFailed(
+            f"{len(failures)} of {runs} runs failed, the others are recorded:\n"
+            + "\n".join(failures)
+        )
+
+
+def _default_workers(spec: Spec, updates: int) -> int:
+    plan = spec.plan
+    if plan.asked.device_type == "cuda" or updates < WORTH_A_PROCESS:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) // plan.settings.threads)
+
+
+def _side_by_side(
+    chains: list[list[Spec]], workers: int, workspace: Workspace, bar: tqdm
+) -> list[str]:
+    context = multiprocessing.get_context("spawn")
+    with (
+        _listening(context, bar) as steps,
+        ProcessPoolExecutor(workers, context, _in_worker, (steps,)) as pool,
+    ):
+        # Plans hold data: a worker makes its own from the spec.
+        futures = [pool.submit(_run_in_worker, _bare(chain), workspace) for chain in chains]
+        try:
+            return [reason for done in as_completed(futures) for reason in done.result()]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            raise
+
+
+def _bare(chain: Sequence[Spec]) -> list[Spec]:
+    return [
+        Spec(s.task, s.method, s.profile, s.source, s.seed, s.overrides, s.device) for s in chain
+    ]
+
+
+_steps: Any = None  # in a worker process: the queue that its updates are counted through
+
+
+def _in_worker(steps: Any) -> None:
+    global _steps
+    _steps = steps
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _run_in_worker(chain: list[Spec], workspace: Workspace) -> list[str]:
+    return _run_chain(chain, workspace, _steps.put)
+
+
+def _run_chain(chain: list[Spec], workspace: Workspace, progress: Progress) -> list[str]:
+    """Run one after the other; a failure ends the chain and is returned as text."""
+    for position, spec in enumerate(chain):
+        try:
+            run(spec, workspace, progress)
+        except Exception as error:
+            later = len(chain) - position - 1
+            skipped = f" ({later} later rounds were not run)" if later else ""
+            return [f"- {describe(spec)}: {type(error).__name__}: {error}{skipped}"]
+    return []
+
+
+def describe(spec: Spec) -> str:
+    """A run in a few words."""
+    settings = spec.plan.settings
+    return (
+        f"{spec.task} {spec.method}, s = {settings.smoothing:g}, round {settings.round}, "
+        f"seed {spec.seed}, profile {spec.profile}"
+    )
+
+
+@contextmanager
+def _listening(context: Any, bar: tqdm):
+    steps = context.Queue()
+
+    def listen() -> None:
+        while (count := steps.get()) is not None:
+            bar.update(count)
+
+    thread = Thread(target=listen, daemon=True)
+    thread.start()
+    try:
+        yield steps
+    finally:
+        steps.put(None)
+        thread.join()

@@ -1,0 +1,247 @@
+"""The training objective: K passes of one batch, their mean task loss, and their divergence.
+
+L = (1/K) Σ_i CE(z_i, y) + α(n) · X(z_1 … z_K)   (Xu et al. 2022)
+
+With one pass and α = 0 this is the ordinary loss: baseline and intra-distillation are one path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+from idlib.losses import DIVERGENCES, cross_entropy, soft_cross_entropy
+from idlib.schedules import adaptive_alpha
+
+Forward = Callable[[Any], "Tensor | Mapping[str, Tensor]"]
+ONE_HEAD = "logits"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one head of a batch should say.
+
+    Attributes:
+        labels: class indices ``[...]`` (int64), or values ``[...]`` for a regression.
+        mask: ``[...]``, True where the position counts; ``None`` counts all.
+        class_mask: ``[C]`` or ``[..., C]``, True for classes that may be predicted.
+        kind: ``classes``, or ``regression`` (squared error between pass and label, and
+            (1/K) Σ (z_i − z̄)² as the divergence).
+    """
+
+    labels: Tensor
+    mask: Tensor | None = None
+    class_mask: Tensor | None = None
+    kind: Literal["classes", "regression"] = "classes"
+
+    @property
+    def count(self) -> Tensor:
+        """Number of counted positions, a float64 scalar."""
+        counted = torch.ones_like(self.labels) if self.mask is None else self.mask
+        return counted.sum(dtype=torch.float64)
+
+
+class Parts(NamedTuple):
+    """The objective's value and its parts, scalars in nats; ``alpha`` is the weight used."""
+
+    total: Tensor
+    task: Tensor
+    divergence: Tensor
+    alpha: float
+
+
+@dataclass(frozen=True)
+class IntraDistillation:
+    """K passes with independent dropout, and a divergence between them added to the task loss.
+
+    Args:
+        passes: K. With 1 there is no divergence and this is the ordinary loss.
+        alpha: final weight of the divergence.
+        p, q: shape of the adaptive weight, p < q: 1 at update N/q, ``alpha`` from N/p on.
+        divergence: ``x`` (the paper's), ``js`` or ``kl``.
+        smoothing: label smoothing of the cross-entropy to the labels.
+        mode: ``stack`` runs the K copies as one batch; ``loop`` runs them in turn, which keeps
+            each pass's batch-norm statistics its own; the running ones see the first pass only.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.1), nn.Linear(8, 3))
+        >>> objective = IntraDistillation(passes=3, alpha=5.0)
+        >>> x, y = torch.randn(2, 4), torch.tensor([0, 2])
+        >>> parts = objective(model, lambda batch: Target(y), x, step=1, total_steps=100)
+        >>> parts.total.backward()
+    """
+
+    passes: int = 3
+    alpha: float = 5.0
+    p: float = 5.0
+    q: float = 10.0
+    divergence: str = "x"
+    smoothing: float = 0.0
+    mode: str = "stack"
+
+    def __post_init__(self) -> None:
+        if self.passes < 1:
+            raise ValueError(f"passes must be at least 1, not {self.passes}")
+        if self.divergence not in DIVERGENCES:
+            choices = ", ".join(DIVERGENCES)
+            raise ValueError(f"unknown divergence {self.divergence!r}: choose one of {choices}")
+        if self.mode not in ("stack", "loop"):
+            raise ValueError(f"unknown mode {self.mode!r}: choose one of stack, loop")
+        if not 0 <= self.smoothing < 1:
+            raise ValueError(f"smoothing must lie in [0, 1), not {self.smoothing}")
+        adaptive_alpha(0, 1, self.alpha, self.p, self.q)  # refuses p >= q, and says why
+
+    def __call__(
+        self,
+        forward: Forward,
+        targets: Callable[[Any], Target | Mapping[str, Target]],
+        batch: Any,
+        step: int,
+        total_steps: int,
+        teacher: Forward | None = None,
+        counts: Mapping[str, Tensor] | None = None,
+    ) -> Parts:
+        """Run the K passes of ``batch`` and return the objective's parts.
+
+        Args:
+            forward: from a batch to logits ``[B, ..., C]``, or to a dict of such heads.
+            targets: from a batch to its :class:`Target`, or to one for each head.
+            batch: a tensor, or a mapping or sequence of tensors whose first dimension is B.
+            step: the update, from 0 to ``total_steps``.
+            total_steps: N, the updates of the whole run.
+            teacher: from a batch to the teacher's logits; adds the cross-entropy to its
+                distribution, with weight 1.
+            counts: for each head the positions counted in the whole update, where this batch is
+                only a part of it (micro-batches, processes): the parts' losses then add up to
+                the update's. By default the positions of this batch.
+
+        Raises:
+            ValueError: heads without targets (or the reverse), shapes that do not fit, or an
+                update without a counted position.
+        """
+        wanted = as_heads(targets(batch))
+        outputs = self._run_passes(forward, batch)
+        taught = {} if teacher is None else as_heads(teacher(batch))
+        _check_heads(wanted, outputs, taught)
+        alpha = adaptive_alpha(step, total_steps, self.alpha, self.p, self.q)
+        task, divergence = [], []
+        for name, target in wanted.items():
+            losses = self._losses(outputs[name], target, taught.get(name))
+            count = target.count if counts is None else counts[name]
+            if not count > 0:
+                raise ValueError(f"head {name!r}: no position of this update is counted")
+            for part, values in zip((task, divergence), losses, strict=True):
+                summed = _counted_sum(values, target.mask)
+                part.append(summed / count.to(summed.device, summed.dtype))
+        task_loss = torch.stack(task).mean()
+        divergence_loss = torch.stack(divergence).mean()
+        total = task_loss + alpha * divergence_loss if self.passes > 1 else task_loss
+        return Parts(total, task_loss, divergence_loss, alpha)
+
+    def _run_passes(self, forward: Forward, batch: Any) -> dict[str, Tensor]:
+        """Logits of the K passes by head, ``[K, B, ..., C]``."""
+        if self.mode == "stack" or self.passes == 1:
+            heads = as_heads(forward(_repeat(batch, self.passes)))
+            return {name: z.unflatten(0, (self.passes, -1)) for name, z in heads.items()}
+        runs = []
+        for index in range(self.passes):
+            with frozen_batch_norm() if index else nullcontext():
+                runs.append(as_heads(forward(batch)))
+        return {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
+
+    def _losses(self, z: Tensor, target: Target, taught: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Task loss and divergence of each position, ``[B, ...]`` each."""
+        if target.kind == "regression":
+            z = z.squeeze(-1) if z.dim() > target.labels.dim() + 1 else z
+            z = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
+            reference = [target.labels] if taught is None else [target.labels, taught.view_as(z[0])]
+            task = sum((z - y).square().mean(0) for y in reference)
+            return task, (z - z.mean(0)).square().mean(0)
+        labels = target.labels if target.mask is None else target.labels * target.mask
+        task = cross_entropy(
+            z, labels.expand(z.shape[:-1]), smoothing=self.smoothing, class_mask=target.class_mask
+        ).mean(0)
+        if taught is not None:
+            probabilities = _probabilities(taught, target.class_mask)
+            task = task + soft_cross_entropy(
+                z, probabilities.expand(z.shape), class_mask=target.class_mask
+            ).mean(0)
+        if self.passes == 1:
+            return task, torch.zeros_like(task)
+        return task, DIVERGENCES[self.divergence](z, class_mask=target.class_mask)
+
+
+@contextmanager
+def frozen_batch_norm() -> Iterator[None]:
+    """Batch norm normalises by the batch as ever, but leaves its running statistics alone.
+
+    Without this, K passes would move the running statistics K times a batch (audit A11). It
+    holds for every batch-norm layer that runs inside the block, in whatever model.
+    """
+    touched: list[_BatchNorm] = []
+
+    def freeze(module: nn.Module, _args: Any) -> None:
+        if isinstance(module, _BatchNorm) and module.training and module.track_running_stats:
+            module.track_running_stats = False
+            touched.append(module)
+
+    hook = register_module_forward_pre_hook(freeze)
+    try:
+        yield
+    finally:
+        hook.remove()
+        for module in touched:
+            module.track_running_stats = True
+
+
+def as_heads(value: Any) -> dict[str, Any]:
+    """``value`` by head: a mapping as it is, anything else as the one head ``logits``."""
+    return dict(value) if isinstance(value, Mapping) else {ONE_HEAD: value}
+
+
+def _check_heads(wanted: Mapping, outputs: Mapping, taught: Mapping) -> None:
+    if set(wanted) != set(outputs) or (taught and set(taught) != set(outputs)):
+        raise ValueError(
+            f"the model gives the heads {sorted(outputs)}, the targets {sorted(wanted)}"
+            + (f", the teacher {sorted(taught)}" if taught else "")
+            + ": they must be the same"
+        )
+    for name, target in wanted.items():
+        positions = outputs[name].shape[1:-1] if target.kind == "classes" else target.labels.shape
+        if target.labels.shape != positions or outputs[name].shape[1] != target.labels.shape[0]:
+            raise ValueError(
+                f"head {name!r}: labels of shape {tuple(target.labels.shape)} do not fit logits "
+                f"of shape {tuple(outputs[name].shape[1:])} a pass"
+            )
+
+
+def _repeat(batch: Any, times: int) -> Any:
+    """``times`` copies of every tensor one after the other along its first dimension."""
+    if times == 1:
+        return batch
+    if isinstance(batch, Tensor):
+        return batch.repeat(times, *[1] * (batch.dim() - 1)) if batch.dim() else batch
+    if isinstance(batch, Mapping):
+        return {key: _repeat(value, times) for key, value in batch.items()}
+    if isinstance(batch, (list, tuple)):
+        copies = [_repeat(value, times) for value in batch]
+        return type(batch)(*copies) if hasattr(batch, "_fields") else type(batch)(copies)
+    return batch
+
+
+def _counted_sum(values: Tensor, mask: Tensor | None) -> Tensor:
+    return values.sum() if mask is None else values.where(mask, 0).sum()
+
+
+def _probabilities(logits: Tensor, class_mask: Tensor | None) -> Tensor:
+    """The teacher's distribution, in float32 or better, excluded classes at zero."""
+    wide = logits.detach()
+    wide = wide.float() if wide.dtype in (torch.float16, torch.bfloat16) else wide
+    return (wide if class_mask is None else wide.masked_fill(~class_mask, -torch.inf)).softmax(-1)

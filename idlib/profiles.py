@@ -1,0 +1,158 @@
+"""Validated, frozen settings: what a run is asked for, by profile and by method.
+
+A profile says how large (models, updates, seeds); a source says which data. A task's schema
+holds the paper's values as defaults, and each profile lists only what differs from ``paper``.
+A method is data too: a few settings laid over the profile's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from idlib.losses import DIVERGENCES
+from idlib.schedules import adaptive_alpha
+
+PROFILES = ("smoke", "small", "medium", "paper")
+SOURCES = ("embedded", "hub", "path")
+METHODS = ("baseline", "id", "passes", "compute")
+
+Profiles = dict[str, dict[str, Any]]
+
+
+class SettingsError(ValueError):
+    """A profile, method or setting that does not exist or cannot be meant."""
+
+
+class Settings(BaseModel):
+    """What every task's run is asked for; a task adds its model's and its data's fields.
+
+    Objective (Xu et al. 2022): ``passes`` is K; ``alpha``, ``p`` and ``q`` shape the adaptive
+    weight over all updates of the run; ``mode`` says how the K passes are made. ``round`` is the
+    round of self-distillation: 0 has no teacher, n is taught by round n − 1.
+
+    Optimisation: learning rates are per update; ``batch_size`` examples make one update, in
+    slices of ``micro_batch`` where memory is short; ``stretch`` multiplies the updates and
+    stretches the schedule with them. ``evaluate_every`` counts updates (``None``: each epoch).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    passes: int = Field(3, ge=1)
+    alpha: float = Field(5.0, ge=0)
+    p: float = Field(5.0, gt=0)
+    q: float = Field(10.0, gt=0)
+    divergence: Literal["x", "js", "kl"] = "x"
+    mode: Literal["stack", "loop"] = "stack"
+    smoothing: float = Field(0.0, ge=0, lt=1)
+    round: int = Field(0, ge=0)
+
+    epochs: int = Field(ge=1)
+    stretch: int = Field(1, ge=1)
+    batch_size: int = Field(ge=1)
+    micro_batch: int | None = Field(None, ge=1)
+    evaluate_every: int | None = Field(None, ge=1)
+    schedule: Literal["inverse_sqrt", "linear", "constant"] = "inverse_sqrt"
+    lr_peak: float = Field(gt=0)
+    lr_initial: float = Field(0.0, ge=0)
+    warmup: int = Field(0, ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    clip: float | None = Field(None, gt=0)
+
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    threads: int = Field(1, ge=1)
+    sensitivity_batch: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _alpha_can_be_meant(self) -> Settings:
+        adaptive_alpha(0, 1, self.alpha, self.p, self.q)  # p >= q: its error explains
+        return self
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def resolve(
+    schema: type[S],
+    profiles: Profiles,
+    profile: str,
+    method: str,
+    overrides: dict[str, Any] | None = None,
+) -> S:
+    """The settings of one run.
+
+    Args:
+        schema: the task's settings; its defaults are the paper's.
+        profiles: for each profile what differs from the defaults.
+        profile: one of :data:`PROFILES`.
+        method: one of :data:`METHODS`.
+        overrides: settings laid over the profile's, by name.
+
+    Raises:
+        SettingsError: something unknown or ill-typed; the message names it and the choices.
+    """
+    check_choice("profile", profile, PROFILES)
+    check_choice("method", method, METHODS)
+    given = {k: v for k, v in (overrides or {}).items() if v is not None}
+    try:
+        asked = schema(**{**profiles[profile], **given})
+        return schema(**{**asked.model_dump(), **_method(asked, method)})
+    except ValidationError as error:
+        raise SettingsError(_explain(error, schema)) from None
+
+
+def default_source(profile: str) -> str:
+    """The source of a profile where none is asked for: the public data only at ``paper``."""
+    check_choice("profile", profile, PROFILES)
+    return "hub" if profile == "paper" else "embedded"
+
+
+def check_choice(what: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise :class:`SettingsError` unless ``value`` is one of ``choices``.
+
+    Example:
+        >>> check_choice("profile", "tiny", PROFILES)
+        Traceback (most recent call last):
+        ...
+        idlib.profiles.SettingsError: unknown profile 'tiny': choose one of smoke, small, medium, paper
+    """
+    if value not in choices:
+        raise SettingsError(f"unknown {what} {value!r}: choose one of {', '.join(choices)}")
+
+
+def _method(asked: Settings, method: str) -> dict[str, Any]:
+    """What a method lays over the settings asked for.
+
+    Where a setting plays no part it takes its default, so that, say, another α does not make a
+    new baseline of the same one.
+    """
+    idle = {
+        name: type(asked).model_fields[name].default for name in ("p", "q", "divergence", "mode")
+    }
+    one_pass = {**idle, "alpha": 0.0, "passes": 1}
+    return {
+        "id": {},
+        "passes": {**idle, "mode": asked.mode, "alpha": 0.0},
+        "baseline": one_pass,
+        "compute": {**one_pass, "stretch": asked.stretch * asked.passes},
+    }[method]
+
+
+def _explain(error: ValidationError, schema: type[Settings]) -> str:
+    lines = []
+    for item in error.errors():
+        name = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            names = ", ".join(sorted(schema.model_fields))
+            lines.append(f"unknown setting {name!r}: choose one of {names}")
+        elif name:
+            lines.append(f"setting {name} = {item['input']!r}: {item['msg']}")
+        else:
+            lines.append(item["msg"].removeprefix("Value error, "))
+    return "; ".join(lines)
+
+
+assert set(DIVERGENCES) == {"x", "js", "kl"}, "Settings.divergence must name all divergences"

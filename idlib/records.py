@@ -1,0 +1,218 @@
+"""One JSON file per run, found again by the signature of what was asked.
+
+A record has five keys: ``signature``, ``asked`` (all that decides the numbers), ``measured``
+(the numbers), ``cost`` and ``origin``. The signature is a hash of ``asked`` alone, so that the
+same question finds the same answer whoever asked it, and whenever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from idlib.files import replacing
+
+WORKING_STORE = Path(".idlib/records")
+COMMITTED_STORE = Path("records")
+
+
+class RecordError(ValueError):
+    """A record that cannot be read, or that does not hold what it says."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Asked(_Part):
+    """All that decides a run's numbers.
+
+    ``data`` names each data file's sha256; ``revision`` is raised by the task whenever its
+    numbers change; ``threads`` (of the CPU, in each operation) and ``processes`` are here since
+    sums and dropout masks depend on them.
+    """
+
+    task: str
+    method: str
+    profile: str
+    source: str
+    seed: int
+    settings: dict[str, Any]
+    data: dict[str, str]
+    precision: str
+    device_type: str
+    threads: int
+    processes: int = 1
+    revision: int
+
+    @property
+    def signature(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of the canonical JSON of these fields."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Measured(_Part):
+    """What came out: single numbers by ``split/name[/part]``, and lists of numbers by name."""
+
+    metrics: dict[str, float]
+    curves: dict[str, list[float]]
+
+
+class Cost(_Part):
+    """Wall seconds over all sessions of the run, peak memory in bytes, energy in joules if told."""
+
+    seconds: float
+    peak_memory_bytes: int
+    energy_joules: float | None = None
+
+
+class Origin(_Part):
+    """Where and with what the run was made; decides nothing about its numbers on one machine."""
+
+    versions: dict[str, str]
+    commit: str | None
+    device: str
+    created: str
+
+
+class Record(_Part):
+    """One finished run."""
+
+    signature: str
+    asked: Asked
+    measured: Measured
+    cost: Cost
+    origin: Origin
+
+
+class StoredRecord(NamedTuple):
+    """A record and the folder that it was read from."""
+
+    record: Record
+    where: Path
+
+
+class Store:
+    """Records in a folder that is written to, and in further folders that are only read.
+
+    Args:
+        root: folder that new records go to.
+        also: folders that are searched after it (the committed ``records/`` by default).
+    """
+
+    def __init__(
+        self, root: Path | str = WORKING_STORE, also: Iterable[Path | str] = (COMMITTED_STORE,)
+    ) -> None:
+        self.root = Path(root)
+        self.also = tuple(Path(folder) for folder in also)
+
+    def find(self, signature: str) -> Record | None:
+        """Return the record of this signature, or ``None``; unreadable ones raise."""
+        for folder in (self.root, *self.also):
+            for path in folder.glob(f"*{signature}.json"):
+                return read(path)
+        return None
+
+    def save(self, record: Record) -> Path:
+        """Write ``record`` whole or not at all, and return its path."""
+        asked = record.asked
+        name = f"{asked.task}-{asked.profile}-{asked.method}-{record.signature}.json"
+        path = self.root / name
+        with replacing(path) as temporary:
+            temporary.write_text(_to_json(record))
+        return path
+
+    def all(self) -> list[StoredRecord]:
+        """All records, working store first, each signature once, sorted by file name."""
+        found: dict[str, StoredRecord] = {}
+        for folder in (self.root, *self.also):
+            for path in sorted(folder.glob("*.json")):
+                record = read(path)
+                found.setdefault(record.signature, StoredRecord(record, folder))
+        return list(found.values())
+
+
+def read(path: Path) -> Record:
+    """Read one record.
+
+    Raises:
+        RecordError: the file is truncated, is no record, or was changed after it was written.
+    """
+    try:
+        record = Record.model_validate_json(Path(path).read_text())
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        raise RecordError(
+            f"{path} is not a readable record ({reason}). Delete it to have its run made again; "
+            "no other run is affected."
+        ) from error
+    if record.signature != record.asked.signature:
+        raise RecordError(
+            f"{path}: its signature {record.signature} is not that of what it says was asked "
+            f"({record.asked.signature}). Delete it to have its run made again."
+        )
+    return record
+
+
+def origin(device: torch.device) -> Origin:
+    """Versions, commit and machine of this process."""
+    packages = ("idlib", "torch", "torchvision", "accelerate", "numpy", "scipy")
+    versions = {name: metadata.version(name) for name in packages if _installed(name)}
+    return Origin(
+        versions={"python": platform.python_version(), **versions},
+        commit=_commit(),
+        device=(
+            torch.cuda.get_device_name(device) if device.type == "cuda" else _processor_name()
+        ),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def _to_json(record: Record) -> str:
+    # One curve a line: diffs stay readable and files small.
+    payload = record.model_dump(mode="json")
+    curves = payload["measured"].pop("curves")
+    text = json.dumps(payload, indent=1)
+    lines = ",\n".join(f"   {json.dumps(k)}: {json.dumps(v)}" for k, v in curves.items())
+    marker = '"measured": {'
+    return text.replace(marker, f'{marker}\n  "curves": {{\n{lines}\n  }},', 1) + "\n"
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _commit() -> str | None:
+    folder = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=folder, capture_output=True, text=True
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def _processor_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

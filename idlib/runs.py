@@ -1,0 +1,281 @@
+"""A run: from what is asked to its record, found again by its signature.
+
+``run`` makes one, ``run_all`` many side by side, ``load_model`` gives a run's trained model. A
+student's run brings about its teacher's; nothing is trained twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from filelock import FileLock
+from torch import nn
+
+from idlib import checkpoints
+from idlib.distillation import frozen_teacher
+from idlib.profiles import Settings, SettingsError, check_choice, default_source, resolve
+from idlib.records import Asked, Cost, Measured, Record, Store, origin
+from idlib.sensitivity import Sensitivity, parameter_sensitivity
+from idlib.tasks import Task, task_class
+from idlib.training import Progress, Trained, derive_seed, seed_everything, train
+
+CHECKPOINTS = Path(".idlib/checkpoints")
+DEVICES = ("auto", "cpu", "cuda")
+
+# Bins of log10 sensitivity, five a decade: trained networks lie within, the ends hold the rest.
+HISTOGRAM_EDGES = [round(-14 + 0.2 * index, 1) for index in range(76)]
+QUANTILE_LEVELS = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
+STATISTICS = ("mean", "std", "cv", "gini")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where records and checkpoints lie."""
+
+    store: Store = field(default_factory=Store)
+    checkpoints: Path = CHECKPOINTS
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What somebody asks for: one run.
+
+    Args:
+        task: a name of :data:`idlib.tasks.TASKS`.
+        method: ``baseline``, ``id``, ``passes`` or ``compute``.
+        profile: ``smoke``, ``small``, ``medium`` or ``paper``.
+        source: ``embedded``, ``hub``, or the path of a folder; by default the profile's.
+        seed: initial weights, order and dropout derive from it.
+        overrides: settings laid over the profile's; ``None`` leaves one as it is.
+        device: ``auto`` takes a GPU where there is one.
+    """
+
+    task: str
+    method: str = "id"
+    profile: str = "small"
+    source: str | None = None
+    seed: int = 1
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The spec with everything decided and checked; data are verified here."""
+        return _plan(self)
+
+    @property
+    def signature(self) -> str:
+        """The signature of the record that this spec asks for."""
+        return self.plan.asked.signature
+
+    def round(self, number: int) -> Spec:
+        """The same run in another round of self-distillation."""
+        return replace(self, overrides={**self.overrides, "round": number})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked spec: the task to train and what its record will say was asked."""
+
+    spec: Spec
+    task: Task
+    asked: Asked
+
+    @property
+    def settings(self) -> Settings:
+        """All settings of the run."""
+        return self.task.settings
+
+    @property
+    def updates(self) -> int:
+        """Number of updates of the run."""
+        updates = len(self.task.epoch(torch.Generator()))
+        return updates * self.settings.epochs * self.settings.stretch
+
+
+def run(
+    spec: Spec, workspace: Workspace | None = None, progress: Progress | None = None
+) -> Record:
+    """The record of ``spec``: found in the store, or made by training and measuring.
+
+    Raises:
+        SettingsError: something in the spec does not exist or cannot be meant.
+        idlib.data.DataError: the data are missing, damaged, or not what they should be.
+        idlib.training.NonFiniteLoss: the loss became NaN or infinite.
+        idlib.records.RecordError, idlib.checkpoints.CheckpointError: a damaged file.
+    """
+    workspace, plan = workspace or Workspace(), spec.plan
+    found = workspace.store.find(plan.asked.signature)
+    if found is not None:
+        if progress:
+            progress(plan.updates)
+        return found
+    with _threads(plan.settings.threads):
+        trained = _trained(plan, workspace, progress)
+        if PartialState().is_main_process:
+            with _lock(workspace, plan):
+                workspace.store.save(_record(plan, trained))
+        PartialState().wait_for_everyone()
+    made = workspace.store.find(plan.asked.signature)
+    assert made is not None, "the record was just saved"
+    return made
+
+
+def load_model(
+    spec: Spec, checkpoint: str = "best", workspace: Workspace | None = None
+) -> nn.Module:
+    """A run's model in evaluation mode, trained now if its weights are not there.
+
+    Args:
+        spec: the run.
+        checkpoint: ``best`` (lowest validation loss) or ``last`` (after the last update).
+        workspace: where checkpoints lie.
+    """
+    check_choice("checkpoint", checkpoint, ("best", "last"))
+    workspace = workspace or Workspace()
+    with _threads(spec.plan.settings.threads):
+        trained = _trained(spec.plan, workspace, None)
+        return _load(spec.plan, getattr(trained, checkpoint))
+
+
+def _plan(spec: Spec) -> Plan:
+    task_type = task_class(spec.task)
+    check_choice("device", spec.device, DEVICES)
+    settings = resolve(
+        task_type.schema, task_type.profiles, spec.profile, spec.method, dict(spec.overrides)
+    )
+    name = spec.source or default_source(spec.profile)
+    source, root = (name, None) if name in ("embedded", "hub") else ("path", Path(name))
+    if root is not None and not root.is_dir():
+        raise SettingsError(
+            f"source {name!r} is neither embedded nor hub, nor is there a folder of that name"
+        )
+    settings = task_type.adapt(settings, source)
+    task = task_type(settings, source, root)
+    device = spec.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    asked = Asked(
+        task=spec.task,
+        method=spec.method,
+        profile=spec.profile,
+        source=source,
+        seed=spec.seed,
+        settings=_named(settings),
+        data=task.checksums,
+        precision=settings.precision,
+        device_type=device,
+        threads=settings.threads,
+        processes=int(os.environ.get("WORLD_SIZE", 1)),
+        revision=task.revision,
+    )
+    return Plan(spec, task, asked)
+
+
+def _named(settings: Settings) -> dict[str, Any]:
+    # What is not set plays no part: an optional setting added later leaves signatures as they are.
+    return settings.model_dump(mode="json", exclude={"precision", "threads"}, exclude_none=True)
+
+
+def _trained(plan: Plan, workspace: Workspace, progress: Progress | None) -> Trained:
+    """Train, or read back what was trained, this run and before it its teachers."""
+    with _lock(workspace, plan):
+        teacher = None
+        folder = workspace.checkpoints / plan.asked.signature
+        if plan.settings.round and not (folder / checkpoints.FINISHED).exists():
+            before = plan.spec.round(plan.settings.round - 1).plan
+            weights = _trained(before, workspace, None).best
+            teacher = frozen_teacher(_load(before, weights), before.task.forward)
+        seed_everything(derive_seed(plan.spec.seed, "round", plan.settings.round, "weights"))
+        return train(
+            plan.task.model(),
+            plan.task,
+            plan.settings,
+            seed=plan.spec.seed,
+            folder=folder,
+            device=plan.asked.device_type,
+            teacher=teacher,
+            progress=progress,
+        )
+
+
+def _load(plan: Plan, weights: Path) -> nn.Module:
+    model = checkpoints.load_weights(plan.task.model(), weights)
+    return model.to(plan.asked.device_type).eval()
+
+
+def _record(plan: Plan, trained: Trained) -> Record:
+    best, last = _load(plan, trained.best), _load(plan, trained.last)
+    metrics, curves = plan.task.test(best)
+    metrics = {"selected/step": trained.selected_step, **metrics}
+    at_end = plan.task.evaluate(last, "test")
+    metrics |= {f"test/{name}/last": value for name, value in at_end.items()}
+    for model, suffix in ((best, ""), (last, "/last")):
+        measured = parameter_sensitivity(model, plan.task.sensitivity_batches(), plan.task.loss)
+        metrics |= {name + suffix: value for name, value in _balance(measured).items()}
+        if model is best:
+            metrics |= _layers(plan.task, measured)
+            curves |= _distribution(measured)
+    return Record(
+        signature=plan.asked.signature,
+        asked=plan.asked,
+        measured=Measured(metrics=metrics, curves={**trained.curves, **curves}),
+        cost=Cost(
+            seconds=trained.seconds,
+            peak_memory_bytes=trained.peak_memory_bytes,
+            energy_joules=trained.energy_joules,
+        ),
+        origin=origin(next(best.parameters()).device),
+    )
+
+
+def _balance(measured: Sensitivity) -> dict[str, float]:
+    names = [*STATISTICS, *(f"{name}_normalized" for name in STATISTICS)]
+    figures = {f"sensitivity/{name}": getattr(measured, name) for name in names}
+    size = {"sensitivity/parameters": measured.count, "sensitivity/batches": measured.batches}
+    return {**figures, **size, "train/nll": measured.loss}
+
+
+def _layers(task: Task, measured: Sensitivity) -> dict[str, float]:
+    rows = measured.by_layer(task.layer)
+    return {
+        f"sensitivity/{name}/{row.layer}": getattr(row, name)
+        for row in rows
+        for name in ("mean", "std")
+    }
+
+
+def _distribution(measured: Sensitivity) -> dict[str, list[float]]:
+    return {
+        "sensitivity/histogram/edges": HISTOGRAM_EDGES,
+        "sensitivity/histogram/counts": measured.histogram(HISTOGRAM_EDGES),
+        "sensitivity/quantiles/levels": QUANTILE_LEVELS,
+        "sensitivity/quantiles/values": measured.quantiles(QUANTILE_LEVELS),
+    }
+
+
+def _lock(workspace: Workspace, plan: Plan) -> Any:
+    """One process (or one group of them) at a time works on a run's folder."""
+    if not PartialState().is_main_process:
+        return nullcontext()
+    folder = workspace.checkpoints / plan.asked.signature
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / ".lock")
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,124 @@
+"""The adaptive weight of the divergence, and the shapes of the learning rate.
+
+Each is a pure function of the step. Learning rates count updates from 1. A step may be a float:
+a schedule stretched K times is called with ``step / K``.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+def _check(step: float, least: dict[str, tuple[float, float]]) -> None:
+    """Refuse a negative or non-finite step, and arguments that are not finite or below a bound.
+
+    ``least`` maps a name to (value, smallest value allowed).
+    """
+    for name, (value, bound) in {"step": (step, 0), **least}.items():
+        if not math.isfinite(value) or value < bound:
+            raise ValueError(f"{name} must be finite and at least {bound}, not {value}")
+
+
+def adaptive_alpha(
+    step: float,
+    total_steps: float,
+    alpha: float,
+    p: float,
+    q: float,
+    allow_inverted: bool = False,
+) -> float:
+    """Weight of the divergence at a step (Xu et al. 2022, adaptive intra-distillation).
+
+    ``alpha (p step / N)^g`` with ``g = log(1 / alpha) / log(p / q)`` until step N / p, ``alpha``
+    from there on: 0 at step 0, 1 at N / q, alpha at N / p. For ``alpha <= 1`` that formula does
+    not rise from 0, and the weight is alpha at every step, as in the authors' code.
+
+    Args:
+        step: updates done so far, from 0 to N (beyond N the weight stays).
+        total_steps: N, at least 1.
+        alpha: the weight at the end, at least 0.
+        p: N / p is the step at which alpha is reached; above 0.
+        q: N / q is the step at which the weight is 1; above p.
+        allow_inverted: evaluate the formula although p > q, to show what it does. It then falls
+            from infinity at step 0.
+
+    Raises:
+        ValueError: for an argument out of range or not finite; for p >= q (audit A4).
+
+    >>> [round(adaptive_alpha(n, 4000, 5.0, 5, 10), 3) for n in (0, 200, 400, 800, 4000)]
+    [0.0, 0.2, 1.0, 5.0, 5.0]
+    """
+    _check(step, {"total_steps": (total_steps, 1), "alpha": (alpha, 0)})
+    for name, value in (("p", p), ("q", q)):
+        if not math.isfinite(value) or value <= 0:
+            raise ValueError(f"{name} must be finite and above 0, not {value}")
+    if p == q or (p > q and not allow_inverted):
+        raise ValueError(
+            f"p must be below q, not p={p}, q={q}: the weight is 1 at step N/q and alpha at step "
+            "N/p, so it can only rise if N/q comes first. With p above q the exponent is negative "
+            "and the weight starts huge: p=10, q=5, alpha=5 gives about 5.5e6 at step 1 of 4000 "
+            "(audit A4); with p equal to q it is not defined."
+        )
+    if alpha <= 1 or step >= total_steps / p:
+        return float(alpha)
+    exponent = math.log(1 / alpha) / math.log(p / q)
+    if step == 0:
+        return 0.0 if exponent > 0 else math.inf
+    return alpha * (p * step / total_steps) ** exponent
+
+
+def inverse_sqrt(step: float, peak: float, warmup: float, initial: float = 0.0) -> float:
+    """Linear from ``initial`` to ``peak`` over ``warmup`` updates, then ``peak sqrt(warmup/step)``.
+
+    Args:
+        step: the update, counted from 1.
+        peak: the highest rate, at least 0.
+        warmup: updates until the peak, at least 1.
+        initial: the rate at step 0, at least 0.
+
+    Raises:
+        ValueError: for an argument out of range or not finite.
+
+    >>> [inverse_sqrt(n, peak=1.0, warmup=50) for n in (25, 50, 200)]
+    [0.5, 1.0, 0.5]
+    """
+    _check(step, {"peak": (peak, 0), "warmup": (warmup, 1), "initial": (initial, 0)})
+    if step < warmup:
+        return initial + (peak - initial) * (step / warmup)
+    return peak * math.sqrt(warmup / step)
+
+
+def linear_decay(step: float, total_steps: float, peak: float, warmup: float = 0) -> float:
+    """Linear from 0 to ``peak`` over ``warmup`` updates, then linear to 0 at ``total_steps``.
+
+    Args:
+        step: the update, counted from 1; beyond ``total_steps`` the rate is 0.
+        total_steps: the update at which the rate reaches 0, at least 1.
+        peak: the highest rate, at least 0.
+        warmup: updates until the peak, from 0 to below ``total_steps``.
+
+    Raises:
+        ValueError: for an argument out of range or not finite.
+
+    >>> [linear_decay(n, total_steps=100, peak=1.0, warmup=20) for n in (10, 20, 60, 100)]
+    [0.5, 1.0, 0.5, 0.0]
+    """
+    _check(step, {"total_steps": (total_steps, 1), "peak": (peak, 0), "warmup": (warmup, 0)})
+    if warmup >= total_steps:
+        raise ValueError(f"warmup must be below total_steps={total_steps}, not {warmup}")
+    if step < warmup:
+        return peak * (step / warmup)
+    return peak * max(0.0, (total_steps - step) / (total_steps - warmup))
+
+
+def constant(step: float, peak: float) -> float:
+    """``peak`` at every step.
+
+    Raises:
+        ValueError: for an argument out of range or not finite.
+
+    >>> constant(7, 0.5)
+    0.5
+    """
+    _check(step, {"peak": (peak, 0)})
+    return float(peak)

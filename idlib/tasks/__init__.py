@@ -1,0 +1,22 @@
+"""The tasks by name. A new task is a module here and a line in :data:`TASKS`."""
+
+from __future__ import annotations
+
+from idlib.profiles import SettingsError, check_choice
+from idlib.tasks.base import Task
+from idlib.tasks.images import ImageTask
+
+TASKS: dict[str, type[Task]] = {"images": ImageTask}
+
+
+def task_class(name: str) -> type[Task]:
+    """The task of this name.
+
+    Raises:
+        SettingsError: there is none; the message names the choices.
+    """
+    check_choice("task", name, tuple(TASKS))
+    return TASKS[name]
+
+
+__all__ = ["TASKS", "SettingsError", "Task", "task_class"]

@@ -1,0 +1,94 @@
+"""What a task is: a model, its data, its targets and its metrics.
+
+The training loop (:mod:`idlib.training`) needs ``epoch``, ``batches``, ``forward``, ``targets``
+and ``evaluate``; a run (:mod:`idlib.runs`) needs the rest.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from idlib.objective import IntraDistillation, Target
+from idlib.profiles import Profiles, Settings
+from idlib.training import Selection
+
+Batch = dict[str, Tensor]
+
+_PLAIN = IntraDistillation(passes=1, alpha=0.0)
+
+
+class Task(ABC):
+    """One task at given settings on given data.
+
+    Args:
+        settings: of the task's ``schema``.
+        source: ``embedded``, ``hub`` or ``path``.
+        root: folder of the data where the source needs one.
+    """
+
+    name: ClassVar[str]
+    revision: ClassVar[int]  # raised whenever the task's numbers change
+    schema: ClassVar[type[Settings]]
+    profiles: ClassVar[Profiles]
+    selection: ClassVar[Selection] = Selection("nll")
+
+    def __init__(self, settings: Settings, source: str, root: Path | None = None) -> None:
+        self.settings, self.source, self.root = settings, source, root
+
+    @classmethod
+    def adapt(cls, settings: Settings, source: str) -> Settings:
+        """The settings that a source allows (weights that it cannot bring, updates it caps)."""
+        return settings
+
+    @property
+    @abstractmethod
+    def checksums(self) -> dict[str, str]:
+        """Sha256 of each data file or split; identifies the data in the record."""
+
+    @abstractmethod
+    def model(self) -> nn.Module:
+        """A model, initialised from torch's global generator or from published weights."""
+
+    @abstractmethod
+    def epoch(self, generator: torch.Generator) -> list[list[int]]:
+        """One epoch: for each update the indices of its training examples."""
+
+    @abstractmethod
+    def batches(self, indices: list[list[int]], split: str = "train") -> Iterator[Batch]:
+        """The batches of these indices of ``split``, in this order."""
+
+    @abstractmethod
+    def forward(self, model: nn.Module) -> Callable[[Batch], Any]:
+        """From a model to its function from batch to logits."""
+
+    @abstractmethod
+    def targets(self, batch: Batch) -> Target | dict[str, Target]:
+        """The targets of a batch."""
+
+    @abstractmethod
+    def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
+        """Metrics of a model in evaluation mode on a split."""
+
+    @abstractmethod
+    def test(self, model: nn.Module) -> tuple[dict[str, float], dict[str, list[float]]]:
+        """Final metrics and curves by ``split/name``; the only place where test data is read."""
+
+    @abstractmethod
+    def sensitivity_batches(self) -> Iterable[Batch]:
+        """The fixed training batches on which sensitivity is measured."""
+
+    def layer(self, parameter: str) -> str:
+        """The layer that a parameter of this name is reported under."""
+        return parameter.split(".")[0]
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Plain cross-entropy of one pass, in nats: what sensitivity is measured of."""
+        device = next(model.parameters()).device
+        batch = {name: value.to(device) for name, value in batch.items()}
+        return _PLAIN(self.forward(model), self.targets, batch, step=0, total_steps=1).total

@@ -1,0 +1,184 @@
+"""Sessions of the project: ``nox -l`` lists them, ``nox -s NAME`` runs one.
+
+Each session makes its own environment with uv, or with virtualenv where there is no uv, from
+``pyproject.toml`` and the pins in ``requirements/constraints.txt``, and keeps it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import http.server
+import json
+import shutil
+import webbrowser
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.3.2"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "tests"]
+
+PROFILES = ("smoke", "small", "medium", "paper")
+SOURCES = ("embedded", "hub")  # or a folder
+CONSTRAINTS = Path("requirements/constraints.txt")
+NOTEBOOKS = Path("notebooks")
+BUILD = Path("book/_build")
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+QUIET_KERNEL = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+
+
+@nox.session(name="build-book")
+def build_book(session: nox.Session) -> None:
+    """Train what is missing, run the notebooks, and build the book in book/_build/html.
+
+    nox -s build-book
+    nox -s build-book -- --profile smoke
+    nox -s build-book -- --profile paper --source hub
+    nox -s build-book -- --profile small --source path/to/oxford-iiit-pet
+    nox -s build-book -- --only images
+
+    Profiles: smoke (numbers mean nothing), small (default), medium, paper. Sources: embedded
+    (default), hub (default of paper), or a folder. With --only the other pages stay as they are,
+    if they have been made before.
+    """
+    parser = _parser(session)
+    parser.add_argument("--profile", choices=PROFILES, default="small")
+    parser.add_argument("--source", type=_source)
+    parser.add_argument("--only", choices=_notebooks(), metavar="NOTEBOOK")
+    options = parser.parse_args(session.posargs)
+    _install(session, "report")
+    given = [f"--{key}={value}" for key, value in vars(options).items() if value]
+    session.run("python", "-m", "idlib.book", *given, env=QUIET_KERNEL)
+    book = f"{session.bin}/jupyter-book"
+    try:
+        session.run(book, "build", "book", "-W", "-n", "--keep-going")
+    except BaseException:  # Sphinx warns of a page when it reads it: let it read them all again
+        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+        raise
+    session.log(f"the book: {BUILD}/html/index.html (nox -s docs-serve for a working search)")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests and the doctests, with at least 90 % of idlib covered.
+
+    nox -s tests
+    nox -s tests -- tests/test_losses.py -k gradient
+
+    With arguments, they go to pytest and no coverage is asked for.
+    """
+    _install(session, "report", "test")
+    coverage = ["--cov=idlib", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]
+    arguments = session.posargs or [*coverage, "--durations=10"]
+    session.run("python", "-m", "pytest", *arguments, env={**ONE_THREAD, **QUIET_KERNEL})
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check code and notebooks with ruff, their format, and that notebooks carry no outputs.
+
+    nox -s lint
+    """
+    session.install("ruff", "-c", str(CONSTRAINTS))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    full = [name for name in _notebooks() if _has_outputs(NOTEBOOKS / f"{name}.ipynb")]
+    if full:
+        session.error(f"notebooks with outputs (clear them before committing): {', '.join(full)}")
+
+
+@nox.session
+def notebooks(session: nox.Session) -> None:
+    """Run every notebook, at profile smoke unless said otherwise, without the book.
+
+    nox -s notebooks
+    nox -s notebooks -- --profile small
+    """
+    parser = _parser(session)
+    parser.add_argument("--profile", choices=PROFILES, default="smoke")
+    options = parser.parse_args(session.posargs)
+    _install(session, "report")
+    out = Path(session.create_tmp()) / "executed"
+    shutil.rmtree(out, ignore_errors=True)
+    command = ["python", "-m", "idlib.book", f"--profile={options.profile}", f"--out={out}"]
+    session.run(*command, env=QUIET_KERNEL)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Time and peak memory of the baseline and of intra-distillation, side by side.
+
+    nox -s bench
+    nox -s bench -- --help
+    """
+    _install(session)
+    session.run("python", "-m", "idlib.bench", *session.posargs)
+
+
+@nox.session(name="docs-serve", venv_backend="none")
+def docs_serve(session: nox.Session) -> None:
+    """Serve the built book over http, and open it in a browser if there is one.
+
+    nox -s docs-serve
+    nox -s docs-serve -- --port 9000
+    """
+    parser = _parser(session)
+    parser.add_argument("--port", type=int, default=8000, help="0 takes any free one")
+    options = parser.parse_args(session.posargs)
+    if not (BUILD / "html/index.html").is_file():
+        session.error("there is no book yet: nox -s build-book")
+    pages = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=str(BUILD.resolve() / "html")
+    )
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", options.port), pages)
+    except OSError as error:
+        session.error(f"port {options.port}: {error.strerror}; choose one with -- --port")
+    address = f"http://127.0.0.1:{server.server_port}/"
+    session.log(f"{address} (Ctrl-C ends)")
+    try:
+        webbrowser.open(address)
+        server.serve_forever()
+    except KeyboardInterrupt:
+        session.log("ended")
+    finally:
+        server.server_close()
+
+
+def _parser(session: nox.Session) -> argparse.ArgumentParser:
+    """A parser whose errors end the session in one line, before anything is installed."""
+    parser = argparse.ArgumentParser(prog=f"nox -s {session.name} --", allow_abbrev=False)
+    parser.error = session.error
+    return parser
+
+
+def _source(value: str) -> str:
+    if value not in SOURCES and not Path(value).is_dir():
+        known = ", ".join(SOURCES)
+        raise argparse.ArgumentTypeError(f"{value!r} is not one of {known} and not a folder")
+    return value
+
+
+def _notebooks() -> list[str]:
+    return sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+
+
+def _has_outputs(notebook: Path) -> bool:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+
+
+def _install(session: nox.Session, *extras: str) -> None:
+    """Install idlib with extras at the pinned versions, unless that has been done already."""
+    package = f".[{','.join(extras)}]" if extras else "."
+    wanted = hashlib.sha256(CONSTRAINTS.read_bytes() + Path("pyproject.toml").read_bytes())
+    stamp = Path(session.virtualenv.location) / "installed.txt"
+    if stamp.is_file() and stamp.read_text() == f"{package} {wanted.hexdigest()}":
+        return
+    stamp.unlink(missing_ok=True)
+    session.install("-e", package, "-c", str(CONSTRAINTS))
+    stamp.write_text(f"{package} {wanted.hexdigest()}")

@@ -1,0 +1,98 @@
+"""Fixtures for all tests: one thread, folders of their own, and the book built once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
+
+import pytest
+import torch
+
+from idlib.records import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Two processes side by side do not wait for each other, and sums have one order."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, so that .idlib/ and records/ of the checkout are not touched."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store of records."""
+    return Store(root=tmp_path / "store", also=())
+
+
+@pytest.fixture(scope="session")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the book whose notebooks have all been run at profile smoke, from nothing."""
+    from idlib import book
+
+    folder = tmp_path_factory.mktemp("smoke")
+    ignore = shutil.ignore_patterns("_build", "_executed")
+    for name in ("book", "notebooks", "records"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of papermill and its kernels
+        patch.chdir(folder)
+        patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+        assert book.main(["--profile", "smoke"]) == 0
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def built(executed: Path) -> Path:
+    """The html pages of that book; any warning of Sphinx is an error."""
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", "book"]
+    command += ["-W", "-n", "--keep-going"]
+    done = subprocess.run(command, cwd=executed, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
+    return executed / "book/_build/html"
+
+
+def write_notebook(path: Path, *cells: str) -> Path:
+    """Write a notebook of code cells; the first states the parameters."""
+    python = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "execution_count": None,
+                "id": f"cell-{number}",
+                "metadata": {} if number else {"tags": ["parameters"]},
+                "outputs": [],
+                "source": source,
+            }
+            for number, source in enumerate(cells)
+        ],
+        "metadata": {"kernelspec": python, "language_info": {"name": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(notebook))
+    return path
+
+
+@pytest.fixture
+def notebook():
+    """``notebook(path, *cells)`` writes a notebook."""
+    return write_notebook
