@@ -7,6 +7,8 @@ style or marker says the method too.
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -17,6 +19,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 from idlib.claims import Line, Verdict, by_cell
 from idlib.published import CELLS, METHOD_NAMES, METRICS, NLL, Cell, Metric, title
@@ -47,17 +50,21 @@ def validation_curves(
     The line is the mean over seeds, the band their range.
     """
     cells = _present(records, methods)
-    columns = _columns(cells)
-    rows = (("validation/nll", "validation NLL (nats)"), ("validation/accuracy", "accuracy (%)"))
-    with _figure(len(rows), len(columns), sharey="row", size=(3.0, 2.6)) as (figure, axes):
-        for row, (curve, label) in enumerate(rows):
-            scale = 100.0 if curve.endswith("accuracy") else 1.0
-            for column, (round_, smoothing) in enumerate(columns):
+    smoothings, rounds = _facets(cells)
+    curves = {"validation/nll": ("NLL (nats)", 1.0), "validation/accuracy": ("accuracy (%)", 100.0)}
+    rows = [(curve, smoothing) for smoothing in smoothings for curve in curves]
+    with _figure(len(rows), len(rounds), size=(3.2, 2.1), sharex=True) as (figure, axes):
+        for row, (curve, smoothing) in enumerate(rows):
+            label, scale = curves[curve]
+            for column, round_ in enumerate(rounds):
+                ax = axes[row, column]
+                ax.sharey(axes[row % len(curves), 0])
                 data = _curve(cells, round_, smoothing, "validation/step", curve, scale)
-                _lines(axes[row, column], data, "updates" if row else "", label)
-                if not row:
-                    axes[row, column].set_title(Cell("", round_, smoothing).label)
-        _legend(figure, axes[0, -1])
+                last = row == len(rows) - 1
+                _lines(ax, data, "updates" if last else "", "" if column else f"validation {label}")
+                if row % len(curves) == 0:
+                    ax.set_title(Cell("", round_, smoothing).label)
+        _legend(figure, [m for m in methods if any(cell.method == m for cell in cells)])
     return figure
 
 
@@ -81,7 +88,7 @@ def training_parts(
         for ax, (curve, label) in zip(axes[0], parts.items(), strict=True):
             data = _curve(cells, round_, smoothing, "train/step", curve)
             _lines(ax, data, "updates", label)
-        _legend(figure, axes[0, 0])
+        _legend(figure, [m for m in methods if Cell(m, round_, smoothing) in cells])
     return figure
 
 
@@ -93,10 +100,12 @@ def sensitivity_distribution(
     Shares of parameters over all seeds; the first bin also holds those with none at all.
     """
     cells = _present(records, methods)
-    columns = _columns(cells)
+    smoothings, rounds = _facets(cells)
     edges = _edges(cells)
-    with _figure(1, len(columns), sharey=True, sharex=True, size=(3.0, 3.0)) as (figure, axes):
-        for ax, (round_, smoothing) in zip(axes[0], columns, strict=True):
+    shape = (len(smoothings), len(rounds))
+    with _figure(*shape, size=(3.2, 2.5), sharex=True, sharey=True) as (figure, axes):
+        for (row, column), ax in np.ndenumerate(axes):
+            round_, smoothing = rounds[column], smoothings[row]
             data = _histogram(cells, round_, smoothing)
             if not data.empty:
                 sns.histplot(
@@ -110,12 +119,16 @@ def sensitivity_distribution(
                     log_scale=True,
                     element="step",
                     alpha=0.25,
+                    legend=False,
                     ax=ax,
                 )
-            ax.set(xlabel="|θ · ∂L/∂θ| (nats)", ylabel="parameters in the bin (%)")
-            ax.set_title(Cell("", round_, smoothing).label)
-            if ax.get_legend() is not None:
-                sns.move_legend(ax, "upper left", title=None, frameon=False)
+                ax.xaxis.set_major_locator(LogLocator(numticks=6))
+            ax.set(
+                xlabel="sensitivity |θ · ∂L/∂θ| (nats)" if row == len(smoothings) - 1 else "",
+                ylabel="" if column else "parameters in the bin (%)",
+                title=Cell("", round_, smoothing).label,
+            )
+        _legend(figure, [m for m in methods if any(cell.method == m for cell in cells)])
     return figure
 
 
@@ -136,24 +149,21 @@ def nll_by_model(records: Iterable[Record]) -> Figure:
                 runs = cells[Cell(method, round_, smoothing)]
                 values = [runs[seed].measured.metrics[NLL] for seed in sorted(runs)]
                 y = place + 0.2 * (index - (len(here) - 1) / 2)
-                name = METHOD_NAMES[method]
                 sns.scatterplot(
                     x=values,
                     y=[y] * len(values),
                     color=COLOURS[method],
                     marker=MARKERS[method],
-                    alpha=0.75,
-                    label=name,
+                    label=METHOD_NAMES[method],
                     legend=False,
+                    zorder=3,
                     ax=ax,
                 )
                 _whisker(ax, values, y)
         ax.set_yticks(range(len(rows)), [Cell("", r, s).label for s, r in rows])
         ax.invert_yaxis()
         ax.set(xlabel=title(NLL), ylabel="")
-        handles = [_dot(METHOD_NAMES[m], COLOURS[m], MARKERS[m]) for m in methods]
-        if handles:
-            figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+        _legend(figure, methods, lines=False)
     return figure
 
 
@@ -202,8 +212,11 @@ def sensitivity_by_layer(
                     ax=ax,
                 )
             ax.set(xlabel="layer", ylabel=label)
+            if ax.get_legend() is not None:
+                ax.get_legend().remove()
         axes[0, 0].set_yscale("log")
-        _legend(figure, axes[0, 0])
+        names = set(data["model"])
+        _legend(figure, [m for m in methods if METHOD_NAMES[m] in names], lines=False)
     return figure
 
 
@@ -215,22 +228,29 @@ def gain_forest(verdict: Verdict) -> Figure:
     lines = [line for line in verdict.lines if line.interval is not None]
     metrics = list(dict.fromkeys(line.metric for line in lines))
     labels = list(dict.fromkeys(line.label for line in lines))
-    size = (3.4, 1.2 + 0.42 * max(1, len(labels)))
-    with _figure(1, max(1, len(metrics)), sharey=True, size=size, left=2.2) as (figure, axes):
-        for ax, metric in zip(axes[0], metrics, strict=False):
+    columns = min(3, max(1, len(metrics)))
+    shape = (math.ceil(max(1, len(metrics)) / columns), columns)
+    size = (2.6 if columns > 1 else 5.0, 1.1 + 0.32 * max(1, len(labels)))
+    with _figure(*shape, size=size, left=2.4, sharey=True) as (figure, axes):
+        for ax in axes.flat[len(metrics) :]:
+            ax.set_visible(False)
+        for ax, metric in zip(axes.flat, metrics, strict=False):
             here = [line for line in lines if line.metric == metric]
             for line in here:
                 _comparison(ax, line, labels.index(line.label))
             ax.axvline(0, color="black", linewidth=0.8, zorder=0)
             sides = {line.claimed for line in here} - {None}
             claim = f"\nclaimed: {sides.pop()} 0" if len(sides) == 1 else ""
-            ax.set(xlabel=f"difference in {title(metric)}{claim}", ylabel="")
+            name = textwrap.fill(f"difference in {title(metric)}", 30)
+            ax.set(xlabel=name + claim, ylabel="")
         axes[0, 0].set_yticks(range(len(labels)), labels)
         axes[0, 0].set_ylim(max(1, len(labels)) - 0.5, -0.5)
         used = [name for name in VERDICTS if any(line.verdict == name for line in lines)]
         if used:
             handles = [_dot(name, *VERDICTS[name]) for name in used]
             figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+        else:
+            figure.text(0.5, 0.5, "no records", ha="center", va="center")
     return figure
 
 
@@ -265,10 +285,10 @@ def _present(records: Iterable[Record], methods: Sequence[str]) -> dict[Cell, di
     return {cell: runs for cell, runs in by_cell(records).items() if cell.method in methods}
 
 
-def _columns(cells: dict[Cell, dict[int, Record]]) -> list[tuple[int, float]]:
-    """Round and smoothing of the panels: what is there, or the report's four if nothing is."""
-    found = {(cell.round, cell.smoothing) for cell in cells}
-    return sorted(found or set(CELLS), key=lambda cell: (cell[1], cell[0]))
+def _facets(cells: dict[Cell, dict[int, Record]]) -> tuple[list[float], list[int]]:
+    """Smoothings and rounds that are there, or the report's if there is nothing."""
+    found = {(cell.round, cell.smoothing) for cell in cells} or set(CELLS)
+    return sorted({s for _, s in found}), sorted({round_ for round_, _ in found})
 
 
 def _names(data: pd.DataFrame) -> list[str]:
@@ -311,6 +331,7 @@ def _lines(ax: Axes, data: pd.DataFrame, xlabel: str, ylabel: str) -> None:
             palette=_PALETTE,
             dashes=_DASHES,
             errorbar=("pi", 100) if data["seed"].nunique() > 1 else None,
+            legend=False,
             ax=ax,
         )
     ax.set(xlabel=xlabel, ylabel=ylabel)
@@ -353,7 +374,7 @@ def _whisker(ax: Axes, values: list[float], y: float) -> None:
     interval = t_interval(values)
     if interval.bounded:
         half = interval.high - interval.mean
-        ax.errorbar(interval.mean, y, xerr=half, fmt="|", color="black", capsize=3, linewidth=1.2)
+        ax.errorbar(interval.mean, y, xerr=half, fmt="|", color="black", capsize=4, linewidth=1)
 
 
 def _comparison(ax: Axes, line: Line, y: int) -> None:
@@ -375,11 +396,15 @@ def _dot(label: str, colour: str, marker: str) -> Line2D:
     return Line2D([], [], color=colour, marker=marker, linestyle="", label=label)
 
 
-def _legend(figure: Figure, ax: Axes) -> None:
+def _legend(figure: Figure, methods: Sequence[str], lines: bool = True) -> None:
     """One legend above all panels, instead of one in each."""
-    handles, labels = ax.get_legend_handles_labels()
-    for panel in figure.axes:
-        if panel.get_legend() is not None:
-            panel.get_legend().remove()
+    handles = [
+        Line2D([], [], color=COLOURS[m], label=METHOD_NAMES[m], dashes=DASHES[m] or (None, None))
+        if lines
+        else _dot(METHOD_NAMES[m], COLOURS[m], MARKERS[m])
+        for m in methods
+    ]
     if handles:
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(handles))
+        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    else:
+        figure.text(0.5, 0.5, "no records", ha="center", va="center")

@@ -256,8 +256,12 @@ def repeated_pairs(
     Returns:
         For each such pair its two values, from a table by method, round and smoothing.
     """
-    alike = (("baseline", 0, "teacher"), ("baseline", 1, "student"), ("id", 0, "teacher"))
-    return {f"{m} {role}": (values[m, r, 0.0], values[m, r, 0.1]) for m, r, role in alike}
+    alike = {
+        "baseline teacher": ("baseline", 0),
+        "baseline student": ("baseline", 1),
+        "ID teacher": ("id", 0),
+    }
+    return {name: (values[m, r, 0.0], values[m, r, 0.1]) for name, (m, r) in alike.items()}
 
 
 def _percent(before: float, after: float) -> float:

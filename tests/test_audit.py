@@ -262,4 +262,4 @@ def test_repeated_runs_of_the_report() -> None:
     pairs = repeated_pairs(REPORT_IMAGES[NLL])
     assert pairs["baseline teacher"] == (0.565, 0.659)
     assert pairs["baseline student"] == (0.657, 0.584)
-    assert pairs["id teacher"] == (0.480, 0.495)
+    assert pairs["ID teacher"] == (0.480, 0.495)

@@ -62,7 +62,7 @@ class ImageTask(Task):
     schema = ImageSettings
     profiles = {
         "paper": {"threads": 8, "workers": 8},
-        "medium": {**_NARROW, "epochs": 36},
+        "medium": {**_NARROW, "epochs": 30},
         "small": {**_NARROW, "epochs": 15},
         "smoke": {
             **_NARROW,

@@ -1,0 +1,258 @@
+"""The objective: modes agree, parts add up, masks and heads mean what they say."""
+
+import pytest
+import torch
+from torch import nn
+
+from idlib.losses import DIVERGENCES, cross_entropy, x_divergence
+from idlib.objective import IntraDistillation, Target, frozen_batch_norm
+
+K, B, D, C = 3, 5, 6, 4
+
+
+class MaskOfPass(nn.Module):
+    """A dropout whose masks are fixed and differ by pass: it knows which pass it is in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(7)
+        self.masks = (torch.rand(K, B, D, generator=generator, dtype=torch.float64) > 0.4) / 0.6
+        self.calls = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if len(x) == K * B:  # all passes stacked
+            return x * self.masks.flatten(0, 1)
+        self.calls += 1
+        return x * self.masks[(self.calls - 1) % K]
+
+
+def network(*, masks: bool = True) -> nn.Sequential:
+    torch.manual_seed(0)
+    middle = MaskOfPass() if masks else nn.Identity()
+    return nn.Sequential(nn.Linear(D, D), nn.Tanh(), middle, nn.Linear(D, C)).double()
+
+
+@pytest.fixture
+def batch() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    x = 3 * torch.randn(B, D, generator=generator, dtype=torch.float64)
+    return {"x": x, "y": torch.arange(B) % C}
+
+
+def targets(batch: dict[str, torch.Tensor]) -> Target:
+    return Target(batch["y"])
+
+
+def value_and_gradients(objective, model, batch, **kwargs):
+    model.zero_grad()
+    parts = objective(lambda b: model(b["x"]), targets, batch, step=100, total_steps=100, **kwargs)
+    parts.total.backward()
+    return parts, [parameter.grad.clone() for parameter in model.parameters()]
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_stack_and_loop_agree_in_value_and_gradients(batch, divergence):
+    stacked, looped = (
+        value_and_gradients(
+            IntraDistillation(passes=K, divergence=divergence, smoothing=0.1, mode=mode),
+            network(),
+            batch,
+        )
+        for mode in ("stack", "loop")
+    )
+    assert stacked[0].divergence > 0.01
+    for a, b in zip(stacked[0][:3], looped[0][:3], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+    for a, b in zip(stacked[1], looped[1], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+def test_parts_are_those_of_the_formula(batch):
+    model = network()
+    parts, _ = value_and_gradients(IntraDistillation(passes=K, alpha=5.0), model, batch)
+    z = model(batch["x"].repeat(K, 1)).unflatten(0, (K, B))
+    task = torch.stack([cross_entropy(z[i], batch["y"]).mean() for i in range(K)]).mean()
+    x = x_divergence(z).mean()
+    torch.testing.assert_close(parts.task, task)
+    torch.testing.assert_close(parts.divergence, x)
+    torch.testing.assert_close(parts.total, task + 5.0 * x)
+    assert parts.alpha == 5.0
+
+
+def test_one_pass_is_the_ordinary_loss(batch):
+    model = network(masks=False)
+    parts, _ = value_and_gradients(IntraDistillation(passes=1, alpha=0.0), model, batch)
+    expected = nn.functional.cross_entropy(model(batch["x"]), batch["y"])
+    torch.testing.assert_close(parts.total, expected)
+    assert parts.divergence == 0
+
+
+def test_alpha_zero_leaves_the_mean_task_loss(batch):
+    parts, gradients = value_and_gradients(IntraDistillation(passes=K, alpha=0.0), network(), batch)
+    model = network()
+    z = model(batch["x"].repeat(K, 1))
+    nn.functional.cross_entropy(z, batch["y"].repeat(K)).backward()
+    assert parts.divergence > 0.01
+    for gradient, parameter in zip(gradients, model.parameters(), strict=True):
+        torch.testing.assert_close(gradient, parameter.grad)
+
+
+@pytest.mark.parametrize("mode", ["stack", "loop"])
+def test_a_teacher_adds_the_cross_entropy_to_its_distribution(batch, mode):
+    model, taught = network(), torch.randn(B, C, dtype=torch.float64)
+    objective = IntraDistillation(passes=K, mode=mode)
+    plain, _ = value_and_gradients(objective, network(), batch)
+    parts, _ = value_and_gradients(objective, model, batch, teacher=lambda b: taught)
+    z = model(batch["x"].repeat(K, 1)).unflatten(0, (K, B))
+    added = -(taught.softmax(-1) * z.log_softmax(-1)).sum(-1).mean()
+    torch.testing.assert_close(parts.task, plain.task + added)
+    torch.testing.assert_close(parts.divergence, plain.divergence)
+
+
+def test_a_teacher_that_is_sure_of_the_label_doubles_the_task_loss(batch):
+    sure = 1e4 * nn.functional.one_hot(batch["y"], C).double()
+    plain, _ = value_and_gradients(IntraDistillation(passes=K), network(), batch)
+    parts, _ = value_and_gradients(
+        IntraDistillation(passes=K), network(), batch, teacher=lambda b: sure
+    )
+    torch.testing.assert_close(parts.task, 2 * plain.task)
+
+
+def test_masked_positions_do_not_count_whatever_their_label():
+    torch.manual_seed(0)
+    z = torch.randn(K, B, 7, C, dtype=torch.float64, requires_grad=True)
+    labels, mask = torch.randint(C, (B, 7)), torch.rand(B, 7) > 0.4
+    objective = IntraDistillation(passes=K, mode="loop")
+    padded = Target(labels.where(mask, -100), mask=mask)
+    passes = iter(z)
+    parts = objective(lambda b: next(passes), lambda b: padded, torch.zeros(B), 100, 100)
+    kept = z[:, mask]  # [K, n, C]
+    expected = cross_entropy(kept, labels[mask].expand(K, -1)).mean() + 5 * x_divergence(kept).mean()
+    torch.testing.assert_close(parts.total, expected)
+    parts.total.backward()
+    assert (z.grad[:, ~mask] == 0).all() and torch.isfinite(z.grad).all()
+
+
+def test_excluded_classes_equal_deleted_classes(batch):
+    model, allowed = network(), torch.tensor([True, True, False, True])
+    batch["y"] = torch.tensor([0, 1, 3, 0, 1])
+    masked = IntraDistillation(passes=K)(
+        lambda b: model(b["x"]), lambda b: Target(b["y"], class_mask=allowed), batch, 100, 100
+    )
+    renamed = torch.tensor([0, 1, -1, 2])[batch["y"]]
+    deleted = IntraDistillation(passes=K)(
+        lambda b: model(b["x"])[..., allowed], lambda b: Target(renamed), batch, 100, 100
+    )
+    torch.testing.assert_close(masked.total, deleted.total)
+
+
+def test_heads_are_averaged(batch):
+    model = network()
+    objective = IntraDistillation(passes=K)
+    first, _ = value_and_gradients(objective, model, batch)
+    both = objective(
+        lambda b: {"start": model(b["x"]), "end": 2 * model(b["x"])},
+        lambda b: {"start": Target(b["y"]), "end": Target(b["y"])},
+        batch,
+        100,
+        100,
+    )
+    second = objective(lambda b: 2 * model(b["x"]), targets, batch, 100, 100)
+    torch.testing.assert_close(both.total, (first.total + second.total) / 2)
+
+
+def test_regression_is_squared_error_and_variance_between_passes():
+    z = torch.tensor([[1.0, 2.0], [3.0, 2.0]])  # two passes, two positions
+    passes = iter(z.unsqueeze(-1))
+    objective = IntraDistillation(passes=2, alpha=1.0, mode="loop")
+    target = Target(torch.tensor([1.0, 4.0]), kind="regression")
+    parts = objective(lambda b: next(passes), lambda b: target, torch.zeros(2), 1, 1)
+    assert parts.task == pytest.approx((0 + 4 + 4 + 4) / 4)
+    assert parts.divergence == pytest.approx((1 + 1 + 0 + 0) / 4)
+
+
+def test_counts_of_the_whole_update_make_micro_batches_add_up(batch):
+    model = network(masks=False)
+    objective = IntraDistillation(passes=K)
+    whole, gradients = value_and_gradients(objective, model, batch)
+    model.zero_grad()
+    total = 0.0
+    for rows in ([0], [1, 2], [3, 4]):
+        part = {name: value[rows] for name, value in batch.items()}
+        parts = objective(
+            lambda b: model(b["x"]), targets, part, 100, 100, counts={"logits": torch.tensor(B)}
+        )
+        parts.total.backward()
+        total = total + parts.total
+    torch.testing.assert_close(total, whole.total)
+    for gradient, parameter in zip(gradients, model.parameters(), strict=True):
+        torch.testing.assert_close(gradient, parameter.grad)
+
+
+def normed() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(D, D), nn.BatchNorm1d(D), nn.Dropout(0.5), nn.Linear(D, C))
+
+
+def test_loop_updates_running_statistics_by_the_first_pass_only(batch):
+    batch["x"] = batch["x"].float()
+    once, thrice = normed(), normed()
+    IntraDistillation(passes=1, alpha=0.0)(lambda b: once(b["x"]), targets, batch, 1, 10)
+    IntraDistillation(passes=K, mode="loop")(lambda b: thrice(b["x"]), targets, batch, 1, 10)
+    for name, buffer in once.named_buffers():
+        assert torch.equal(buffer, dict(thrice.named_buffers())[name]), name
+
+
+def test_frozen_batch_norm_normalises_by_the_batch_and_is_undone_after_an_error(batch):
+    model, x = normed()[:2], batch["x"].float()
+    expected, before = model(x), [b.clone() for b in model.buffers()]
+    with pytest.raises(KeyError), frozen_batch_norm():
+        torch.testing.assert_close(model(x), expected)
+        raise KeyError
+    assert all(torch.equal(a, b) for a, b in zip(before, model.buffers(), strict=True))
+    model(x)
+    assert not torch.equal(before[0], next(model.buffers()))
+
+
+def test_autocast_changes_the_model_and_not_the_loss():
+    torch.manual_seed(0)
+    model, x, y = nn.Sequential(nn.Dropout(0.5), nn.Linear(64, 37)), torch.randn(B, 64), torch.arange(B)
+    seen = []
+
+    def forward(batch):
+        seen.append(model(batch))
+        return seen[-1]
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        parts = IntraDistillation(passes=K)(forward, lambda b: Target(y), x, 100, 100)
+    assert seen[0].dtype == torch.bfloat16 and parts.total.dtype == torch.float32
+    z = seen[0].double().unflatten(0, (K, B))
+    expected = cross_entropy(z, y.expand(K, B)).mean() + 5 * x_divergence(z).mean()
+    assert parts.total.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"passes": 0}, "passes"),
+        ({"divergence": "kld"}, "x, js, kl"),
+        ({"mode": "stacked"}, "stack, loop"),
+        ({"smoothing": 1.0}, "smoothing"),
+        ({"p": 10, "q": 5}, "A4"),
+        ({"alpha": -1.0}, "alpha"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(wrong, says):
+    with pytest.raises(ValueError, match=says):
+        IntraDistillation(**wrong)
+
+
+def test_shapes_and_heads_that_do_not_fit_are_named(batch):
+    model, objective = network(masks=False), IntraDistillation(passes=K)
+    with pytest.raises(ValueError, match="labels of shape"):
+        objective(lambda b: model(b["x"]), lambda b: Target(b["y"][:2]), batch, 1, 10)
+    with pytest.raises(ValueError, match="'start'"):
+        objective(lambda b: model(b["x"]), lambda b: {"start": Target(b["y"])}, batch, 1, 10)
+    with pytest.raises(ValueError, match="no position"):
+        nothing = torch.zeros(B, dtype=torch.bool)
+        objective(lambda b: model(b["x"]), lambda b: Target(b["y"], nothing), batch, 1, 10)
