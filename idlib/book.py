@@ -75,7 +75,10 @@ def execute(
     try:
         with _quiet("papermill"):
             executed = papermill.execute_notebook(
-                notebook, partial, parameters, kernel_name="python3", language="python"
+                *(notebook, partial, parameters),
+                kernel_name="python3",
+                language="python",
+                extra_arguments=["--log-level=ERROR"],  # the kernel's own remarks on its transport
             )
         seconds = time.perf_counter() - start
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")

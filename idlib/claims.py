@@ -188,15 +188,15 @@ class _Runs:
             for seed in seeds
         ]
         interval = t_interval(values)
-        reason = why_not_judged("images", self.profile, len(seeds))
-        outcome = "context" if claimed is None else judge(interval, claimed)
+        reason = why_not_judged("images", self.profile, len(seeds)) if claimed else ""
+        outcome = judge(interval, claimed) if claimed else "context"
         return Line(
             contrast.label,
             metric,
             claimed,
             interval,
             p_value(values),
-            "not judged" if reason and claimed else outcome,
+            "not judged" if reason else outcome,
             reason=reason,
             primary=primary,
             items=_items(weights, found, seeds) if metric == NLL else None,

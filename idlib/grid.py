@@ -13,12 +13,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from tqdm import tqdm
 
-from idlib.records import Record
+from idlib.records import COMMITTED_STORE, Record, Store
 from idlib.runs import Spec, Workspace, run
 from idlib.training import Progress
 
@@ -66,6 +67,25 @@ def grid(
             settings = {**(overrides or {}), "smoothing": s, "round": number}
             specs.append(Spec(task, method, profile, source, seed, settings, device))
     return specs
+
+
+def recorded(task: str, profile: str, folder: Path = COMMITTED_STORE) -> list[Record]:
+    """The records in ``folder`` that answer to today's settings of a profile, embedded data.
+
+    Records of other settings, of an older revision or of other data are left out: they answer
+    another question.
+    """
+    found = []
+    for record, _ in Store(folder, also=()).all():
+        asked = record.asked
+        if (asked.task, asked.profile, asked.source) != (task, profile, "embedded"):
+            continue
+        settings = {name: asked.settings.get(name) for name in ("smoothing", "round")}
+        device = asked.device_type
+        same = Spec(task, asked.method, profile, "embedded", asked.seed, settings, device)
+        if same.signature == record.signature:
+            found.append(record)
+    return found
 
 
 def run_all(

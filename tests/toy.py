@@ -1,0 +1,52 @@
+"""A task of a few vectors, for tests of the training loop: no file, no image, milliseconds."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from idlib.objective import Target
+from idlib.profiles import Settings
+from idlib.training import Selection
+
+INPUTS, CLASSES, EXAMPLES = 4, 3, 12
+
+
+class ToySettings(Settings):
+    epochs: int = 2
+    batch_size: int = 4
+    lr_peak: float = 0.01
+    schedule: str = "constant"
+    sensitivity_batch: int = 4
+
+
+class ToyTask:
+    selection = Selection("nll")
+
+    def __init__(self, batch_size: int = 4) -> None:
+        generator = torch.Generator().manual_seed(3)
+        self.x = torch.randn(EXAMPLES, INPUTS, generator=generator)
+        self.y = torch.arange(EXAMPLES) % CLASSES
+        self.batch_size = batch_size
+
+    def model(self, dropout: float = 0.2) -> nn.Module:
+        torch.manual_seed(5)
+        return nn.Sequential(nn.Linear(INPUTS, 8), nn.Dropout(dropout), nn.Linear(8, CLASSES))
+
+    def epoch(self, generator):
+        order = torch.randperm(EXAMPLES, generator=generator)
+        return [part.tolist() for part in order.split(self.batch_size)]
+
+    def batches(self, indices):
+        return ({"x": self.x[rows], "y": self.y[rows]} for rows in indices)
+
+    def forward(self, model):
+        return lambda batch: model(batch["x"])
+
+    def targets(self, batch):
+        return Target(batch["y"])
+
+    @torch.no_grad()
+    def evaluate(self, model, split):
+        assert not model.training
+        return {"nll": nn.functional.cross_entropy(model(self.x), self.y).item()}
