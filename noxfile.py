@@ -53,6 +53,7 @@ def build_book(session: nox.Session) -> None:
     _install(session, "report")
     given = [f"--{key}={value}" for key, value in vars(options).items() if value]
     session.run("python", "-m", "idlib.book", *given, env=QUIET_KERNEL)
+    _forget_other_builds(options.profile)
     book = f"{session.bin}/jupyter-book"
     try:
         session.run(book, "build", "book", "-W", "-n", "--keep-going")
@@ -170,6 +171,17 @@ def _notebooks() -> list[str]:
 def _has_outputs(notebook: Path) -> bool:
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     return any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+
+
+def _forget_other_builds(profile: str) -> None:
+    """Remove pages built at another profile or configuration: Sphinx would keep some of them."""
+    inputs = [Path("book/_config.yml"), *sorted(Path("book/_ext").glob("*.py")), CONSTRAINTS]
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in inputs))
+    stamp, text = BUILD / "built.txt", f"{profile} {wanted.hexdigest()}"
+    if not stamp.is_file() or stamp.read_text() != text:
+        shutil.rmtree(BUILD, ignore_errors=True)
+        BUILD.mkdir(parents=True)
+        stamp.write_text(text)
 
 
 def _install(session: nox.Session, *extras: str) -> None:

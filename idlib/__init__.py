@@ -1,6 +1,6 @@
 """Intra-distillation, reproduced: losses, sensitivity, one training loop, records.
 
-    from idlib import IntraDistillation, parameter_sensitivity
+from idlib import IntraDistillation, parameter_sensitivity
 """
 
 from idlib.losses import js_divergence, symmetric_kl, x_divergence

@@ -172,9 +172,7 @@ def origin(device: torch.device) -> Origin:
     return Origin(
         versions={"python": platform.python_version(), **versions},
         commit=_commit(),
-        device=(
-            torch.cuda.get_device_name(device) if device.type == "cuda" else _processor_name()
-        ),
+        device=(torch.cuda.get_device_name(device) if device.type == "cuda" else _processor_name()),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
 

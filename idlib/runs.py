@@ -101,9 +101,7 @@ class Plan:
         return updates * self.settings.epochs * self.settings.stretch
 
 
-def run(
-    spec: Spec, workspace: Workspace | None = None, progress: Progress | None = None
-) -> Record:
+def run(spec: Spec, workspace: Workspace | None = None, progress: Progress | None = None) -> Record:
     """The record of ``spec``: found in the store, or made by training and measuring.
 
     Raises:

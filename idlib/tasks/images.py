@@ -129,22 +129,21 @@ class ImageTask(Task):
         return _metrics(*self._logits(model, split))
 
     def test(self, model: nn.Module) -> tuple[dict[str, float], dict[str, list[float]]]:
-        validation, labels = self._logits(model, "validation")
-        temperature = fit_temperature(validation, labels)
+        found = {split: self._logits(model, split) for split in ("validation", "test")}
+        temperature = fit_temperature(*found["validation"])
         metrics = {"calibration/temperature": temperature}
-        for split, logits, labels in (
-            ("validation", validation, labels),
-            ("test", *self._logits(model, "test")),
-        ):
-            scaled = _metrics(logits / temperature, labels)
-            metrics |= {f"{split}/{name}": value for name, value in _metrics(logits, labels).items()}
+        for split, (logits, labels) in found.items():
+            plain, scaled = _metrics(logits, labels), _metrics(logits / temperature, labels)
+            metrics |= {f"{split}/{name}": value for name, value in plain.items()}
             metrics |= {f"{split}/{name}/calibrated": value for name, value in scaled.items()}
-        items = cross_entropy(logits, labels)
+        items = cross_entropy(*found["test"])
         return metrics, {"test/nll/items": [round(value, 4) for value in items.tolist()]}
 
     def sensitivity_batches(self) -> Iterable[Batch]:
         order = torch.arange(len(self.data.splits["train"]))
-        return self.batches([part.tolist() for part in order.split(self.settings.sensitivity_batch)])
+        return self.batches(
+            [part.tolist() for part in order.split(self.settings.sensitivity_batch)]
+        )
 
     def layer(self, parameter: str) -> str:
         """torchvision's four stages, and what stands before and after them."""

@@ -1,0 +1,222 @@
+"""Runs from spec to record, at profile smoke on the real data."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from idlib import checkpoints
+from idlib.grid import RunsFailed, describe, grid, recorded, run_all
+from idlib.profiles import SettingsError
+from idlib.records import Store
+from idlib.runs import Spec, Workspace, load_model, run
+from idlib.tasks import ImageTask
+
+ONE = Spec("images", "id", "smoke")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Workspace:
+    """A workspace that the tests of this file share, so that each run is made once."""
+    folder = tmp_path_factory.mktemp("runs")
+    return Workspace(Store(folder / "records", also=()), folder / "checkpoints")
+
+
+@pytest.fixture
+def fresh(tmp_path) -> Workspace:
+    return Workspace(Store(tmp_path / "records", also=()), tmp_path / "checkpoints")
+
+
+def never(updates):
+    pytest.fail("it was trained again")
+
+
+def test_a_run_leaves_a_record_with_all_figures(shared):
+    record = run(ONE, shared)
+    metrics, curves = record.measured.metrics, record.measured.curves
+    for name in ("mean", "std", "cv", "gini"):
+        for suffix in ("", "_normalized"):
+            assert metrics[f"sensitivity/{name}{suffix}"] > 0
+            assert metrics[f"sensitivity/{name}{suffix}/last"] > 0
+    assert metrics["sensitivity/cv"] == pytest.approx(
+        metrics["sensitivity/std"] / metrics["sensitivity/mean"]
+    )
+    assert {"test/nll", "test/accuracy", "test/nll/calibrated", "train/nll"} <= set(metrics)
+    assert sum(curves["sensitivity/histogram/counts"]) == metrics["sensitivity/parameters"]
+    assert len(curves["test/nll/items"]) == 120
+    assert record.asked.settings["round"] == 0 and record.cost.seconds > 0
+
+
+def test_a_finished_run_is_found_again(shared):
+    record, seen = run(ONE, shared), []
+    assert run(ONE, shared, progress=seen.append) == record
+    assert seen == [8]
+
+
+def test_the_same_spec_gives_the_same_numbers(shared, fresh):
+    assert run(ONE, fresh).measured == run(ONE, shared).measured
+
+
+def test_a_lost_record_is_measured_again_from_the_weights(shared, tmp_path):
+    again = Workspace(Store(tmp_path, also=()), shared.checkpoints)
+    first = run(ONE, shared)
+    started = time.perf_counter()
+    second = run(ONE, again)
+    assert second.measured == first.measured and second.cost == first.cost
+    assert time.perf_counter() - started < 60
+
+
+def test_the_control_passes_is_id_with_alpha_zero(shared):
+    control = run(Spec("images", "passes", "smoke"), shared)
+    same = run(Spec("images", "id", "smoke", overrides={"alpha": 0.0}), shared)
+    assert control.measured == same.measured and control.signature != same.signature
+    assert control.measured.curves["train/divergence"][0] > 0
+
+
+def test_a_student_needs_its_teacher_and_no_record_of_it(shared, fresh):
+    spec = ONE.round(1)
+    record = run(spec, fresh)
+    assert record.asked.settings["round"] == 1
+    assert record.measured == run(spec, shared).measured
+    assert fresh.store.find(ONE.signature) is None
+    assert record.measured.metrics["test/nll"] != run(ONE, shared).measured.metrics["test/nll"]
+
+
+def test_a_student_starts_from_other_weights_and_sees_another_order(shared):
+    teacher, student = (spec.plan for spec in (ONE, ONE.round(1)))
+    assert teacher.asked.settings == {**student.asked.settings, "round": 0}
+    assert teacher.updates == student.updates == 8
+
+
+def test_load_model_gives_the_selected_or_the_last_weights(shared):
+    record, task = run(ONE, shared), ONE.plan.task
+    best, last = (load_model(ONE, which, shared) for which in ("best", "last"))
+    assert not best.training
+    for model, name in ((best, "test/nll"), (last, "test/nll/last")):
+        assert task.evaluate(model, "test")["nll"] == record.measured.metrics[name]
+    with pytest.raises(SettingsError, match="choose one of best, last"):
+        load_model(ONE, "first", shared)
+
+
+def test_methods_start_from_the_same_weights():
+    for profile in ("smoke", "small"):
+        settings = [Spec("images", m, profile).plan.asked.settings for m in ("baseline", "id")]
+        assert settings[0] != settings[1]
+        assert settings[0]["epochs"] == settings[1]["epochs"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (Spec("images", "id", "tiny"), "smoke, small, medium, paper"),
+        (Spec("image"), "images"),
+        (Spec("images", "rdrop"), "baseline, id, passes, compute"),
+        (Spec("images", source="no/such/folder"), "neither embedded nor hub"),
+        (Spec("images", device="tpu"), "auto, cpu, cuda"),
+        (Spec("images", overrides={"p": 10, "q": 5}), "A4"),
+        (Spec("images", overrides={"epoch": 5}), "unknown setting 'epoch'"),
+    ],
+)
+def test_bad_specs_are_refused_before_anything_is_made(spec, says, fresh):
+    with pytest.raises(SettingsError, match=says):
+        run_all([ONE, spec], workspace=fresh)
+    assert not fresh.checkpoints.exists()
+
+
+# Many runs -----------------------------------------------------------------------------------
+
+
+def test_the_grid_is_the_eight_models_and_two_controls():
+    specs = grid("images", "smoke", [3])
+    cells = {
+        (s.method, s.plan.settings.smoothing, s.plan.settings.round, s.seed) for s in specs
+    }
+    eight = {(m, s, r, 3) for m in ("baseline", "id") for s in (0.0, 0.1) for r in (0, 1)}
+    assert cells == eight | {("passes", 0.0, 0, 3), ("compute", 0.0, 0, 3)}
+    assert len({s.signature for s in grid("images", "smoke", [1, 2], rounds=2)}) == 28
+
+
+def test_side_by_side_gives_the_records_of_one_by_one(shared, tmp_path):
+    specs = [ONE, ONE.round(1), Spec("images", "baseline", "smoke")]
+    one_by_one = run_all(specs, workers=1, workspace=shared)
+    other = Workspace(Store(tmp_path / "r", also=()), tmp_path / "c")
+    side_by_side = run_all(specs[::-1], workers=2, workspace=other)[::-1]
+    assert [r.measured for r in side_by_side] == [r.measured for r in one_by_one]
+    assert [r.signature for r in side_by_side] == [s.signature for s in specs]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failed_run_is_named_and_the_others_are_recorded(fresh, workers):
+    good, bad = Spec("images", "baseline", "smoke"), Spec("images", "baseline", "smoke", seed=2)
+    folder = fresh.checkpoints / bad.signature
+    folder.mkdir(parents=True)
+    (folder / checkpoints.STATE).write_bytes(b"not a checkpoint")
+    with pytest.raises(RunsFailed) as raised:
+        run_all([bad, good], workers=workers, workspace=fresh)
+    assert "seed 2" in str(raised.value) and str(folder) in str(raised.value)
+    assert fresh.store.find(good.signature) is not None
+    assert fresh.store.find(bad.signature) is None
+    assert (folder / checkpoints.STATE).read_bytes() == b"not a checkpoint"
+
+
+def test_recorded_takes_what_answers_to_todays_settings(shared, monkeypatch):
+    run_all([ONE, Spec("images", "id", "smoke", overrides={"alpha": 0.5})], workspace=shared)
+    found = recorded("images", "smoke", shared.store.root)
+    assert ONE.signature in {r.signature for r in found}
+    assert all(r.asked.settings["alpha"] in (0.0, 5.0) for r in found)
+    monkeypatch.setattr(ImageTask, "revision", 99)
+    assert recorded("images", "smoke", shared.store.root) == []
+
+
+def test_a_run_is_described_in_words():
+    text = describe(Spec("images", "id", "smoke", seed=4, overrides={"smoothing": 0.1}))
+    assert text == "images id, s = 0.1, round 0, seed 4, profile smoke"
+
+
+# Killed from outside -------------------------------------------------------------------------
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "idlib", "run", "images", "--profile", "smoke", *arguments],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def test_a_killed_command_goes_on_to_the_same_record(tmp_path):
+    """SIGKILL as soon as the first checkpoint is there; the same command then finishes the run."""
+    longer = ("--set", "epochs=6")
+    spec = Spec("images", "id", "smoke", overrides={"epochs": 6})
+    process = start(tmp_path, *longer)
+    state = tmp_path / ".idlib/checkpoints" / spec.signature / checkpoints.STATE
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not list(tmp_path.glob(".idlib/records/*.json"))
+    assert checkpoints.load(state.parent)["step"] < 24
+    assert start(tmp_path, *longer).wait() == 0
+    resumed = Store(tmp_path / ".idlib/records", also=()).find(spec.signature)
+    whole = Workspace(Store(tmp_path / "whole", also=()), tmp_path / "whole-checkpoints")
+    assert resumed.measured == run(spec, whole).measured
+
+
+def test_threads_are_put_back(shared):
+    before = torch.get_num_threads()
+    run(ONE, shared)
+    assert torch.get_num_threads() == before
+
+
+def test_a_record_says_all_that_was_asked(shared):
+    asked = run(ONE, shared).asked
+    assert asked.data == ONE.plan.task.checksums and asked.threads == 1 and asked.processes == 1
+    assert json.loads(json.dumps(asked.settings))["examples"]["train"] == 240

@@ -1,0 +1,117 @@
+"""The image task: the model is what it says, and nothing of the data leaks."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torchvision.models import resnet50
+
+from idlib.tasks.images import ImageSettings, ImageTask, NarrowResNet, add_dropout
+
+SMOKE = ImageSettings(**ImageTask.profiles["smoke"])
+
+
+@pytest.fixture(scope="module")
+def task() -> ImageTask:
+    return ImageTask(SMOKE, "embedded")
+
+
+def test_dropout_follows_every_relu():
+    model = resnet50(weights=None)
+    relus = sum(isinstance(m, nn.ReLU) for m in model.modules())
+    add_dropout(model, 0.1)
+    pairs = [m for m in model.modules() if isinstance(m, nn.Sequential) and len(m) == 2]
+    pairs = [m for m in pairs if isinstance(m[0], nn.ReLU) and isinstance(m[1], nn.Dropout)]
+    assert len(pairs) == relus == 17
+    assert all(pair[1].p == 0.1 for pair in pairs)
+    assert sum(isinstance(m, nn.ReLU) for m in model.modules()) == relus
+
+
+def test_each_use_of_a_shared_relu_draws_its_own_mask(task):
+    torch.manual_seed(0)
+    model, seen = task.model(), []
+    shared = model.layer1[0].relu
+    shared[1].register_forward_hook(lambda module, args, out: seen.append(out == 0))
+    model(torch.randn(4, 1, 28, 28))
+    assert len(seen) == 2 and not torch.equal(*seen)
+
+
+def test_the_paper_profile_is_a_resnet50_with_a_head_without_bias(task):
+    large = ImageTask(ImageSettings(pretrained=False, image_size=64), "embedded").model()
+    classes = len(task.data.classes)
+    body = sum(p.numel() for p in resnet50(weights=None).parameters()) - 2048 * 1000 - 1000
+    assert sum(p.numel() for p in large.parameters()) == body + 2048 * classes
+    assert large.fc.bias is None
+
+
+def test_the_narrow_network_has_a_quarter_of_the_channels():
+    model = NarrowResNet(width=16, channels=1, classes=10)
+    assert [getattr(model, f"layer{i}")[0].conv2.out_channels for i in (1, 2, 3, 4)] == [
+        *(16, 32, 64, 128)
+    ]
+    assert model(torch.randn(2, 1, 28, 28)).shape == (2, 10)
+    assert model.fc.bias is None and model.conv1.stride == (2, 2)
+
+
+def test_resnet50_refuses_one_channel():
+    with pytest.raises(ValueError, match="3 channels"):
+        ImageTask(ImageSettings(pretrained=False, image_size=28), "embedded").model()
+
+
+def test_an_epoch_visits_every_training_example_once(task):
+    order = task.epoch(torch.Generator().manual_seed(0))
+    assert sorted(i for update in order for i in update) == list(range(240))
+    assert {len(update) for update in order} == {60}
+    assert order != task.epoch(torch.Generator().manual_seed(1))
+
+
+def test_batches_leave_the_generator_of_dropout_alone(task):
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    batches = list(task.batches([[0, 1], [2]]))
+    assert [len(b["label"]) for b in batches] == [2, 1]
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_metrics_are_those_of_torch(task):
+    torch.manual_seed(0)
+    model = task.model().eval()
+    metrics, items = task.test(model)
+    for split in ("validation", "test"):
+        data = task.data.splits[split]
+        batch = data.batch(range(len(data)))
+        with torch.no_grad():
+            logits = model(batch["image"]).double()
+        expected = functional.cross_entropy(logits, batch["label"]).item()
+        assert metrics[f"{split}/nll"] == pytest.approx(expected, rel=1e-6)
+        hits = (logits.argmax(-1) == batch["label"]).double().mean().item()
+        assert metrics[f"{split}/accuracy"] == metrics[f"{split}/accuracy/calibrated"] == hits
+        assert task.evaluate(model, split)["nll"] == metrics[f"{split}/nll"]
+    assert metrics["validation/nll/calibrated"] <= metrics["validation/nll"]
+    mean = sum(items["test/nll/items"]) / len(items["test/nll/items"])
+    assert mean == pytest.approx(metrics["test/nll"], abs=1e-4)
+
+
+def test_sensitivity_is_measured_on_all_training_images_in_fixed_order(task):
+    batches = list(task.sensitivity_batches())
+    assert [len(b["label"]) for b in batches] == [60] * 4
+    train = task.data.splits["train"]
+    assert torch.equal(torch.cat([b["label"] for b in batches]), train.labels)
+
+
+def test_the_loss_of_sensitivity_is_plain_cross_entropy(task):
+    torch.manual_seed(0)
+    model, batch = task.model().eval(), next(iter(task.sensitivity_batches()))
+    expected = functional.cross_entropy(model(batch["image"]), batch["label"])
+    torch.testing.assert_close(task.loss(model, batch), expected)
+
+
+def test_layers_cover_every_parameter(task):
+    layers = {task.layer(name) for name, _ in task.model().named_parameters()}
+    assert layers == {"stem", "layer1", "layer2", "layer3", "layer4", "head"}
+
+
+def test_the_large_profile_takes_the_embedded_images():
+    settings = ImageSettings(pretrained=False, image_size=32, examples=SMOKE.examples)
+    task = ImageTask(settings, "embedded")
+    assert next(task.batches([[0, 1]]))["image"].shape == (2, 3, 32, 32)
