@@ -192,5 +192,6 @@ def _install(session: nox.Session, *extras: str) -> None:
     if stamp.is_file() and stamp.read_text() == f"{package} {wanted.hexdigest()}":
         return
     stamp.unlink(missing_ok=True)
-    session.install("-e", package, "-c", str(CONSTRAINTS))
+    # Compiled once here, not at each of the many starts of a kernel or worker.
+    session.install("-e", package, "-c", str(CONSTRAINTS), env={"UV_COMPILE_BYTECODE": "1"})
     stamp.write_text(f"{package} {wanted.hexdigest()}")

@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from idlib.costs import Meter
 from idlib.profiles import METHODS, PROFILES, default_source
+from idlib.randomness import seed_everything
 from idlib.runs import Spec
-from idlib.training import seed_everything, train
+from idlib.training import train
 
 
 class _Enough(Exception):
@@ -86,9 +87,8 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{given.task}, profile {given.profile}: one update, median over turns, and peak memory")
     for method, (times, peak) in timed.items():
         seconds = statistics.median(times)
-        print(
-            f"{method:>10} {seconds:8.4f} s {seconds / base:6.2f} × baseline {peak / 2**20:8.0f} MiB"
-        )
+        ratio, megabytes = seconds / base, peak / 2**20
+        print(f"{method:>10} {seconds:8.4f} s {ratio:6.2f} × baseline {megabytes:8.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -63,15 +63,18 @@ def run_command(
 ) -> None:
     """Make one run and print its record's main numbers; a finished run is found again.
 
-    Stopped at any point, the same command goes on where it was.
+    Stopped at any point, the same command goes on where it was. On several devices:
+    torchrun --standalone --nproc-per-node N -m idlib run ...
 
     Example: idlib run images --method id --seed 1 --profile small --set alpha=2.5
     """
     spec = Spec(task, method, profile, source, seed, _settings(set_), device)
     workspace = Workspace(runs.Store(records), checkpoints)
-    with tqdm(total=spec.plan.updates, desc=describe(spec), unit="update") as bar:
+    quiet = not runs.is_main_process()
+    with tqdm(total=spec.plan.updates, desc=describe(spec), unit="update", disable=quiet) as bar:
         record = runs.run(spec, workspace, bar.update)
-    _print_record(record)
+    if not quiet:
+        _print_record(record)
 
 
 @app.command("grid")

@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from filelock import FileLock
 from torch import nn
 
 from idlib import checkpoints
 from idlib.distillation import frozen_teacher
 from idlib.profiles import Settings, SettingsError, check_choice, default_source, resolve
+from idlib.randomness import derive_seed, seed_everything
 from idlib.records import Asked, Cost, Measured, Record, Store, origin
 from idlib.sensitivity import Sensitivity, parameter_sensitivity
 from idlib.tasks import Task, task_class
-from idlib.training import Progress, Trained, derive_seed, seed_everything, train
+from idlib.training import Progress, Trained, processes, train
 
 CHECKPOINTS = Path(".idlib/checkpoints")
 DEVICES = ("auto", "cpu", "cuda")
@@ -118,10 +118,11 @@ def run(spec: Spec, workspace: Workspace | None = None, progress: Progress | Non
         return found
     with _threads(plan.settings.threads):
         trained = _trained(plan, workspace, progress)
-        if PartialState().is_main_process:
+        group = processes(plan.asked.device_type)
+        if group.is_main_process:
             with _lock(workspace, plan):
                 workspace.store.save(_record(plan, trained))
-        PartialState().wait_for_everyone()
+        group.wait_for_everyone()
     made = workspace.store.find(plan.asked.signature)
     assert made is not None, "the record was just saved"
     return made
@@ -262,11 +263,16 @@ def _distribution(measured: Sensitivity) -> dict[str, list[float]]:
 
 def _lock(workspace: Workspace, plan: Plan) -> Any:
     """One process (or one group of them) at a time works on a run's folder."""
-    if not PartialState().is_main_process:
+    if not is_main_process():
         return nullcontext()
     folder = workspace.checkpoints / plan.asked.signature
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / ".lock")
+
+
+def is_main_process() -> bool:
+    """Whether this process is the only one, or the first that ``torchrun`` started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager

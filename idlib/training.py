@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-import random
+import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, gather_object
 from torch import Tensor, nn
@@ -26,6 +24,7 @@ from idlib import checkpoints
 from idlib.costs import Meter
 from idlib.objective import IntraDistillation, Parts, as_heads
 from idlib.profiles import Settings
+from idlib.randomness import derive_seed, generator_states, seed_everything, set_generator_states
 from idlib.schedules import constant, inverse_sqrt, linear_decay
 
 Batch = dict[str, Tensor]
@@ -82,24 +81,6 @@ class Trained(NamedTuple):
     energy_joules: float | None
 
 
-def derive_seed(seed: int, *labels: object) -> int:
-    """A seed for one named source of randomness, from the run's one integer.
-
-    Example:
-        >>> derive_seed(1, "order") != derive_seed(1, "dropout")
-        True
-    """
-    text = "/".join(str(part) for part in (seed, *labels))
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python's, NumPy's and torch's global generators."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
 def objective_of(settings: Settings) -> IntraDistillation:
     """The objective that the settings ask for."""
     fields = ("passes", "alpha", "p", "q", "divergence", "smoothing", "mode")
@@ -151,7 +132,7 @@ def train(
     """
     if finished := checkpoints.read_finished(folder):
         return Trained(folder / checkpoints.BEST, folder / checkpoints.LAST, **finished)
-    AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
+    processes(device)
     accelerator = Accelerator(
         cpu=device == "cpu",
         mixed_precision={"fp32": "no"}.get(settings.precision, settings.precision),
@@ -169,6 +150,24 @@ def train(
     return _Run(model, task, settings, seed, folder, teacher, accelerator, optimizer).go(
         progress or (lambda updates: None)
     )
+
+
+def processes(device: str) -> PartialState:
+    """The processes of this run, one or as many as ``torchrun`` started, on ``device``.
+
+    Raises:
+        RuntimeError: fewer run than were asked for, as some launchers do without a word.
+    """
+    asked = int(os.environ.get("WORLD_SIZE", 1))
+    # An earlier run of this process may have had another precision, or another device.
+    AcceleratorState._reset_state(reset_partial_state=asked == 1)
+    state = PartialState(cpu=device == "cpu")
+    if state.num_processes != asked:
+        raise RuntimeError(
+            f"{asked} processes were asked for and {state.num_processes} run together: start them "
+            "with torchrun --standalone --nproc-per-node N"
+        )
+    return state
 
 
 class _Run:
@@ -292,7 +291,7 @@ class _Run:
         self._save(weights)
 
     def _save(self, best_weights: dict[str, Tensor]) -> None:
-        generators = gather_object([checkpoints.generator_states()])
+        generators = gather_object([generator_states()])
         if not self.accelerator.is_main_process:
             return
         checkpoints.save(
@@ -321,7 +320,7 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(state["scaler"])
-        checkpoints.set_generator_states(state["generators"][self.accelerator.process_index])
+        set_generator_states(state["generators"][self.accelerator.process_index])
         self.step, self.curves = state["step"], state["curves"]
         self.best, self.selected_step = state["best"], state["selected_step"]
         self.meter.add(state["seconds"], state["energy_joules"], state["peak_memory_bytes"])

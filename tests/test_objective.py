@@ -127,7 +127,9 @@ def test_masked_positions_do_not_count_whatever_their_label():
     passes = iter(z)
     parts = objective(lambda b: next(passes), lambda b: padded, torch.zeros(B), 100, 100)
     kept = z[:, mask]  # [K, n, C]
-    expected = cross_entropy(kept, labels[mask].expand(K, -1)).mean() + 5 * x_divergence(kept).mean()
+    expected = (
+        cross_entropy(kept, labels[mask].expand(K, -1)).mean() + 5 * x_divergence(kept).mean()
+    )
     torch.testing.assert_close(parts.total, expected)
     parts.total.backward()
     assert (z.grad[:, ~mask] == 0).all() and torch.isfinite(z.grad).all()
@@ -216,7 +218,11 @@ def test_frozen_batch_norm_normalises_by_the_batch_and_is_undone_after_an_error(
 
 def test_autocast_changes_the_model_and_not_the_loss():
     torch.manual_seed(0)
-    model, x, y = nn.Sequential(nn.Dropout(0.5), nn.Linear(64, 37)), torch.randn(B, 64), torch.arange(B)
+    model, x, y = (
+        nn.Sequential(nn.Dropout(0.5), nn.Linear(64, 37)),
+        torch.randn(B, 64),
+        torch.arange(B),
+    )
     seen = []
 
     def forward(batch):

@@ -58,7 +58,10 @@ def test_none_leaves_a_setting_as_it_is():
     ("wrong", "says"),
     [
         ({"profile": "tiny"}, "unknown profile 'tiny': choose one of smoke, small, medium, paper"),
-        ({"method": "rdrop"}, "unknown method 'rdrop': choose one of baseline, id, passes, compute"),
+        (
+            {"method": "rdrop"},
+            "unknown method 'rdrop': choose one of baseline, id, passes, compute",
+        ),
         ({"alhpa": 1.0}, "unknown setting 'alhpa': choose one of .*alpha"),
         ({"alpha": "abc"}, "setting alpha = 'abc'"),
         ({"divergence": "kld"}, "divergence = 'kld'.*'x', 'js' or 'kl'"),

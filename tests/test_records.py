@@ -157,4 +157,4 @@ def test_processes_writing_the_same_record_leave_one_whole(tmp_path):
 
 def test_the_origin_names_versions_and_machine():
     made = origin(torch.device("cpu"))
-    assert made.versions["torch"] == torch.__version__ and made.device
+    assert torch.__version__.startswith(made.versions["torch"]) and made.device

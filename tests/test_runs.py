@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from idlib import checkpoints
+from idlib.data import DataError
 from idlib.grid import RunsFailed, describe, grid, recorded, run_all
 from idlib.profiles import SettingsError
 from idlib.records import Store
@@ -134,9 +136,7 @@ def test_bad_specs_are_refused_before_anything_is_made(spec, says, fresh):
 
 def test_the_grid_is_the_eight_models_and_two_controls():
     specs = grid("images", "smoke", [3])
-    cells = {
-        (s.method, s.plan.settings.smoothing, s.plan.settings.round, s.seed) for s in specs
-    }
+    cells = {(s.method, s.plan.settings.smoothing, s.plan.settings.round, s.seed) for s in specs}
     eight = {(m, s, r, 3) for m in ("baseline", "id") for s in (0.0, 0.1) for r in (0, 1)}
     assert cells == eight | {("passes", 0.0, 0, 3), ("compute", 0.0, 0, 3)}
     assert len({s.signature for s in grid("images", "smoke", [1, 2], rounds=2)}) == 28
@@ -177,6 +177,21 @@ def test_recorded_takes_what_answers_to_todays_settings(shared, monkeypatch):
 def test_a_run_is_described_in_words():
     text = describe(Spec("images", "id", "smoke", seed=4, overrides={"smoothing": 0.1}))
     assert text == "images id, s = 0.1, round 0, seed 4, profile smoke"
+
+
+def test_torchrun_makes_one_record_with_two_processes(tmp_path):
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", "-m", "idlib", "run", "images", "--profile", "smoke"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+    )
+    ((record, _),) = Store(tmp_path / ".idlib/records", also=()).all()
+    assert record.asked.processes == 2 and record.signature != ONE.signature
 
 
 # Killed from outside -------------------------------------------------------------------------
@@ -220,3 +235,43 @@ def test_a_record_says_all_that_was_asked(shared):
     asked = run(ONE, shared).asked
     assert asked.data == ONE.plan.task.checksums and asked.threads == 1 and asked.processes == 1
     assert json.loads(json.dumps(asked.settings))["examples"]["train"] == 240
+
+
+# Data of one's own ---------------------------------------------------------------------------
+
+
+def folder_of_images(root: Path) -> Path:
+    """Two classes that differ in brightness, 12 images a split, as an image folder."""
+    generator = torch.Generator().manual_seed(0)
+    for split in ("train", "validation", "test"):
+        for label, low in (("dark", 0), ("light", 120)):
+            folder = root / split / label
+            folder.mkdir(parents=True)
+            for index in range(6):
+                pixels = torch.randint(low, low + 120, (32, 40, 3), generator=generator)
+                Image.fromarray(pixels.to(torch.uint8).numpy()).save(folder / f"{index}.png")
+    return root
+
+
+def test_a_folder_on_disk_runs_end_to_end_wherever_it_lies(fresh, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    overrides = {"examples": {}, "epochs": 1, "batch_size": 6, "sensitivity_batch": 6}
+    first, second = (
+        Spec("images", "id", "smoke", str(folder_of_images(tmp_path / name)), overrides=overrides)
+        for name in ("here", "elsewhere")
+    )
+    record = run(first, fresh)
+    assert record.asked.source == "path" and set(record.asked.data) == {
+        *("train", "validation", "test")
+    }
+    assert first.signature == second.signature  # the content decides, not the place
+
+
+def test_a_corrupt_image_is_named_before_anything_is_trained(fresh, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root = folder_of_images(tmp_path / "images")
+    broken = root / "train" / "dark" / "3.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    with pytest.raises(DataError, match="3.png"):
+        run_all([Spec("images", "id", "smoke", str(root))], workspace=fresh)
+    assert not fresh.checkpoints.exists()

@@ -14,7 +14,8 @@ from toy import ToySettings, ToyTask
 
 from idlib import checkpoints, files
 from idlib.checkpoints import CheckpointError
-from idlib.training import NonFiniteLoss, Selection, derive_seed, learning_rate, train
+from idlib.randomness import derive_seed
+from idlib.training import NonFiniteLoss, Selection, learning_rate, train
 
 ID = ToySettings(passes=3, alpha=5.0)
 BASELINE = ToySettings(passes=1, alpha=0.0)
@@ -176,6 +177,12 @@ def test_two_processes_give_the_update_of_one(tmp_path):
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=1e-6, atol=1e-6)
     assert told["task"] == pytest.approx(alone.curves["train/task"], rel=1e-6)
+
+
+def test_fewer_processes_than_asked_for_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")  # as if a launcher had started one of two
+    with pytest.raises(RuntimeError, match="2 processes were asked for and 1 run.*torchrun"):
+        go(tmp_path)
 
 
 def test_clipping_bounds_the_gradient(tmp_path):

@@ -27,8 +27,9 @@ BANNERS = {
     ),
 }
 VERDICTS = ("supported", "contradicted", "undecided", "not judged")
-# Leading "C4: ", then the verdict itself: "C4: supported: …", "Not judged: …", "undecided (…)".
-VERDICT = re.compile(rf"^\s*((?:C\d+\s*[:.–-]?\s*)?)({'|'.join(VERDICTS)})\b[\s:.,–—-]*", re.I)
+# An optional "C4: ", the verdict, and the same word again where the sentence repeats it.
+GAP = r"[\s:.,–—-]*"
+VERDICT = re.compile(rf"^\s*((?:C\d+{GAP})?)({'|'.join(VERDICTS)})\b{GAP}(?:\2\b{GAP})?", re.I)
 
 
 def read_profile(source: Path) -> str | None:
@@ -63,6 +64,9 @@ def drop_thebe(app: Sphinx) -> None:
             for listener in listeners
             if not getattr(listener.handler, "__module__", "").startswith("sphinx_thebe")
         ]
+    app.registry.css_files[:] = [
+        entry for entry in app.registry.css_files if entry[0] != "sphinx-thebe.css"
+    ]
 
 
 def depend_on_glued_notebooks(app: Sphinx, doctree: nodes.document) -> None:
