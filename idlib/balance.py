@@ -164,6 +164,7 @@ def summary(
     losses: list[float],
     excluded: dict[str, Tensor],
 ) -> Sensitivity:
+    """The statistics of all counted values, raw and normalised, as a :class:`Sensitivity`."""
     figures: dict[str, float] = {}
     for suffix, values in (("", raw), ("_normalized", normalized)):
         x = torch.cat([part for _, part in counted(values, excluded)])

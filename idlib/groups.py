@@ -67,6 +67,7 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def part(value: Tensor, indices: Tensor | None) -> Tensor:
+    """The entries of a parameter that a group names, or all of it."""
     return value if indices is None else value.flatten()[indices]
 
 

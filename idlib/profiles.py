@@ -114,10 +114,10 @@ def check_choice(what: str, value: Any, choices: tuple[str, ...]) -> None:
     """Raise :class:`SettingsError` unless ``value`` is one of ``choices``.
 
     Example:
-        >>> check_choice("profile", "tiny", PROFILES)
+        >>> check_choice("method", "rdrop", METHODS)
         Traceback (most recent call last):
         ...
-        idlib.profiles.SettingsError: unknown profile 'tiny': choose one of smoke, small, medium, paper
+        idlib.profiles.SettingsError: unknown method 'rdrop': choose one of baseline, id, ...
     """
     if value not in choices:
         raise SettingsError(f"unknown {what} {value!r}: choose one of {', '.join(choices)}")

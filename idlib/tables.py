@@ -187,18 +187,22 @@ def layer_table(records: Iterable[Record], round_: int = 0, smoothing: float = 0
 
 
 def verdict_table(verdict: Verdict) -> pd.DataFrame:
-    """The lines of one verdict: difference, intervals, p, what the earlier report's table gives."""
+    """The lines of one verdict: difference, intervals, p, what the earlier report's table gives.
+
+    A line gives its reason where that is not the verdict's own, which its sentence tells.
+    """
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for line in verdict.lines:
         metric, interval = line.metric, line.interval
         reported = NOT_STATED if line.report is None else signed(line.report, metric)
+        reason = f" ({line.reason})" if line.reason not in ("", verdict.reason) else ""
         rows[title(metric), line.label] = {
             "difference": NOTHING if interval is None else signed(interval.mean, metric),
             "95 % interval over seeds": _bounds(interval, metric),
             "95 % interval over items": _bounds(line.items, metric),
             "p": f"{line.p_value:.2g}" if interval is not None and interval.bounded else NOTHING,
             "earlier report": reported,
-            "verdict": line.verdict + (f" ({line.reason})" if line.reason else ""),
+            "verdict": line.verdict + reason,
         }
     return _indexed(rows, ("metric", "comparison"))
 

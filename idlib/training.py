@@ -351,7 +351,8 @@ class _Run:
         state = checkpoints.load(self.folder)
         if state is None:
             return "There is no checkpoint before it."
-        return f"The last good checkpoint is {self.folder / checkpoints.STATE}, update {state['step']}."
+        path = self.folder / checkpoints.STATE
+        return f"The last good checkpoint is {path}, update {state['step']}."
 
 
 class _Recent:

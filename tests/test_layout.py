@@ -28,7 +28,9 @@ EVIDENCE = ["files", "records", "published", "statistics", "claims"]
 MAY_IMPORT = {
     **dict.fromkeys(["losses", "schedules"], []),
     **dict.fromkeys(["balance", "groups", "sensitivity"], MATHS),
-    **dict.fromkeys(["files", "costs", "randomness", "data", "published", "statistics", "findings"], []),
+    **dict.fromkeys(
+        ["files", "costs", "randomness", "data", "published", "statistics", "findings"], []
+    ),
     "objective": MATHS,
     "distillation": MATHS,
     "calibration": MATHS,

@@ -89,9 +89,11 @@ class ImageTask(Task):
 
     @property
     def checksums(self) -> dict[str, str]:
+        """Sha256 of each split's content."""
         return self.data.checksums
 
     def model(self) -> nn.Module:
+        """A fresh ResNet, in the channels-last layout."""
         classes, channels = len(self.data.classes), self.data.channels
         if self.settings.architecture == "resnet50":
             model = resnet50(
@@ -106,10 +108,12 @@ class ImageTask(Task):
         return model.to(memory_format=torch.channels_last)
 
     def epoch(self, generator: torch.Generator) -> list[list[int]]:
+        """All training images once, in a random order; the last update may be smaller."""
         order = torch.randperm(len(self.data.splits["train"]), generator=generator)
         return [part.tolist() for part in order.split(self.settings.batch_size)]
 
     def batches(self, indices: list[list[int]], split: str = "train") -> Iterator[Batch]:
+        """Batches ``image`` [B, C, H, W] and ``label`` [B]."""
         loader = DataLoader(
             self.data.splits[split],
             batch_sampler=indices,
@@ -120,15 +124,22 @@ class ImageTask(Task):
         return iter(loader)
 
     def forward(self, model: nn.Module) -> Callable[[Batch], Tensor]:
+        """From a batch to logits [B, C]."""
         return lambda batch: model(batch["image"])
 
     def targets(self, batch: Batch) -> Target:
+        """The labels; every image counts."""
         return Target(batch["label"])
 
     def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
+        """``nll`` (nats) and ``accuracy`` (a fraction) of one pass."""
         return _metrics(*self._logits(model, split))
 
     def test(self, model: nn.Module) -> tuple[dict[str, float], dict[str, list[float]]]:
+        """NLL and accuracy of validation and test, as they are and after temperature scaling.
+
+        Beside them the temperature, fitted on validation, and each test image's NLL.
+        """
         found = {split: self._logits(model, split) for split in ("validation", "test")}
         temperature = fit_temperature(*found["validation"])
         metrics = {"calibration/temperature": temperature}
@@ -140,13 +151,14 @@ class ImageTask(Task):
         return metrics, {"test/nll/items": [round(value, 4) for value in items.tolist()]}
 
     def sensitivity_batches(self) -> Iterable[Batch]:
+        """All training images in their fixed order, 60 a batch as in the earlier report."""
         order = torch.arange(len(self.data.splits["train"]))
         return self.batches(
             [part.tolist() for part in order.split(self.settings.sensitivity_batch)]
         )
 
     def layer(self, parameter: str) -> str:
-        """torchvision's four stages, and what stands before and after them."""
+        """Torchvision's four stages, and what stands before and after them."""
         first = parameter.split(".")[0]
         return {"conv1": "stem", "bn1": "stem", "fc": "head"}.get(first, first)
 
