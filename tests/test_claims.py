@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+from made_up import made_up_record
 
 from idlib.claims import EXCESS, by_cell, images_verdicts, signed
 from idlib.published import (
@@ -18,7 +19,6 @@ from idlib.published import (
     Cell,
     title,
 )
-from idlib.records import Asked, Cost, Measured, Origin, Record
 from idlib.statistics import t_interval
 
 SEEDS = (1, 2, 3, 4, 5)
@@ -53,29 +53,9 @@ def record(cell, seed, nll, profile="medium", std=None, items=None, drop=(), **s
         "sensitivity/std/last": std / 2,
         "sensitivity/cv/last": 4.4 + std,
     }
-    asked = Asked(
-        task="images",
-        method=cell.method,
-        profile=profile,
-        source="embedded",
-        seed=seed,
-        settings={"round": cell.round, "smoothing": cell.smoothing, **settings},
-        data={},
-        precision="fp32",
-        device_type="cpu",
-        threads=1,
-        revision=1,
-    )
-    return Record(
-        signature=asked.signature,
-        asked=asked,
-        measured=Measured(
-            metrics={name: value for name, value in metrics.items() if name not in drop},
-            curves={} if items is None else {"test/nll/items": items},
-        ),
-        cost=Cost(seconds=1.0, peak_memory_bytes=1),
-        origin=Origin(versions={}, commit=None, device="cpu", created="2022-01-01T00:00:00"),
-    )
+    kept = {name: value for name, value in metrics.items() if name not in drop}
+    curves = {} if items is None else {"test/nll/items": items}
+    return made_up_record(cell, seed, profile, kept, curves, **settings)
 
 
 def noise(cell, seed):

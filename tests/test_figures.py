@@ -8,13 +8,13 @@ matplotlib.use("Agg")
 
 import numpy as np
 import pytest
+from made_up import made_up_record
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 
 from idlib import figures
 from idlib.claims import images_verdicts
 from idlib.published import METHOD_NAMES, METRICS, NLL, Cell
-from idlib.records import Asked, Cost, Measured, Origin, Record
 from idlib.tables import LAYERS
 
 STEPS = [10.0, 20.0, 30.0]
@@ -39,19 +39,6 @@ def record(cell, seed, edges=EDGES, items=False, profile="medium"):
     for place, layer in enumerate(LAYERS, start=1):
         metrics[f"sensitivity/std/{layer}"] = 4e-4 / place
         metrics[f"sensitivity/mean/{layer}"] = 1e-4
-    asked = Asked(
-        task="images",
-        method=cell.method,
-        profile=profile,
-        source="embedded",
-        seed=seed,
-        settings={"round": cell.round, "smoothing": cell.smoothing},
-        data={},
-        precision="fp32",
-        device_type="cpu",
-        threads=1,
-        revision=1,
-    )
     curves = {
         "validation/step": STEPS,
         "validation/nll": [1.0 + seed / 10, 0.7, nll],
@@ -65,13 +52,7 @@ def record(cell, seed, edges=EDGES, items=False, profile="medium"):
     }
     if items:
         curves["test/nll/items"] = [nll, nll / 2, nll * 2]
-    return Record(
-        signature=asked.signature,
-        asked=asked,
-        measured=Measured(metrics=metrics, curves=curves),
-        cost=Cost(seconds=1.0, peak_memory_bytes=1),
-        origin=Origin(versions={}, commit=None, device="cpu", created="2022-01-01T00:00:00"),
-    )
+    return made_up_record(cell, seed, profile, metrics, curves)
 
 
 def records(seeds=(1, 2, 3, 4, 5), cells=ALL, **more):

@@ -6,11 +6,12 @@ import random
 
 import pandas as pd
 import pytest
+from made_up import made_up_record
 
 from idlib import tables
 from idlib.claims import images_verdicts
 from idlib.published import NLL, STD, STD_NORMALIZED, Cell
-from idlib.records import Asked, Cost, Measured, Origin, Record
+from idlib.records import Measured
 
 MODELS = [Cell(m, r, s) for m in ("baseline", "id") for r in (0, 1) for s in (0.0, 0.1)]
 CONTROLS = [Cell(m, 0, 0.0) for m in ("passes", "compute")]
@@ -20,40 +21,22 @@ ONE, FIVE = "this build (small, 1 seed)", "recorded evidence (medium, 5 seeds)"
 
 def record(cell, seed, profile="small", **metrics):
     nll = (0.4 if cell.method == "id" else 0.5) + cell.round / 100 + cell.smoothing + seed / 1000
-    asked = Asked(
-        task="images",
-        method=cell.method,
-        profile=profile,
-        source="embedded",
-        seed=seed,
-        settings={"round": cell.round, "smoothing": cell.smoothing},
-        data={},
-        precision="fp32",
-        device_type="cpu",
-        threads=1,
-        revision=1,
-    )
-    return Record(
-        signature=asked.signature,
-        asked=asked,
-        measured=Measured(
-            metrics={
-                NLL: nll,
-                "test/accuracy": 0.8 + seed / 1000,
-                "test/nll/calibrated": nll - 0.02,
-                "calibration/temperature": 1.25,
-                STD: 4e-4 + seed * 1e-5,
-                STD_NORMALIZED: 2e-3,
-                "sensitivity/cv": 4.5,
-                "sensitivity/gini": 0.7,
-                **{f"sensitivity/std/{layer}": 2e-4 for layer in tables.LAYERS},
-                **{f"sensitivity/mean/{layer}": 5e-5 for layer in tables.LAYERS},
-                **metrics,
-            },
-            curves={},
-        ),
-        cost=Cost(seconds={"baseline": 40.0}.get(cell.method, 100.0), peak_memory_bytes=2 * 10**9),
-        origin=Origin(versions={}, commit=None, device="cpu", created="2022-01-01T00:00:00"),
+    numbers = {
+        NLL: nll,
+        "test/accuracy": 0.8 + seed / 1000,
+        "test/nll/calibrated": nll - 0.02,
+        "calibration/temperature": 1.25,
+        STD: 4e-4 + seed * 1e-5,
+        STD_NORMALIZED: 2e-3,
+        "sensitivity/cv": 4.5,
+        "sensitivity/gini": 0.7,
+        **{f"sensitivity/std/{layer}": 2e-4 for layer in tables.LAYERS},
+        **{f"sensitivity/mean/{layer}": 5e-5 for layer in tables.LAYERS},
+        **metrics,
+    }
+    seconds = {"baseline": 40.0}.get(cell.method, 100.0)
+    return made_up_record(
+        cell, seed, profile, numbers, seconds=seconds, peak_memory_bytes=2 * 10**9
     )
 
 
