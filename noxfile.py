@@ -52,7 +52,7 @@ def build_book(session: nox.Session) -> None:
     options = parser.parse_args(session.posargs)
     _install(session, "report")
     given = [f"--{key}={value}" for key, value in vars(options).items() if value]
-    session.run("python", "-m", "idlib.book", *given, env=QUIET_KERNEL)
+    session.run("python", "-m", "idlib.book", *given, env={**ONE_THREAD, **QUIET_KERNEL})
     _forget_other_builds(options.profile)
     book = f"{session.bin}/jupyter-book"
     try:

@@ -20,10 +20,13 @@ import os
 import sys
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from idlib.files import replacing
 from idlib.parameters import (
@@ -34,11 +37,13 @@ from idlib.parameters import (
     declared_types,
     notebook_parameters,
 )
+from idlib.profiles import default_source
 
 __all__ = ["NotebookError", "ParameterError", "check_parameters", "execute", "execute_all"]
 
 FIRST = ("images",)  # trains the models that other notebooks measure
 LAST = ("status",)  # reports on the others
+SIDE_BY_SIDE = 2  # notebooks at a time: most of each runs on one core
 PACKAGES = ("torch", "torchvision")  # a change of version runs the notebooks again
 
 
@@ -51,6 +56,7 @@ def execute(
     out: str | Path,
     parameters: dict[str, Any] | None = None,
     note: dict[str, Any] | None = None,
+    progress_bar: bool = True,
 ) -> float:
     """Run one notebook into ``out``; return its wall time in seconds.
 
@@ -78,6 +84,7 @@ def execute(
                 *(notebook, partial, parameters),
                 kernel_name="python3",
                 language="python",
+                progress_bar=progress_bar,
                 extra_arguments=["--log-level=ERROR"],  # the kernel's own remarks on its transport
             )
         seconds = time.perf_counter() - start
@@ -107,7 +114,8 @@ def execute_all(
 
     Each notebook gets those of ``profile``, ``source`` and ``executed`` (the folder ``out``) that
     it declares. A notebook that was run before with the same parameters, source, ``idlib``,
-    records and versions is left as it is. ``build.json`` in ``out`` says
+    records and versions is left as it is. The first trains; those that depend on nothing else run
+    side by side; the last reports. ``build.json`` in ``out`` says
     ``profile, source, created, notebooks: {name: seconds}``.
 
     Args:
@@ -116,42 +124,65 @@ def execute_all(
 
     Raises:
         ParameterError: an unknown profile, source or notebook.
-        NotebookError: a notebook that stopped; those before it are done, those after it wait.
+        NotebookError: a notebook that stopped; those beside it are finished, those after it wait.
     """
     folder, out = Path(folder), Path(out)
-    given = {"profile": profile, "source": source or _default_source(profile)}
-    for name, value in given.items():
-        check_choice(name, value, None)
-    names = _ordered(path.stem for path in folder.glob("*.ipynb"))
+    check_choice("profile", profile, None)
+    given = {"profile": profile, "source": source or default_source(profile)}
+    check_choice("source", given["source"], None)
+    names = sorted(path.stem for path in folder.glob("*.ipynb"))
     if only is not None:
         _check_only(only, names, given, out)
     else:
         _remove_leftovers(out, names)
     common = _digest_of_inputs(given["source"], Path(records))
     ran: list[str] = []
-    for name in names:
-        notebook, target = folder / f"{name}.ipynb", out / f"{name}.ipynb"
-        if only not in (None, name) and name not in LAST and _note(target):
-            continue
-        offered = {**given, "executed": str(out)}
-        declared = declared_types(notebook_parameters(notebook))
-        parameters = {key: value for key, value in offered.items() if key in declared}
-        digest = _hash(common, notebook.read_bytes(), json.dumps(parameters))
-        if _note(target).get("digest") == digest and not (ran and name in LAST):
-            print(f"{name}: unchanged")
-            continue
-        print(f"{name}: running at profile {profile}", flush=True)
+    for stage in _stages(names):
+        due: list[tuple[Path, Path, dict[str, Any], dict[str, Any]]] = []
+        for name in stage:
+            notebook, target = folder / f"{name}.ipynb", out / f"{name}.ipynb"
+            if only not in (None, name) and name not in LAST and _note(target):
+                continue
+            offered = {**given, "executed": str(out)}
+            declared = declared_types(notebook_parameters(notebook))
+            parameters = {key: value for key, value in offered.items() if key in declared}
+            digest = _hash(common, notebook.read_bytes(), json.dumps(parameters))
+            if _note(target).get("digest") == digest and not (ran and name in LAST):
+                print(f"{name}: unchanged")
+                continue
+            due.append((notebook, target, parameters, {"digest": digest, "given": parameters}))
         _write_summary(out, names, given)  # the status notebook reads it
-        seconds = execute(notebook, target, parameters, {"digest": digest, "given": parameters})
-        ran.append(name)
-        print(f"{name}: {seconds:.1f} s", flush=True)
+        ran += _side_by_side(due)
     _write_summary(out, names, given)
     return ran
 
 
-def _ordered(names: Iterable[str]) -> list[str]:
-    """FIRST, then by name, then LAST."""
-    return sorted(names, key=lambda name: (name not in FIRST, name in LAST, name))
+def _side_by_side(due: list[tuple[Path, Path, dict[str, Any], dict[str, Any]]]) -> list[str]:
+    """Execute notebooks, two at a time; raise the first failure once all have ended."""
+    if not due:
+        return []
+    names = [notebook.stem for notebook, *_ in due]
+    print(f"running {', '.join(names)}", flush=True)
+    failures = []
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        alone = len(due) == 1
+        runs = {pool.submit(execute, *given, progress_bar=alone): given[0].stem for given in due}
+        for done in tqdm(as_completed(runs), "notebooks", len(runs), disable=alone):
+            if error := done.exception():
+                failures.append(error)
+            else:
+                tqdm.write(f"{runs[done]}: {done.result():.1f} s")
+    if failures:
+        raise failures[0]
+    return names
+
+
+def _stages(names: Iterable[str]) -> list[list[str]]:
+    """FIRST one by one, then all others together, then LAST."""
+    found = sorted(names)
+    first, last = ([name for name in stage if name in found] for stage in (FIRST, LAST))
+    others = [name for name in found if name not in (*FIRST, *LAST)]
+    return [*([name] for name in first), others, last]
 
 
 def _remove_leftovers(out: Path, names: list[str]) -> None:
@@ -159,10 +190,6 @@ def _remove_leftovers(out: Path, names: list[str]) -> None:
     for path in out.glob("*.ipynb"):
         if path.stem not in names:
             path.unlink()
-
-
-def _default_source(profile: str) -> str:
-    return "hub" if profile == "paper" else "embedded"
 
 
 def _check_only(only: str, names: list[str], given: dict[str, str], out: Path) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from idlib import profiles
+
 SOURCES = ("embedded", "hub")  # or the path of a folder
 SHELL_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython", "display"}  # IPython's own
 CHECKED = "__parameters_checked__"
@@ -144,16 +146,17 @@ def check_choice(name: str, value: Any, allowed: Collection | None) -> None:
     if value is None:
         return
     if name == "profile":
-        from idlib.profiles import PROFILES
-
-        allowed = tuple(PROFILES)
+        allowed = profiles.PROFILES
     if name == "source" and value not in SOURCES and not Path(value).is_dir():
         message = f"source {value!r} is not one of {', '.join(SOURCES)} and not an existing folder"
         raise ParameterError(message)
     for item in value if isinstance(value, (list, tuple)) else [value]:
-        if allowed is not None and item not in allowed:
-            known = ", ".join(map(str, allowed))
-            raise ParameterError(f"unknown {name} {item!r}: choose one of {known}")
+        if allowed is None:
+            continue
+        try:
+            profiles.check_choice(name, item, tuple(allowed))
+        except profiles.SettingsError as error:
+            raise ParameterError(str(error)) from None
 
 
 def _type_name(annotation: Any) -> str:

@@ -110,7 +110,7 @@ def default_source(profile: str) -> str:
     return "hub" if profile == "paper" else "embedded"
 
 
-def check_choice(what: str, value: Any, choices: tuple[str, ...]) -> None:
+def check_choice(what: str, value: Any, choices: tuple[Any, ...]) -> None:
     """Raise :class:`SettingsError` unless ``value`` is one of ``choices``.
 
     Example:
@@ -120,7 +120,9 @@ def check_choice(what: str, value: Any, choices: tuple[str, ...]) -> None:
         idlib.profiles.SettingsError: unknown method 'rdrop': choose one of baseline, id, ...
     """
     if value not in choices:
-        raise SettingsError(f"unknown {what} {value!r}: choose one of {', '.join(choices)}")
+        raise SettingsError(
+            f"unknown {what} {value!r}: choose one of {', '.join(map(str, choices))}"
+        )
 
 
 def _method(asked: Settings, method: str) -> dict[str, Any]:

@@ -170,7 +170,8 @@ def test_only_what_changed_is_run_in_order(workspace: Path, notebook, monkeypatc
     def run(*arguments: str) -> list[str]:
         assert book.main(["--profile", "smoke", *arguments]) == 0
         lines = capsys.readouterr().out.splitlines()
-        return [line.partition(":")[0] for line in lines if "running" in line]
+        ran = [line.removeprefix("running ") for line in lines if line.startswith("running ")]
+        return [name for stage in ran for name in stage.split(", ")]
 
     monkeypatch.setattr(book, "execute", _copying_execute)
     for name in ("audit", "images", "status"):
@@ -197,7 +198,24 @@ def test_only_what_changed_is_run_in_order(workspace: Path, notebook, monkeypatc
     assert summary["notebooks"] == {"images": 1.0, "audit": 1.0, "status": 1.0}
 
 
-def _copying_execute(notebook, out, parameters, note) -> float:
+def test_a_notebook_that_fails_leaves_its_neighbours_alone(
+    workspace: Path, notebook, monkeypatch, capsys
+) -> None:
+    def execute(path, *arguments, progress_bar):
+        if path.stem == "bad":
+            raise NotebookError("bad: cell 1 raised ZeroDivisionError")
+        return _copying_execute(path, *arguments, progress_bar=progress_bar)
+
+    monkeypatch.setattr(book, "execute", execute)
+    for name in ("images", "bad", "good", "more", "status"):
+        notebook(workspace / f"notebooks/{name}.ipynb", 'profile: str = "small"')
+    assert book.main(["--profile", "smoke"]) == 1
+    assert "bad: cell 1 raised" in capsys.readouterr().err
+    done = {path.stem for path in (workspace / "book/_executed").glob("*.ipynb")}
+    assert done == {"images", "good", "more"}
+
+
+def _copying_execute(notebook, out, parameters, note, progress_bar) -> float:
     content = json.loads(Path(notebook).read_text())
     content["metadata"]["idlib"] = {**note, "seconds": 1.0, "created": "2026-01-01"}
     out.parent.mkdir(parents=True, exist_ok=True)
