@@ -186,6 +186,8 @@ def _named(settings: Settings) -> dict[str, Any]:
 
 def _trained(plan: Plan, workspace: Workspace, progress: Progress | None) -> Trained:
     """Train, or read back what was trained, this run and before it its teachers."""
+    if plan.asked.device_type == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("device cuda was asked for, and torch finds no GPU: use cpu or auto")
     with _lock(workspace, plan):
         teacher = None
         folder = workspace.checkpoints / plan.asked.signature

@@ -131,6 +131,12 @@ def test_bad_specs_are_refused_before_anything_is_made(spec, says, fresh):
     assert not fresh.checkpoints.exists()
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="wants a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_said_at_once(fresh):
+    with pytest.raises(SettingsError, match="finds no GPU: use cpu or auto"):
+        run(Spec("images", "id", "smoke", device="cuda"), fresh)
+
+
 # Many runs -----------------------------------------------------------------------------------
 
 
