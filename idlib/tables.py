@@ -118,7 +118,6 @@ def controls_table(
         "test NLL after temperature": (_metric("test/nll/calibrated"), ".3f"),
         "sensitivity std × 1000": (_metric(STD, 1000.0), "#.3g"),
         "sensitivity std / mean": (_metric("sensitivity/cv"), ".2f"),
-        "seconds": (_seconds, ",.0f"),
     }
     return _cell_table(_groups(records, evidence), cells, columns)
 
@@ -142,20 +141,21 @@ def calibration_table(
 def cost_table(records: Iterable[Record], evidence: Iterable[Record] | None = None) -> pd.DataFrame:
     """Seconds and peak memory of a run by method, beside the earlier report's (on one T4).
 
-    Teachers and students of a method are averaged together; "× baseline" is the ratio of means.
+    Medians over the teachers and students of a method, since wall seconds also count what else the
+    machine did; "× baseline" is the ratio of medians.
     """
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for name, group in _groups(records, evidence).items():
         by_method: dict[str, list[Record]] = {}
         for cell, runs in group.cells.items():
             by_method.setdefault(cell.method, []).extend(runs.values())
-        means = {m: float(np.mean([r.cost.seconds for r in rs])) for m, rs in by_method.items()}
+        medians = {m: float(np.median([_seconds(r) for r in rs])) for m, rs in by_method.items()}
         for method, runs in by_method.items():
             megabytes = max(r.cost.peak_memory_bytes for r in runs) / 1e6
             rows[METHOD_NAMES.get(method, method), name] = {
                 "runs": str(len(runs)),
-                "seconds a run": f"{means[method]:,.0f}",
-                "× baseline": _ratio(means[method], means.get("baseline")),
+                "seconds a run": f"{medians[method]:,.0f}",
+                "× baseline": _ratio(medians[method], medians.get("baseline")),
                 "peak memory, MB": f"{megabytes:,.0f}",
             }
     for method, seconds in REPORT_IMAGES_SECONDS.items():
