@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from idlib.findings import AUDIT as AUDIT
 from idlib.findings import Finding as Finding
+from idlib.groups import trainable
 from idlib.losses import x_divergence
 from idlib.records import Record
 from idlib.sensitivity import Loss
@@ -124,13 +125,13 @@ def sensitivity_under(
     """Spreads by name of the slips, then by name of the model, from one pass over the batches."""
     if not models or not len(batches):
         raise ValueError("the evaluation needs at least one model and one batch")
-    sizes = {name: _flat(_trainable(model)).numel() for name, model in models.items()}
+    sizes = {name: _flat(trainable(model).values()).numel() for name, model in models.items()}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"models of one architecture are needed, not of sizes {sizes}")
-    first = _flat(_trainable(next(iter(models.values()))))
+    first = _flat(trainable(next(iter(models.values()))).values())
     result: dict[str, dict[str, Spread]] = {name: {} for name in slips}
     for model_name, model in models.items():
-        own = _flat(_trainable(model))
+        own = _flat(trainable(model).values())
         sums = {name: (torch.zeros_like(own), torch.zeros_like(own)) for name in slips}
         running, running_loss = torch.zeros_like(own), 0.0
         for gradient, value in _gradients(model, batches, loss):
@@ -148,10 +149,6 @@ def sensitivity_under(
     return result
 
 
-def _trainable(model: nn.Module) -> list[Tensor]:
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
-
-
 def _flat(tensors: Iterable[Tensor]) -> Tensor:
     """All entries in one float64 vector, apart from the graph."""
     return torch.cat([tensor.detach().double().flatten() for tensor in tensors])
@@ -162,7 +159,7 @@ def _gradients(
 ) -> Iterator[tuple[Tensor, float]]:
     """Gradient and loss of each batch, of a copy in evaluation mode."""
     model = copy.deepcopy(model).eval()
-    parameters = _trainable(model)
+    parameters = list(trainable(model).values())
     for batch in batches:
         value = loss(model, batch)
         gradients = torch.autograd.grad(value, parameters, materialize_grads=True)

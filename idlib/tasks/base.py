@@ -77,7 +77,7 @@ class Task(ABC):
 
     @abstractmethod
     def test(self, model: nn.Module) -> tuple[dict[str, float], dict[str, list[float]]]:
-        """Final metrics and curves by ``split/name``; the only place where test data is read."""
+        """Final metrics and curves by ``split/name``, at the selected checkpoint; called once."""
 
     @abstractmethod
     def sensitivity_batches(self) -> Iterable[Batch]:
