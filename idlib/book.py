@@ -159,15 +159,13 @@ def execute_all(
 
 def _side_by_side(due: list[tuple[Path, Path, dict[str, Any], dict[str, Any]]]) -> list[str]:
     """Execute notebooks, two at a time; raise the first failure once all have ended."""
-    if not due:
-        return []
-    names = [notebook.stem for notebook, *_ in due]
-    print(f"running {', '.join(names)}", flush=True)
-    failures = []
+    names, failures = [notebook.stem for notebook, *_ in due], []
+    if due:
+        print(f"running {', '.join(names)}", flush=True)
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         alone = len(due) == 1
-        runs = {pool.submit(execute, *given, progress_bar=alone): given[0].stem for given in due}
-        for done in tqdm(as_completed(runs), "notebooks", len(runs), disable=alone):
+        runs = {pool.submit(_in_own_loop, *one, progress_bar=alone): one[0].stem for one in due}
+        for done in tqdm(as_completed(runs), "notebooks", len(runs), disable=len(due) < 2):
             if error := done.exception():
                 failures.append(error)
             else:
@@ -175,6 +173,14 @@ def _side_by_side(due: list[tuple[Path, Path, dict[str, Any], dict[str, Any]]]) 
     if failures:
         raise failures[0]
     return names
+
+
+def _in_own_loop(*arguments: Any, **options: Any) -> float:
+    """Execute with an event loop of this thread's own, and close it: nobody else would."""
+    from jupyter_core.utils import ensure_event_loop
+
+    with contextlib.closing(ensure_event_loop()):
+        return execute(*arguments, **options)
 
 
 def _stages(names: Iterable[str]) -> list[list[str]]:
