@@ -38,12 +38,12 @@ def build_book(session: nox.Session) -> None:
     nox -s build-book
     nox -s build-book -- --profile smoke
     nox -s build-book -- --profile paper --source hub
-    nox -s build-book -- --profile small --source path/to/oxford-iiit-pet
+    nox -s build-book -- --profile small --source path/to/folder
     nox -s build-book -- --only images
 
     Profiles: smoke (numbers mean nothing), small (default), medium, paper. Sources: embedded
-    (default), hub (default of paper), or a folder. With --only the other pages stay as they are,
-    if they have been made before.
+    (default), hub (default of paper), or a folder with a folder of data for each task in it, by
+    the task's name. With --only the other pages stay as they are, if they have been made before.
     """
     parser = _parser(session)
     parser.add_argument("--profile", choices=PROFILES, default="small")

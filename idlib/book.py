@@ -41,10 +41,16 @@ from idlib.profiles import default_source
 
 __all__ = ["NotebookError", "ParameterError", "check_parameters", "execute", "execute_all"]
 
-FIRST = ("images",)  # trains the models that other notebooks measure
+FIRST = ("images", "translation")  # train, on all cores, what other notebooks measure
 LAST = ("status",)  # reports on the others
 SIDE_BY_SIDE = 2  # notebooks at a time: most of each runs on one core
-PACKAGES = ("torch", "torchvision")  # a change of version runs the notebooks again
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "transformers",
+    "sentencepiece",
+    "sacrebleu",
+)  # a change of version runs the notebooks again
 
 
 class NotebookError(RuntimeError):

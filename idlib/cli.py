@@ -84,6 +84,9 @@ def grid_command(
     profile: Profile = "small",
     source: Source = None,
     rounds: Annotated[int, typer.Option(min=0, help="Rounds of self-distillation.")] = 1,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Also the settings that the gain is shown against.")
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes side by side.")] = None,
     set_: Changes = None,
     device: Device = "auto",
@@ -107,6 +110,7 @@ def grid_command(
         profile,
         numbers,
         rounds=rounds,
+        sweep=sweep,
         source=source,
         overrides=_settings(set_),
         device=device,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +21,17 @@ from tqdm import tqdm
 
 from idlib.records import COMMITTED_STORE, Record, Store
 from idlib.runs import Spec, Workspace, run
+from idlib.tasks import task_class
 from idlib.training import Progress
 
 WORTH_A_PROCESS = 1000  # updates; a process takes seconds to start
-SMOOTHING = (0.0, 0.1)  # the earlier report's two amounts of label smoothing
+
+# glibc gives large tensors back to the system at once and faults their pages in again at every
+# update: half the time of K passes over a vocabulary. Worker processes keep what they have freed.
+KEEP_FREED_MEMORY = {
+    "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296"
+    ":glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456"
+}
 
 
 class RunsFailed(RuntimeError):
@@ -37,8 +44,9 @@ def grid(
     seeds: Iterable[int],
     *,
     rounds: int = 1,
-    smoothing: Iterable[float] = SMOOTHING,
+    smoothing: Iterable[float] | None = None,
     controls: bool = True,
+    sweep: bool = False,
     source: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     device: str = "auto",
@@ -46,35 +54,48 @@ def grid(
     """The runs that the claims are judged by.
 
     For each seed {baseline, id} × {s of ``smoothing``} × {round 0 … ``rounds``}; with one round
-    these are the earlier report's eight models. ``controls`` adds, at the first s and round 0,
-    K passes with α = 0 and the baseline with K times the updates.
+    the image task's are the earlier report's eight models. ``controls`` adds, at the first s and
+    round 0, K passes with α = 0 and the baseline with K times the updates. ``sweep`` adds, there
+    too, {baseline, id} at each of the task's ``sweep`` of settings.
+
+    Args:
+        task: a name of :data:`idlib.tasks.TASKS`.
+        profile: as for :class:`idlib.runs.Spec`, as are ``source``, ``overrides`` and ``device``.
+        seeds: one integer a repetition.
+        rounds: rounds of self-distillation after the teacher.
+        smoothing: amounts of label smoothing; by default the task's own.
+        controls: whether to add the controls.
+        sweep: whether to add the sweep.
 
     Example:
         >>> len(grid("images", "smoke", [1])), len(grid("images", "smoke", [1, 2], rounds=2))
         (10, 28)
     """
-    amounts, specs = tuple(smoothing), []
+    amounts = tuple(task_class(task).smoothing if smoothing is None else smoothing)
+    pair = ("baseline", "id")
+    cells: list[tuple[str, float, int, Mapping[str, Any]]]
+    cells = [(m, s, number, {}) for m in pair for s in amounts for number in range(rounds + 1)]
+    if controls:
+        cells += [(method, amounts[0], 0, {}) for method in ("passes", "compute")]
+    if sweep:
+        cells += [(m, amounts[0], 0, varied) for varied in task_class(task).sweep for m in pair]
+    specs = []
     for seed in seeds:
-        cells = [
-            (method, s, number)
-            for method in ("baseline", "id")
-            for s in amounts
-            for number in range(rounds + 1)
-        ]
-        if controls:
-            cells += [("passes", amounts[0], 0), ("compute", amounts[0], 0)]
-        for method, s, number in cells:
-            settings = {**(overrides or {}), "smoothing": s, "round": number}
+        for method, s, number, varied in cells:
+            settings = {**(overrides or {}), **varied, "smoothing": s, "round": number}
             specs.append(Spec(task, method, profile, source, seed, settings, device))
     return specs
 
 
-def recorded(task: str, profile: str, folder: Path = COMMITTED_STORE) -> list[Record]:
+def recorded(
+    task: str, profile: str, folder: Path = COMMITTED_STORE, sweep: bool = False
+) -> list[Record]:
     """The records in ``folder`` that answer to today's settings of a profile, embedded data.
 
     Records of other settings, of an older revision or of other data are left out: they answer
-    another question.
+    another question. With ``sweep`` those of the task's sweep are there too.
     """
+    variants = ({}, *(task_class(task).sweep if sweep else ()))
     found = []
     for record, _ in Store(folder, also=()).all():
         asked = record.asked
@@ -82,8 +103,13 @@ def recorded(task: str, profile: str, folder: Path = COMMITTED_STORE) -> list[Re
             continue
         settings = {name: asked.settings.get(name) for name in ("smoothing", "round")}
         device = asked.device_type
-        same = Spec(task, asked.method, profile, "embedded", asked.seed, settings, device)
-        if same.signature == record.signature:
+        same = (
+            Spec(
+                task, asked.method, profile, "embedded", asked.seed, {**varied, **settings}, device
+            )
+            for varied in variants
+        )
+        if any(spec.signature == record.signature for spec in same):
             found.append(record)
     return found
 
@@ -164,6 +190,7 @@ def _side_by_side(
 ) -> list[str]:
     context = multiprocessing.get_context("spawn")
     with (
+        _environment(KEEP_FREED_MEMORY),
         _listening(context, bar) as steps,
         ProcessPoolExecutor(workers, context, _in_worker, (steps,)) as pool,
     ):
@@ -221,6 +248,18 @@ def describe(spec: Spec) -> str:
         f"{spec.task} {spec.method}, s = {settings.smoothing:g}, round {settings.round}, "
         f"seed {spec.seed}, profile {spec.profile}"
     )
+
+
+@contextmanager
+def _environment(defaults: Mapping[str, str]) -> Iterator[None]:
+    """Variables for the processes started inside, where they are not set already."""
+    added = {name: value for name, value in defaults.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 @contextmanager

@@ -167,7 +167,8 @@ def read(path: Path) -> Record:
 
 def origin(device: torch.device) -> Origin:
     """Versions, commit and machine of this process."""
-    packages = ("idlib", "torch", "torchvision", "accelerate", "numpy", "scipy")
+    packages = ("idlib", "torch", "torchvision", "transformers", "sentencepiece", "sacrebleu")
+    packages += ("accelerate", "numpy", "scipy")
     versions = {name: metadata.version(name) for name in packages if _installed(name)}
     return Origin(
         versions={"python": platform.python_version(), **versions},

@@ -52,7 +52,8 @@ class Spec:
         task: a name of :data:`idlib.tasks.TASKS`.
         method: ``baseline``, ``id``, ``passes`` or ``compute``.
         profile: ``smoke``, ``small``, ``medium`` or ``paper``.
-        source: ``embedded``, ``hub``, or the path of a folder; by default the profile's.
+        source: ``embedded``, ``hub``, or the path of a folder of the task's data (or of one with
+            a folder for each task, by its name); by default the profile's.
         seed: initial weights, order and dropout derive from it.
         overrides: settings laid over the profile's; ``None`` leaves one as it is.
         device: ``auto`` takes a GPU where there is one.
@@ -152,11 +153,7 @@ def _plan(spec: Spec) -> Plan:
         task_type.schema, task_type.profiles, spec.profile, spec.method, dict(spec.overrides)
     )
     name = spec.source or default_source(spec.profile)
-    source, root = (name, None) if name in ("embedded", "hub") else ("path", Path(name))
-    if root is not None and not root.is_dir():
-        raise SettingsError(
-            f"source {name!r} is neither embedded nor hub, nor is there a folder of that name"
-        )
+    source, root = (name, None) if name in ("embedded", "hub") else ("path", _root(name, spec.task))
     settings = task_type.adapt(settings, source)
     task = task_type(settings, source, root)
     device = spec.device
@@ -177,6 +174,18 @@ def _plan(spec: Spec) -> Plan:
         revision=task.revision,
     )
     return Plan(spec, task, asked)
+
+
+def _root(name: str, task: str) -> Path:
+    """The folder of a task's data: the one named, or in it the one that has the task's name."""
+    root = Path(name)
+    if not root.is_dir():
+        raise SettingsError(
+            f"source {name!r} is neither embedded nor hub, nor is there a folder of that name"
+        )
+    # Oxford-IIIT Pet keeps its pictures in a folder "images", beside "annotations".
+    by_task = (root / task).is_dir() and not (root / "annotations").is_dir()
+    return root / task if by_task else root
 
 
 def _named(settings: Settings) -> dict[str, Any]:
@@ -220,7 +229,9 @@ def _record(plan: Plan, trained: Trained) -> Record:
     at_end = plan.task.evaluate(last, "test")
     metrics |= {f"test/{name}/last": value for name, value in at_end.items()}
     for model, suffix in ((best, ""), (last, "/last")):
-        measured = parameter_sensitivity(model, plan.task.sensitivity_batches(), plan.task.loss)
+        measured = parameter_sensitivity(
+            model, plan.task.sensitivity_batches(), plan.task.loss, plan.task.never_seen(model)
+        )
         metrics |= {name + suffix: value for name, value in _balance(measured).items()}
         if model is best:
             metrics |= _layers(plan.task, measured)
@@ -242,6 +253,8 @@ def _balance(measured: Sensitivity) -> dict[str, float]:
     names = [*STATISTICS, *(f"{name}_normalized" for name in STATISTICS)]
     figures = {f"sensitivity/{name}": getattr(measured, name) for name in names}
     size = {"sensitivity/parameters": measured.count, "sensitivity/batches": measured.batches}
+    if measured.excluded_count:
+        size["sensitivity/excluded"] = measured.excluded_count
     return {**figures, **size, "train/nll": measured.loss}
 
 

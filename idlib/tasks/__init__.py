@@ -5,8 +5,9 @@ from __future__ import annotations
 from idlib.profiles import SettingsError, check_choice
 from idlib.tasks.base import Task
 from idlib.tasks.images import ImageTask
+from idlib.tasks.translation import TranslationTask
 
-TASKS: dict[str, type[Task]] = {"images": ImageTask}
+TASKS: dict[str, type[Task]] = {task.name: task for task in (ImageTask, TranslationTask)}
 
 
 def task_class(name: str) -> type[Task]:

@@ -7,7 +7,7 @@ and ``evaluate``; a run (:mod:`idlib.runs`) needs the rest.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -37,6 +37,8 @@ class Task(ABC):
     schema: ClassVar[type[Settings]]
     profiles: ClassVar[Profiles]
     selection: ClassVar[Selection] = Selection("nll")
+    smoothing: ClassVar[tuple[float, ...]] = (0.0,)  # amounts of label smoothing in the grid
+    sweep: ClassVar[tuple[dict[str, Any], ...]] = ()  # settings that the gain is shown against
 
     def __init__(self, settings: Settings, source: str, root: Path | None = None) -> None:
         self.settings, self.source, self.root = settings, source, root
@@ -82,6 +84,13 @@ class Task(ABC):
     @abstractmethod
     def sensitivity_batches(self) -> Iterable[Batch]:
         """The fixed training batches on which sensitivity is measured."""
+
+    def never_seen(self, model: nn.Module) -> Mapping[str, Tensor]:
+        """Entries that the measured batches cannot touch: parameter name -> bool mask.
+
+        They are counted apart from the statistics of sensitivity.
+        """
+        return {}
 
     def layer(self, parameter: str) -> str:
         """The layer that a parameter of this name is reported under."""

@@ -72,6 +72,8 @@ class ImageTask(Task):
         },
     }
 
+    smoothing = (0.0, 0.1)  # the earlier report's two
+
     @classmethod
     def adapt(cls, settings: ImageSettings, source: str) -> ImageSettings:
         """Embedded data come without ImageNet weights, and need no more than 60 epochs."""

@@ -1,0 +1,290 @@
+"""Translation from German to English: the fairseq Transformer on a joint SentencePiece vocabulary.
+
+The settings are the paper's on IWSLT'14 (6 + 6 layers of width 512, 12,000 pieces, 4,096 tokens a
+batch). On the embedded LibreOffice Help the smaller profiles train a narrow model on short
+sentences.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from idlib import bleu
+from idlib.data import translation
+from idlib.losses import cross_entropy
+from idlib.objective import Target
+from idlib.profiles import Settings
+from idlib.tasks.base import Batch, Task
+from idlib.transformer import beam_search, transformer
+
+POSITIONS = 1024  # fairseq's longest input
+LAYERS = {  # by the parameter's module: how sensitivity is reported
+    "embed_tokens": "embedding",
+    "self_attn": "attention",
+    "encoder_attn": "attention",
+    "fc1": "feed-forward",
+    "fc2": "feed-forward",
+    "self_attn_layer_norm": "norm",
+    "encoder_attn_layer_norm": "norm",
+    "final_layer_norm": "norm",
+    "lm_head": "output",
+}
+
+_log = logging.getLogger(__name__)
+
+
+class TranslationSettings(Settings):
+    """Settings of the translation task; the defaults are the paper's (facts, section 3).
+
+    ``batch_tokens`` is the number of pieces in an update: sentences times the longest side of any
+    of them, as fairseq counts. ``batch_size`` limits the sentences too. ``max_tokens`` and
+    ``max_ratio`` (longer side over shorter) drop training pairs; ``test_tokens`` shortens
+    validation and test, which are whole without it. ``examples`` samples a split.
+    """
+
+    layers: int = Field(6, ge=1)
+    width: int = Field(512, ge=2)
+    ffn: int = Field(1024, ge=1)
+    heads: int = Field(4, ge=1)
+    dropout: float = Field(0.3, ge=0, lt=1)
+    attention_dropout: float = Field(0.1, ge=0, lt=1)
+
+    vocabulary: int = Field(12_000, ge=8)
+    max_tokens: int = Field(175, ge=1)
+    max_ratio: float = Field(1.5, ge=1)
+    test_tokens: int | None = Field(None, ge=1)
+    examples: dict[str, int] = Field(default_factory=dict)
+
+    smoothing: float = Field(0.1, ge=0, lt=1)
+    epochs: int = Field(46, ge=1)  # the earlier report's 50,000 updates
+    batch_tokens: int = Field(4096, ge=1)
+    batch_size: int | None = Field(None, ge=1)
+    lr_peak: float = Field(5e-4, gt=0)
+    warmup: int = Field(8000, ge=0)
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: float = Field(1e-6, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+
+    beams: int = Field(5, ge=1)
+    length_penalty: float = 1.0
+    decode_tokens: int = Field(200, ge=1)  # fairseq's longest output
+    sensitivity_batch: int = Field(48, ge=1)
+    sensitivity_examples: int = Field(4000, ge=1)
+
+
+_NARROW = {
+    "layers": 2,
+    "width": 128,
+    "ffn": 256,
+    "vocabulary": 2000,
+    "max_tokens": 20,
+    "test_tokens": 20,
+    "batch_tokens": 768,
+    "lr_peak": 2e-3,
+    "warmup": 200,
+    "decode_tokens": 40,
+}
+_SIZES = {"train": 4000}
+
+
+class TranslationTask(Task):
+    """LibreOffice Help, IWSLT'14, or two aligned text files: German to English."""
+
+    name = "translation"
+    revision = 1
+    schema = TranslationSettings
+    profiles = {
+        "paper": {"threads": 8},
+        "medium": {**_NARROW, "examples": _SIZES, "epochs": 20},
+        "small": {**_NARROW, "examples": _SIZES, "epochs": 12},
+        "smoke": {
+            **_NARROW,
+            "width": 16,
+            "ffn": 32,
+            "layers": 1,
+            "vocabulary": 400,
+            "warmup": 2,
+            "epochs": 2,
+            "examples": {"train": 160, "validation": 40, "test": 40},
+        },
+    }
+    smoothing = (0.1,)
+
+    @property
+    def data(self) -> translation.TranslationData:
+        """The three splits and their vocabulary."""
+        s = self.settings
+        sizes = tuple(sorted(s.examples.items()))
+        root = None if self.root is None else str(self.root)
+        limits = (s.vocabulary, s.max_tokens, s.max_ratio, s.test_tokens)
+        return _load(self.source, root, limits, sizes)
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """Sha256 of each split's content."""
+        return self.data.checksums
+
+    def model(self) -> nn.Module:
+        """A fresh Transformer."""
+        s = self.settings
+        return transformer(
+            self.data.vocabulary.size,
+            layers=s.layers,
+            width=s.width,
+            ffn=s.ffn,
+            heads=s.heads,
+            dropout=s.dropout,
+            attention_dropout=s.attention_dropout,
+            positions=POSITIONS,
+        )
+
+    def epoch(self, generator: torch.Generator) -> list[list[int]]:
+        """All training pairs once, in batches by token count, in a random order."""
+        s, lengths = self.settings, self.data.splits["train"].lengths
+        return translation.token_batches(lengths, s.batch_tokens, generator, s.batch_size)
+
+    def batches(self, indices: list[list[int]], split: str = "train") -> Iterator[Batch]:
+        """Batches of source pieces [B, S], decoder inputs and labels [B, T], and their masks."""
+        return map(self.data.splits[split].batch, indices)
+
+    def forward(self, model: nn.Module) -> Callable[[Batch], Tensor]:
+        """From a batch to logits [B, T, V]."""
+        return lambda batch: (
+            model(
+                input_ids=batch["input_ids"],
+                attention_mask=batch["attention_mask"],
+                decoder_input_ids=batch["decoder_input_ids"],
+                use_cache=False,
+            ).logits
+        )
+
+    def targets(self, batch: Batch) -> Target:
+        """The pieces of the English sentence and its end; padding does not count."""
+        return Target(batch["labels"], mask=batch["label_mask"])
+
+    def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
+        """``nll`` (nats a token) and ``bits`` (a token) of one pass, without smoothing."""
+        return _likelihood(*self._sentence_nll(model, split))
+
+    def test(self, model: nn.Module) -> tuple[dict[str, float], dict[str, list[float]]]:
+        """NLL, SacreBLEU, chrF++ and length ratio of validation and test, by beam search.
+
+        Beside them each test sentence's NLL, scaled so that their mean is the NLL a token, and
+        its statistics for SacreBLEU.
+        """
+        metrics, curves = {}, {}
+        for split in ("validation", "test"):
+            summed, tokens = self._sentence_nll(model, split)
+            hypotheses, references = self.translate(model, split), self.data.splits[split].targets
+            found = _likelihood(summed, tokens) | bleu.score(hypotheses, references)._asdict()
+            metrics |= {f"{split}/{name}": value for name, value in found.items()}
+        items = summed / tokens.double().mean()
+        curves["test/nll/items"] = [round(value, 4) for value in items.tolist()]
+        curves |= bleu.as_curves(bleu.sentence_statistics(hypotheses, references))
+        return metrics, curves
+
+    def translate(
+        self, model: nn.Module, split: str, indices: Sequence[int] | None = None
+    ) -> list[str]:
+        """Translations of a split (or of these sentences of it), by beam search, in their order."""
+        pairs, s = self.data.splits[split], self.settings
+        wanted = list(range(len(pairs)) if indices is None else indices)
+        device, found = next(model.parameters()).device, {}
+        parts = self._by_length(split, wanted, s.batch_tokens)
+        for part in tqdm(parts, desc=f"translating {split}", unit="batch", leave=False):
+            batch = pairs.batch(part)
+            pieces = beam_search(
+                model,
+                batch["input_ids"].to(device),
+                batch["attention_mask"].to(device),
+                beams=s.beams,
+                length_penalty=s.length_penalty,
+                max_length=s.decode_tokens,
+            )
+            texts = self.data.vocabulary.decode(pieces.tolist())
+            found |= dict(zip(part, texts, strict=True))
+        return [found[index] for index in wanted]
+
+    def sensitivity_batches(self) -> Iterable[Batch]:
+        """The first training pairs in their fixed order, equally many sentences a batch."""
+        return self.batches([part.tolist() for part in self._measured()])
+
+    def never_seen(self, model: nn.Module) -> Mapping[str, Tensor]:
+        """Embedding rows of pieces that do not occur in the measured batches."""
+        pairs, rows = self.data.splits["train"], torch.cat(self._measured()).tolist()
+        sides = {"encoder": pairs.source_ids, "decoder": pairs.target_ids}
+        masks = {}
+        for side, ids in sides.items():
+            name = f"model.{side}.embed_tokens.weight"
+            unseen = torch.ones_like(model.get_parameter(name), dtype=torch.bool)
+            unseen[sorted({piece for row in rows for piece in ids[row]})] = False
+            masks[name] = unseen.cpu()
+        return masks
+
+    def layer(self, parameter: str) -> str:
+        """Embedding, attention, feed-forward, norm, or the output projection."""
+        return next(LAYERS[part] for part in parameter.split(".") if part in LAYERS)
+
+    def _measured(self) -> list[Tensor]:
+        s, pairs = self.settings, self.data.splits["train"]
+        return list(
+            torch.arange(min(len(pairs), s.sensitivity_examples)).split(s.sensitivity_batch)
+        )
+
+    def _by_length(self, split: str, wanted: Sequence[int], tokens: int) -> list[list[int]]:
+        """Indices in batches of sentences of like length."""
+        lengths = self.data.splits[split].lengths
+        chosen = [lengths[index] for index in wanted]
+        parts = translation.token_batches(chosen, max(tokens, *chosen), None)
+        return [[wanted[place] for place in part] for part in parts]
+
+    @torch.no_grad()
+    def _sentence_nll(self, model: nn.Module, split: str) -> tuple[Tensor, Tensor]:
+        """Summed NLL (nats, float64) and number of tokens of each sentence, on the CPU."""
+        pairs, forward = self.data.splits[split], self.forward(model)
+        device = next(model.parameters()).device
+        summed = torch.zeros(len(pairs), dtype=torch.float64)
+        tokens = torch.zeros(len(pairs), dtype=torch.int64)
+        for part in self._by_length(split, range(len(pairs)), 4 * self.settings.batch_tokens):
+            batch = {name: value.to(device) for name, value in pairs.batch(part).items()}
+            losses = cross_entropy(forward(batch), batch["labels"])
+            counted = batch["label_mask"]
+            summed[part] = losses.double().where(counted, 0).sum(-1).cpu()
+            tokens[part] = counted.sum(-1).cpu()
+        return summed, tokens
+
+
+def _likelihood(summed: Tensor, tokens: Tensor) -> dict[str, float]:
+    nll = (summed.sum() / tokens.sum()).item()
+    return {"nll": nll, "bits": nll / math.log(2)}
+
+
+@lru_cache(maxsize=4)
+def _load(
+    source: str,
+    root: str | None,
+    limits: tuple[int, int, float, int | None],
+    sizes: tuple[tuple[str, int], ...],
+) -> translation.TranslationData:
+    vocabulary, max_tokens, max_ratio, test_tokens = limits
+    data = translation.load(
+        source,
+        root=None if root is None else Path(root),
+        vocabulary=vocabulary,
+        max_tokens=max_tokens,
+        max_ratio=max_ratio,
+        test_tokens=test_tokens,
+        sizes=dict(sizes),
+    )
+    for line in data.report:
+        _log.info(line)
+    return data

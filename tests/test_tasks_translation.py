@@ -1,0 +1,241 @@
+"""The translation task: padding counts for nothing, scores are what they say, sensitivity too."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from idlib import bleu
+from idlib.grid import grid, recorded
+from idlib.objective import IntraDistillation
+from idlib.profiles import SettingsError, resolve
+from idlib.records import Store
+from idlib.runs import Spec, Workspace, load_model, run
+from idlib.sensitivity import exact_sensitivity, parameter_sensitivity
+from idlib.tasks import TranslationTask
+from idlib.tasks.translation import LAYERS, POSITIONS, TranslationSettings
+from idlib.transformer import transformer
+
+SMOKE = TranslationSettings(**TranslationTask.profiles["smoke"])
+
+
+@pytest.fixture(scope="module")
+def task() -> TranslationTask:
+    return TranslationTask(SMOKE, "embedded")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Workspace:
+    folder = tmp_path_factory.mktemp("runs")
+    return Workspace(Store(folder / "records", also=()), folder / "checkpoints")
+
+
+def model_of(task: TranslationTask, seed: int = 0, **settings):
+    torch.manual_seed(seed)
+    changed = task.settings.model_copy(update=settings)
+    return TranslationTask(changed, task.source).model().double().eval()
+
+
+def more_padding(batch: dict, columns: int) -> dict:
+    """The same batch with more padding on both sides."""
+    added = {"input_ids": 1, "decoder_input_ids": 1, "labels": 1}
+    return {
+        name: functional.pad(value, (0, columns), value=added.get(name, 0))
+        for name, value in batch.items()
+    }
+
+
+def test_the_paper_profile_has_the_papers_model_and_settings():
+    settings = resolve(TranslationSettings, TranslationTask.profiles, "paper", "id")
+    s = settings
+    assert (s.layers, s.width, s.ffn, s.heads, s.vocabulary) == (6, 512, 1024, 4, 12_000)
+    assert (s.dropout, s.attention_dropout, s.smoothing) == (0.3, 0.1, 0.1)
+    assert (s.passes, s.alpha, s.p, s.q) == (3, 5.0, 5.0, 10.0)
+    assert (s.beams, s.length_penalty, s.max_ratio, s.max_tokens) == (5, 1.0, 1.5, 175)
+    assert (s.lr_peak, s.warmup, s.batch_tokens, s.weight_decay) == (5e-4, 8000, 4096, 1e-4)
+    assert s.betas == (0.9, 0.98) and s.eps == 1e-6 and s.test_tokens is None
+
+
+@pytest.mark.parametrize("passes", [1, 3])
+def test_padding_changes_neither_loss_nor_gradient(task, passes):
+    model = model_of(task)
+    objective = IntraDistillation(passes=passes, alpha=5.0, smoothing=0.1)
+    batch = task.data.splits["train"].batch([0, 5, 9])
+    found = []
+    for padded in (batch, more_padding(batch, 7)):
+        model.zero_grad()
+        parts = objective(task.forward(model), task.targets, padded, step=9, total_steps=10)
+        parts.total.backward()
+        gradients = torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
+        found.append((parts.total.detach(), gradients))
+    (loss, gradients), (padded_loss, padded_gradients) = found
+    torch.testing.assert_close(padded_loss, loss, rtol=1e-12, atol=0)
+    torch.testing.assert_close(padded_gradients, gradients, rtol=0, atol=1e-13)
+    assert gradients.abs().max() > 1e-4
+
+
+def test_evaluate_is_the_mean_over_tokens_whatever_the_batches(task):
+    model = model_of(task)
+    pairs = task.data.splits["validation"]
+    summed = tokens = 0
+    with torch.no_grad():
+        for index in range(len(pairs)):
+            batch = pairs.batch([index])
+            logits = task.forward(model)(batch)[0]
+            summed += functional.cross_entropy(logits, batch["labels"][0], reduction="sum").item()
+            tokens += batch["labels"].shape[1]
+    found = task.evaluate(model, "validation")
+    assert found["nll"] == pytest.approx(summed / tokens, rel=1e-12)
+    assert found["bits"] == pytest.approx(found["nll"] / math.log(2))
+    assert tokens == sum(map(len, pairs.target_ids))
+
+
+def test_an_epoch_holds_every_pair_once_within_the_limit(task):
+    lengths = task.data.splits["train"].lengths
+    for seed in (0, 1):
+        parts = task.epoch(torch.Generator().manual_seed(seed))
+        assert sorted(index for part in parts for index in part) == list(range(len(lengths)))
+        assert all(
+            len(part) * max(lengths[i] for i in part) <= SMOKE.batch_tokens for part in parts
+        )
+    assert len(parts) == len(task.epoch(torch.Generator()))
+
+
+def test_translations_come_in_their_own_order(task):
+    model = model_of(task).float()
+    whole = task.translate(model, "test")
+    assert len(whole) == len(task.data.splits["test"])
+    assert task.translate(model, "test", [7, 2, 30]) == [whole[7], whole[2], whole[30]]
+
+
+def test_a_run_leaves_a_record_with_all_figures(shared, task):
+    spec = Spec("translation", "id", "smoke")
+    record = run(spec, shared)
+    metrics, curves = record.measured.metrics, record.measured.curves
+    for split in ("validation", "test"):
+        assert {f"{split}/{name}" for name in ("nll", "bits", "bleu", "chrf")} <= set(metrics)
+    assert {f"sensitivity/std/{layer}" for layer in LAYERS.values()} <= set(metrics)
+    items = bleu.items_of(curves)
+    assert bleu.from_statistics(items) == pytest.approx(metrics["test/bleu"], abs=1e-9)
+    assert len(items) == len(curves["test/nll/items"]) == 40
+    mean = sum(curves["test/nll/items"]) / 40
+    assert mean == pytest.approx(metrics["test/nll"], abs=1e-4)
+    assert len(curves["validation/nll"]) == len(curves["validation/step"]) == SMOKE.epochs
+    assert record.asked.settings["smoothing"] == 0.1
+    assert {"transformers", "sentencepiece", "sacrebleu"} <= set(record.origin.versions)
+    model, pairs = load_model(spec, workspace=shared), task.data.splits["test"]
+    found = bleu.score(task.translate(model, "test"), pairs.targets)
+    assert (found.bleu, found.chrf) == (metrics["test/bleu"], metrics["test/chrf"])
+
+
+def test_students_of_both_methods_learn_from_their_teachers(shared):
+    for method in ("baseline", "id"):
+        teacher = run(Spec("translation", method, "smoke"), shared)
+        student = run(Spec("translation", method, "smoke").round(1), shared)
+        # The cross-entropies to labels and to the teacher are added.
+        parts = (r.measured.curves["train/task"][0] for r in (student, teacher))
+        assert next(parts) > 1.5 * next(parts)
+
+
+def test_the_same_spec_gives_the_same_numbers(shared, tmp_path):
+    spec = Spec("translation", "baseline", "smoke")
+    again = Workspace(Store(tmp_path / "records", also=()), tmp_path / "checkpoints")
+    assert run(spec, again).measured == run(spec, shared).measured
+
+
+def test_rows_never_seen_have_no_sensitivity_and_are_counted_apart(task):
+    model = model_of(task).float()
+    unseen = task.never_seen(model)
+    found = parameter_sensitivity(model, task.sensitivity_batches(), task.loss, unseen)
+    assert found.excluded_count == sum(int(mask.sum()) for mask in unseen.values()) > 0
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert found.count == trained - found.excluded_count
+    for name, mask in unseen.items():
+        assert found.values[name][mask].eq(0).all()
+        rows = ~mask[:, 0]
+        assert found.values[name][rows].sum(-1).gt(0).all(), "a row that is seen moves the loss"
+    assert {row.layer for row in found.by_layer(task.layer)} == set(LAYERS.values())
+
+
+def test_sensitivity_of_every_parameter_of_a_small_model():
+    torch.manual_seed(0)
+    model = transformer(
+        *(9,),
+        **dict(layers=1, width=4, ffn=4, heads=2, dropout=0.1, attention_dropout=0.1),
+        positions=16,
+    ).double()
+    task = TranslationTask(SMOKE, "embedded")
+    generator = torch.Generator().manual_seed(1)
+    batches = []
+    for _ in range(2):
+        ids = torch.randint(4, 9, (2, 3, 4), generator=generator)
+        mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 0]])
+        batches.append(
+            {
+                "input_ids": ids[0].where(mask.bool(), 1),
+                "attention_mask": mask,
+                "decoder_input_ids": torch.cat([torch.full((3, 1), 2), ids[1][:, :-1]], dim=1),
+                "labels": ids[1].where(mask.bool(), 1),
+                "label_mask": mask.bool(),
+            }
+        )
+    model.eval()
+    first = parameter_sensitivity(model, batches, task.loss).values
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    entries = [(name, index) for name, p in named.items() for index in range(p.numel())]
+    groups = {f"{name}/{i}": [(name, torch.tensor([i]))] for name, i in entries}
+    exact = exact_sensitivity(model, groups, batches, task.loss)
+    step = 1e-5
+    with torch.no_grad():
+        plain = [task.loss(model, batch).item() for batch in batches]
+        for name, index in entries:
+            flat = named[name].view(-1)
+            theta = flat[index].item()
+            losses = {}
+            for value in (theta + step, theta - step, 0.0):
+                flat[index] = value
+                losses[value] = [task.loss(model, batch).item() for batch in batches]
+            flat[index] = theta
+            up, down = losses[theta + step], losses[theta - step]
+            slopes = [(a - b) / (2 * step) for a, b in zip(up, down, strict=True)]
+            expected = sum(abs(theta * slope) for slope in slopes) / 2
+            assert first[name].view(-1)[index].item() == pytest.approx(expected, abs=1e-9)
+            moved = [abs(a - b) for a, b in zip(losses[0.0], plain, strict=True)]
+            assert exact[f"{name}/{index}"] == pytest.approx(sum(moved) / 2, abs=1e-13)
+    assert len(entries) > 400 and max(exact.values()) > 1e-3
+
+
+def test_the_grid_holds_rounds_controls_and_sweep():
+    specs = grid("translation", "medium", [1], rounds=2)
+    assert len(specs) == 8
+    assert {spec.overrides["smoothing"] for spec in specs} == {0.1}
+    swept = grid("translation", "medium", [1], rounds=2, sweep=True)[8:]
+    assert len(swept) == 2 * len(TranslationTask.sweep) > 0
+    assert all(len(spec.overrides) > 2 and spec.overrides["round"] == 0 for spec in swept)
+
+
+def test_sweep_records_are_told_from_those_of_the_main_grid(shared, monkeypatch):
+    monkeypatch.setattr(TranslationTask, "sweep", ({"epochs": 1},))
+    main = run(Spec("translation", "baseline", "smoke"), shared)
+    settings = {"epochs": 1, "smoothing": 0.1, "round": 0}
+    swept = run(Spec("translation", "baseline", "smoke", overrides=settings), shared)
+    folder = shared.store.root
+    assert swept not in recorded("translation", "smoke", folder)
+    assert main in recorded("translation", "smoke", folder, sweep=True)
+    assert swept in recorded("translation", "smoke", folder, sweep=True)
+
+
+def test_positions_hold_the_longest_decoding():
+    for profile in TranslationTask.profiles:
+        settings = resolve(TranslationSettings, TranslationTask.profiles, profile, "id")
+        assert max(settings.decode_tokens, settings.max_tokens + 1) <= POSITIONS
+
+
+def test_settings_that_cannot_be_meant_are_named():
+    with pytest.raises(SettingsError, match="max_ratio"):
+        resolve(TranslationSettings, TranslationTask.profiles, "smoke", "id", {"max_ratio": 0.5})
+    with pytest.raises(SettingsError, match="unknown setting 'vocab'"):
+        resolve(TranslationSettings, TranslationTask.profiles, "smoke", "id", {"vocab": 100})
