@@ -44,13 +44,8 @@ __all__ = ["NotebookError", "ParameterError", "check_parameters", "execute", "ex
 FIRST = ("images", "translation")  # train, on all cores, what other notebooks measure
 LAST = ("status",)  # reports on the others
 SIDE_BY_SIDE = 2  # notebooks at a time: most of each runs on one core
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "transformers",
-    "sentencepiece",
-    "sacrebleu",
-)  # a change of version runs the notebooks again
+# A change of version runs the notebooks again.
+PACKAGES = ("torch", "torchvision", "transformers", "sentencepiece", "sacrebleu")
 
 
 class NotebookError(RuntimeError):

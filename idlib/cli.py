@@ -1,4 +1,4 @@
-"""The command line: ``idlib run``, ``idlib grid``, ``idlib records``."""
+"""The command line: ``idlib run``, ``idlib grid``, ``idlib translate``, ``idlib records``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from idlib import checkpoints, data, profiles, records, runs, training
+from idlib import checkpoints, data, profiles, records, runs, tasks, training
+from idlib.files import replacing
 from idlib.grid import RunsFailed, describe, grid, run_all
 from idlib.runs import Spec, Workspace
 
@@ -34,7 +35,7 @@ USER_ERRORS = (
     RunsFailed,
 )
 
-TaskName = Annotated[str, typer.Argument(help="The task: images.")]
+TaskName = Annotated[str, typer.Argument(help=f"The task: {', '.join(tasks.TASKS)}.")]
 Profile = Annotated[str, typer.Option(help=f"How large: {', '.join(profiles.PROFILES)}.")]
 Source = Annotated[
     str | None,
@@ -117,6 +118,41 @@ def grid_command(
     )
     made = run_all(specs, workers=workers, workspace=Workspace(runs.Store(records), checkpoints))
     typer.echo(f"{len(made)} records of {task} at profile {profile}, new ones in {records}/")
+
+
+@app.command("translate")
+def translate_command(
+    out: Annotated[Path, typer.Argument(help="Folder to write into.")],
+    method: Annotated[str, typer.Option(help=f"{', '.join(profiles.METHODS)}.")] = "id",
+    seed: Annotated[int, typer.Option(help="Of the run.")] = 1,
+    profile: Profile = "small",
+    source: Source = None,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    set_: Changes = None,
+    device: Device = "auto",
+    checkpoints: Checkpoints = runs.CHECKPOINTS,
+) -> None:
+    """Write the translations of a run's selected model, one sentence a line.
+
+    Beside hypotheses.txt stand references.txt and sources.txt: sacrebleu scores the files as they
+    are. A run that is not there is trained first.
+
+    Example: idlib translate out --method id --seed 1 --profile small
+    """
+    profiles.check_choice("split", split, ("train", "validation", "test"))
+    spec = Spec("translation", method, profile, source, seed, _settings(set_), device)
+    model = runs.load_model(spec, workspace=Workspace(checkpoints=checkpoints))
+    task = spec.plan.task
+    pairs = task.data.splits[split]
+    texts = {
+        "sources": pairs.sources,
+        "references": pairs.targets,
+        "hypotheses": task.translate(model, split),
+    }
+    for name, lines in texts.items():
+        with replacing(out / f"{name}.txt") as path:
+            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    typer.echo(f"sacrebleu {out}/references.txt -i {out}/hypotheses.txt -m bleu chrf")
 
 
 @records_app.command("list")

@@ -99,6 +99,7 @@ def transformer(
         decoder_start_token_id=eos,
         forced_eos_token_id=None,
         use_cache=False,  # of use to the search alone, which asks for it
+        attn_implementation="sdpa",  # named, since another agrees only to rounding
     )
     model = MarianMTModel(config)
     config.max_position_embeddings = positions
@@ -175,7 +176,7 @@ def beam_search(
     ``length ** length_penalty``, where the length counts the pieces with the final EOS: fairseq
     and transformers agree in this. A sentence is done when ``beams`` hypotheses have ended; EOS
     is the only choice at ``max_length`` and none at the first piece; PAD and BOS are never chosen
-    (all fairseq's rules but the one on BOS, which fairseq never sees in training). One beam is
+    (these are fairseq's rules, but for BOS, which it leaves to training). One beam is
     greedy search. The model is in eval mode while it searches and left as it was.
 
     Args:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional
 
-from idlib import bleu
+from idlib import bleu, cli
 from idlib.grid import grid, recorded
 from idlib.objective import IntraDistillation
 from idlib.profiles import SettingsError, resolve
@@ -129,6 +133,28 @@ def test_a_run_leaves_a_record_with_all_figures(shared, task):
     model, pairs = load_model(spec, workspace=shared), task.data.splits["test"]
     found = bleu.score(task.translate(model, "test"), pairs.targets)
     assert (found.bleu, found.chrf) == (metrics["test/bleu"], metrics["test/chrf"])
+
+
+def test_the_sacrebleu_command_gives_the_records_score_on_the_written_files(
+    shared, tmp_path, monkeypatch, capsys
+):
+    out, folder = tmp_path / "out", str(shared.checkpoints)
+    arguments = ["idlib", "translate", str(out), "--profile", "smoke", "--checkpoints", folder]
+    monkeypatch.setattr("sys.argv", arguments)
+    record = run(Spec("translation", "id", "smoke"), shared)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert not stopped.value.code
+    shown = capsys.readouterr().out.split()
+    sacrebleu = Path(sys.executable).with_name("sacrebleu")
+    command = [sacrebleu, *shown[1:], "--chrf-word-order", "2", "--width", "10"]
+    found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    metrics = record.measured.metrics
+    scores = {row["name"]: row["score"] for row in found}
+    assert scores["BLEU"] == pytest.approx(metrics["test/bleu"], abs=1e-9)
+    assert scores["chrF2++"] == pytest.approx(metrics["test/chrf"], abs=1e-9)
+    sources = (out / "sources.txt").read_text(encoding="utf-8").splitlines()
+    assert len(sources) == 40
 
 
 def test_students_of_both_methods_learn_from_their_teachers(shared):
