@@ -12,10 +12,8 @@ from made_up import made_up_record
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 
-from idlib import figures
-from idlib.claims import images_verdicts
-from idlib.published import METHOD_NAMES, METRICS, NLL, Cell
-from idlib.tables import LAYERS
+from idlib import claims, figures
+from idlib.published import LAYERS, METHOD_NAMES, METRICS, NLL, Cell
 
 STEPS = [10.0, 20.0, 30.0]
 EDGES = np.linspace(-8, 0, 9).tolist()
@@ -36,7 +34,7 @@ def record(cell, seed, edges=EDGES, items=False, profile="medium"):
     counts = [0.0] * (len(edges) - 1)
     counts[2 if ours else 3], counts[4] = 30.0, 10.0
     metrics = {NLL: nll, "test/accuracy": 0.8, "test/nll/calibrated": nll}
-    for place, layer in enumerate(LAYERS, start=1):
+    for place, layer in enumerate(LAYERS["images"], start=1):
         metrics[f"sensitivity/std/{layer}"] = 4e-4 / place
         metrics[f"sensitivity/mean/{layer}"] = 1e-4
     curves = {
@@ -57,6 +55,10 @@ def record(cell, seed, edges=EDGES, items=False, profile="medium"):
 
 def records(seeds=(1, 2, 3, 4, 5), cells=ALL, **more):
     return [record(cell, seed, **more) for cell in cells for seed in seeds]
+
+
+def judged(records):
+    return claims.verdicts(records, "images")
 
 
 def drawn(figure):
@@ -186,12 +188,12 @@ def test_sensitivity_by_layer_carries_std_and_ratio():
     assert line.get_ydata() == pytest.approx([0.4 / place for place in range(1, 7)])
     line = max(coloured(ratio, "baseline"), key=lambda line: len(line.get_xdata()))
     assert line.get_ydata() == pytest.approx([4 / place for place in range(1, 7)])
-    assert [label.get_text() for label in ratio.get_xticklabels()] == list(LAYERS)
+    assert [label.get_text() for label in ratio.get_xticklabels()] == list(LAYERS["images"])
 
 
 @pytest.mark.parametrize("claim", ["C4", "C5", "C6", "C8"])
 def test_gain_forest_carries_every_line(claim):
-    verdict = images_verdicts(records(items=True))[claim]
+    verdict = judged(records(items=True))[claim]
     figure = figures.gain_forest(verdict)
     axes = [ax for ax in drawn(figure) if ax.has_data()]
     measured = [line for line in verdict.lines if line.interval is not None]
@@ -207,7 +209,7 @@ def test_gain_forest_carries_every_line(claim):
 
 
 def test_gain_forest_draws_intervals_zero_and_claimed_side():
-    verdict = images_verdicts(records())["C8"]
+    verdict = judged(records())["C8"]
     figure = figures.gain_forest(verdict)
     axes = drawn(figure)
     (first, _) = (line for line in verdict.lines if line.metric == NLL)
@@ -224,9 +226,9 @@ def test_gain_forest_draws_intervals_zero_and_claimed_side():
 
 
 def test_gain_forest_of_one_seed_and_of_nothing():
-    figure = figures.gain_forest(images_verdicts(records((1,)))["C6"])
+    figure = figures.gain_forest(judged(records((1,)))["C6"])
     assert drawn(figure) and legend_texts(figure) == ["not judged"]
-    nothing = figures.gain_forest(images_verdicts([])["C6"])
+    nothing = figures.gain_forest(judged([])["C6"])
     drawn(nothing)
     assert [text.get_text() for text in nothing.texts] == ["no records"]
 

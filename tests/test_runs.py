@@ -14,7 +14,7 @@ from PIL import Image
 
 from idlib import checkpoints
 from idlib.data import DataError
-from idlib.grid import RunsFailed, describe, grid, recorded, run_all
+from idlib.grid import RunsFailed, _environment, describe, grid, recorded, run_all
 from idlib.profiles import SettingsError
 from idlib.records import Store
 from idlib.runs import Spec, Workspace, load_model, run
@@ -281,3 +281,24 @@ def test_a_corrupt_image_is_named_before_anything_is_trained(fresh, tmp_path, mo
     with pytest.raises(DataError, match="3.png"):
         run_all([Spec("images", "id", "smoke", str(root))], workspace=fresh)
     assert not fresh.checkpoints.exists()
+
+
+def test_worker_processes_keep_what_the_user_has_set(monkeypatch):
+    monkeypatch.setenv("IDLIB_SET", "by the user")
+    monkeypatch.delenv("IDLIB_UNSET", raising=False)
+    with _environment({"IDLIB_SET": "ours", "IDLIB_UNSET": "ours"}):
+        assert (os.environ["IDLIB_SET"], os.environ["IDLIB_UNSET"]) == ("by the user", "ours")
+    assert os.environ["IDLIB_SET"] == "by the user" and "IDLIB_UNSET" not in os.environ
+
+
+def test_a_folder_of_folders_gives_each_task_its_own(tmp_path):
+    for name in ("images/train", "images/validation", "images/test"):
+        folder = tmp_path / name / "class"
+        folder.mkdir(parents=True)
+        Image.new("RGB", (8, 8), len(name)).save(folder / "0.png")
+    by_task = Spec("images", "baseline", "smoke", str(tmp_path), overrides={"examples": {}})
+    direct = Spec(
+        "images", "baseline", "smoke", str(tmp_path / "images"), overrides={"examples": {}}
+    )
+    assert by_task.plan.task.root == tmp_path / "images"
+    assert by_task.signature == direct.signature

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 from made_up import made_up_record
 
-from idlib import tables
-from idlib.claims import images_verdicts
-from idlib.published import NLL, STD, STD_NORMALIZED, Cell
+from idlib import claims, tables
+from idlib.published import LAYERS, NLL, STD, STD_NORMALIZED, Cell
 from idlib.records import Measured
 
 MODELS = [Cell(m, r, s) for m in ("baseline", "id") for r in (0, 1) for s in (0.0, 0.1)]
@@ -30,14 +29,18 @@ def record(cell, seed, profile="small", **metrics):
         STD_NORMALIZED: 2e-3,
         "sensitivity/cv": 4.5,
         "sensitivity/gini": 0.7,
-        **{f"sensitivity/std/{layer}": 2e-4 for layer in tables.LAYERS},
-        **{f"sensitivity/mean/{layer}": 5e-5 for layer in tables.LAYERS},
+        **{f"sensitivity/std/{layer}": 2e-4 for layer in LAYERS["images"]},
+        **{f"sensitivity/mean/{layer}": 5e-5 for layer in LAYERS["images"]},
         **metrics,
     }
     seconds = {"baseline": 40.0}.get(cell.method, 100.0)
     return made_up_record(
         cell, seed, profile, numbers, seconds=seconds, peak_memory_bytes=2 * 10**9
     )
+
+
+def judged(records):
+    return claims.verdicts(records, "images")
 
 
 def small(cells=(*MODELS, *CONTROLS)):
@@ -179,7 +182,7 @@ def test_cost_table_beside_the_reports():
 
 def test_layer_table():
     table = tables.layer_table(medium())
-    assert list(table.index) == list(tables.LAYERS)
+    assert list(table.index) == list(LAYERS["images"])
     assert table.loc["layer2", (ID, "std × 1000")] == "0.200 ± 0.000"
     assert table.loc["head", (BASELINE, "std / mean")] == "4.00 ± 0.00"
     students = tables.layer_table(medium(), round_=1, smoothing=0.1)
@@ -187,7 +190,7 @@ def test_layer_table():
 
 
 def test_verdict_table():
-    c6 = images_verdicts(medium())["C6"]
+    c6 = judged(medium())["C6"]
     table = tables.verdict_table(c6)
     assert len(table) == len(c6.lines) == 15
     row = table.loc[("test NLL (nats)", "mean of the four pairs")]
@@ -198,16 +201,8 @@ def test_verdict_table():
     )
     assert row["95 % interval over seeds"] == "−0.100 to −0.100"
     assert row["95 % interval over items"] == "–"
-    one = tables.verdict_table(images_verdicts(small())["C8"])
+    one = tables.verdict_table(judged(small())["C8"])
     assert set(one["95 % interval over seeds"]) == set(one["p"]) == {"–"}
     assert one["verdict"].iloc[0] == "not judged"  # its sentence says why
-    nothing = tables.verdict_table(images_verdicts([])["C8"])
+    nothing = tables.verdict_table(judged([])["C8"])
     assert set(nothing["difference"]) == {"–"}
-
-
-def test_claims_table():
-    verdicts = images_verdicts(medium())
-    table = tables.claims_table(verdicts)
-    assert list(table.index) == ["C4", "C5", "C6", "C8"]
-    assert table.loc["C6", "ours"] == verdicts["C6"].sentence
-    assert table.loc["C8", "paper"] == table.loc["C8", "earlier report"] == "not tested"

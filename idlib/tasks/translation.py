@@ -24,7 +24,6 @@ from idlib.losses import cross_entropy
 from idlib.objective import Target
 from idlib.profiles import Settings
 from idlib.tasks.base import Batch, Task
-from idlib.transformer import beam_search, transformer
 
 POSITIONS = 1024  # fairseq's longest input
 LAYERS = {  # by the parameter's module: how sensitivity is reported
@@ -142,6 +141,8 @@ class TranslationTask(Task):
 
     def model(self) -> nn.Module:
         """A fresh Transformer."""
+        from idlib.transformer import transformer  # transformers takes seconds to import
+
         s = self.settings
         return transformer(
             self.data.vocabulary.size,
@@ -203,6 +204,8 @@ class TranslationTask(Task):
         self, model: nn.Module, split: str, indices: Sequence[int] | None = None
     ) -> list[str]:
         """Translations of a split (or of these sentences of it), by beam search, in their order."""
+        from idlib.transformer import beam_search
+
         pairs, s = self.data.splits[split], self.settings
         wanted = list(range(len(pairs)) if indices is None else indices)
         device, found = next(model.parameters()).device, {}
@@ -275,7 +278,7 @@ def _likelihood(summed: Tensor, tokens: Tensor) -> dict[str, float]:
     return {"nll": nll, "bits": nll / math.log(2)}
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)  # the main grid, the sweep, and this build
 def _load(
     source: str,
     root: str | None,

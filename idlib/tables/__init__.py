@@ -1,0 +1,32 @@
+"""Records as tables: one tidy frame, and the tables of the report, ours beside the earlier ones.
+
+Tables for reading hold text: a mean with its standard deviation over seeds, or the one number
+where there is one seed. The label of a row says how many seeds it has; a cell says so only where
+it has fewer. ``evidence`` are committed records of a longer profile, shown beside this build's.
+Records are of one task; what a table shows follows from it.
+"""
+
+from idlib.tables.evidence import ASKED, frame, gains, verdict_table
+from idlib.tables.measures import controls_table, cost_table, layer_table
+from idlib.tables.models import (
+    bleu_table,
+    calibration_table,
+    nll_table,
+    rounds_table,
+    sensitivity_table,
+)
+
+__all__ = [
+    "ASKED",
+    "bleu_table",
+    "calibration_table",
+    "controls_table",
+    "cost_table",
+    "frame",
+    "gains",
+    "layer_table",
+    "nll_table",
+    "rounds_table",
+    "sensitivity_table",
+    "verdict_table",
+]

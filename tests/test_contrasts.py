@@ -1,0 +1,78 @@
+"""Comparisons seed by seed: what is paired, what is left out, what is refused."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from image_world import SEEDS, WORLD, grid, judged, line_of, noise, record
+
+from idlib.contrasts import by_cell, signed
+from idlib.published import NLL, STD, Cell
+
+
+def test_no_seed_in_common_is_said():
+    others = grid({c: n for c, n in WORLD.items() if c.method == "passes"}, seeds=(6,))
+    records = [r for r in grid() if r.asked.method != "passes"] + others
+    assert "no seed that all records of against K passes" in judged(records)["C8"].reason
+
+
+def test_order_of_records_changes_nothing():
+    records = grid()
+    shuffled = random.Random(0).sample(records, len(records))
+    assert judged(shuffled) == judged(records)
+
+
+def test_pairing_is_by_seed():
+    # Seeds differ far more than methods: only pairs can tell, and only pairs of one seed.
+    level = dict(zip(SEEDS, (0.1, 0.9, 0.3, 0.7, 0.5), strict=True))
+    records = [
+        record(cell, seed, level[seed] + 0.1 * nll + noise(cell, seed))
+        for cell, nll in WORLD.items()
+        for seed in (SEEDS if cell.method == "id" else SEEDS[::-1])
+    ]
+    assert judged(records)["C6"].verdict == "supported"
+
+
+def test_seeds_that_one_arm_lacks_are_left_out():
+    extra = [record(Cell("id", 0, 0.0), 6, 9.0)]
+    with_extra, without = (judged(r)["C8"] for r in (grid() + extra, grid()))
+    assert with_extra == without
+
+
+def test_bootstrap_over_items_stands_beside_the_interval():
+    base = np.random.default_rng(0).gamma(1.0, 0.5, size=400).round(4)
+    records = [
+        record(cell, seed, nll, items=list(base + nll))
+        for cell, nll in WORLD.items()
+        for seed in SEEDS
+    ]
+    c8 = judged(records)["C8"]
+    line = c8.primary[0]
+    assert line.items.mean == pytest.approx(0.43 - 0.48)
+    assert line.items.low == pytest.approx(line.items.high)  # every item gains the same
+    assert line.items.n == 400
+    assert line_of(c8, line.label, "test/accuracy").items is None
+    records[0] = record(Cell("baseline", 0, 0.0), 1, 0.5, items=[0.1])
+    assert line_of(judged(records)["C6"], "teacher, s = 0").items is None
+
+
+def test_two_records_of_one_cell_and_seed_are_refused():
+    twin = record(Cell("id", 0, 0.0), 1, 0.4, alpha=2.0)
+    with pytest.raises(ValueError, match="two records for intra-distillation teacher, s = 0, seed"):
+        judged([*grid(), twin])
+    records = grid()
+    assert by_cell(records + records) == by_cell(records)  # the same record twice is one
+
+
+def test_records_of_two_profiles_are_refused():
+    with pytest.raises(ValueError, match="medium.*small"):
+        judged(grid() + grid(profile="small"))
+
+
+def test_numbers_are_written_with_sign_and_unit():
+    assert signed(-0.0451, NLL, unit=True) == "−0.045 nats"
+    assert signed(0.0123, "test/accuracy", unit=True) == "+1.23 points"
+    assert signed(-3.04e-4, STD) == "−0.304"
+    assert signed(0.5, "something/else", unit=True) == "+0.500"
