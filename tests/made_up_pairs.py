@@ -40,6 +40,13 @@ def write_text(root: Path, name: str, pairs) -> None:
         (root / f"{name}.{language}").write_bytes("".join(f"{t}\n" for t in texts).encode())
 
 
+def write_splits(root: Path) -> Path:
+    """All of :data:`PAIRS` as aligned text files in ``root``."""
+    for name, pairs in PAIRS.items():
+        write_text(root, name, pairs)
+    return root
+
+
 def write_parquet(path: Path, pairs) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = pa.struct([("de", pa.string()), ("en", pa.string())])

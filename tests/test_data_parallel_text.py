@@ -9,7 +9,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_up_pairs import PAIRS, change, load, publish, sha256, texts, write_parquet, write_text
+from made_up_pairs import (
+    PAIRS,
+    change,
+    load,
+    publish,
+    sha256,
+    texts,
+    write_parquet,
+    write_splits,
+    write_text,
+)
 
 from idlib.data import DataError, translation
 
@@ -24,9 +34,7 @@ def cache(tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     """Aligned text files."""
-    for name, pairs in PAIRS.items():
-        write_text(tmp_path / "text", name, pairs)
-    return tmp_path / "text"
+    return write_splits(tmp_path / "text")
 
 
 @pytest.fixture
@@ -49,9 +57,7 @@ def hub(tmp_path):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp("module")
-    for name, pairs in PAIRS.items():
-        write_text(root, name, pairs)
+    root = write_splits(tmp_path_factory.mktemp("module"))
     return load(root, root / "cache")
 
 

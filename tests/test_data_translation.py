@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from made_up_pairs import COUNTS, PAIRS, change, load, texts, write_text
+from made_up_pairs import COUNTS, PAIRS, change, load, texts, write_splits, write_text
 from torch.utils.data import DataLoader
 
 from idlib.data import DataError, translation
@@ -19,16 +19,12 @@ def cache(tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     """Aligned text files."""
-    for name, pairs in PAIRS.items():
-        write_text(tmp_path / "text", name, pairs)
-    return tmp_path / "text"
+    return write_splits(tmp_path / "text")
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp("module")
-    for name, pairs in PAIRS.items():
-        write_text(root, name, pairs)
+    root = write_splits(tmp_path_factory.mktemp("module"))
     return load(root, root / "cache")
 
 
