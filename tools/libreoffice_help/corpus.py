@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scipy.cluster.hierarchy import DisjointSet
+
 from idlib.data.folding import fold
-from libreoffice_help.groups import Groups
 from libreoffice_help.pages import Paragraph, read_page
 from libreoffice_help.sentences import sentences
 
@@ -89,7 +90,7 @@ def page_splits(pages: Pages) -> dict[str, str]:
     Pages whose access sections share a sentence or a menu path, or that have such a section and
     the same title, stay together.
     """
-    groups = Groups()
+    groups = DisjointSet()
     with_access = set()
     for page, paragraphs in pages.items():
         groups.add(("page", page))
@@ -100,12 +101,12 @@ def page_splits(pages: Pages) -> dict[str, str]:
         titles = [p for p in paragraphs if p.tag == "h1" and p.text]
         for paragraph in access + titles:
             for sentence in [paragraph.text, *sentences(paragraph.text)]:
-                groups.join(("page", page), ("text", fold(sentence)))
+                _join(groups, ("page", page), ("text", fold(sentence)))
         for paragraph in access:
             for start, end, kind in paragraph.marks:
                 if kind in ("MENU", "UI"):
-                    groups.join(("page", page), ("path", fold(paragraph.text[start:end])))
-    members = [sorted(name for sort, name in group if sort == "page") for group in groups.groups()]
+                    _join(groups, ("page", page), ("path", fold(paragraph.text[start:end])))
+    members = [sorted(name for sort, name in group if sort == "page") for group in groups.subsets()]
     splits = {}
     for kind, (validation, test) in SHARES.items():
         own = [m for m in members if m and bool(with_access & set(m)) == kind]
@@ -127,7 +128,7 @@ def text_splits(pages: Pages, of_page: Mapping[str, str]) -> dict[str, str]:
     the pages where they say how to reach a command or are the title of such a page (all of which
     are in one split), else of one of their pages, drawn by hash.
     """
-    groups, homes, binding = Groups(), defaultdict(set), defaultdict(set)
+    groups, homes, binding = DisjointSet(), defaultdict(set), defaultdict(set)
     for page, paragraphs in pages.items():
         bound = any(p.access and p.text for p in paragraphs)
         for paragraph in paragraphs:
@@ -136,12 +137,12 @@ def text_splits(pages: Pages, of_page: Mapping[str, str]) -> dict[str, str]:
             key = fold(paragraph.text)
             groups.add(key)
             for sentence in sentences(paragraph.text):
-                groups.join(key, fold(sentence))
+                _join(groups, key, fold(sentence))
             homes[key].add(page)
             if paragraph.access or (bound and paragraph.tag == "h1"):
                 binding[key].add(page)
     splits = {}
-    for group in groups.groups():
+    for group in groups.subsets():
         own = set().union(*(binding[key] for key in group if key in binding))
         own = own or set().union(*(homes[key] for key in group if key in homes))
         home = min(own, key=lambda page: rank("home", page, min(group)))
@@ -156,6 +157,12 @@ def aligned(english: Sequence[Paragraph], other: Sequence[Paragraph]):
     for paragraph, k in _occurrences(english):
         if left[paragraph.id] == right[paragraph.id]:
             yield paragraph, by_place[paragraph.id, k]
+
+
+def _join(groups: DisjointSet, one: Hashable, other: Hashable) -> None:
+    groups.add(one)
+    groups.add(other)
+    groups.merge(one, other)
 
 
 def _occurrences(paragraphs: Sequence[Paragraph]):
