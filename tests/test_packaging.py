@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -97,8 +98,11 @@ def test_embedded_data_has_its_licence_source_and_checksums(name):
     }
     assert licence[name] in (path / "LICENSE").read_text()
     assert "## Source" in (path / "SOURCE.md").read_text()
-    listed = {line.split()[1] for line in (path / "CHECKSUMS").read_text().splitlines()}
-    assert listed == {str(file.relative_to(path)) for file in path.rglob("*.parquet")}
+    lines = [line.split() for line in (path / "CHECKSUMS").read_text().splitlines()]
+    assert {str(file.relative_to(path)) for file in path.rglob("*.parquet")} <= {
+        n for _, n in lines
+    }
+    assert all(sha256((path / n).read_bytes()).hexdigest() == checksum for checksum, n in lines)
 
 
 def test_no_file_names_an_index_or_a_package_file():
