@@ -102,7 +102,7 @@ def test_embedded_data_has_its_licence_source_and_checksums(name):
     assert {str(file.relative_to(path)) for file in path.rglob("*.parquet")} <= {
         n for _, n in lines
     }
-    assert all(sha256((path / n).read_bytes()).hexdigest() == checksum for checksum, n in lines)
+    assert all(sha256((path / name).read_bytes()).hexdigest() == sum_ for sum_, name in lines)
 
 
 def test_no_file_names_an_index_or_a_package_file():
