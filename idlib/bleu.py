@@ -6,6 +6,7 @@ them the score of any resample of the test set follows exactly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -56,6 +57,15 @@ def signature() -> str:
     bleu = BLEU()
     bleu.corpus_score(["a"], [["a"]])  # it tells the signature only of a score
     return str(bleu.get_signature())
+
+
+def brevity_penalty(length_ratio: float) -> float:
+    """The factor of BLEU for short output: exp(1 − 1/r) for r < 1, else 1 (Papineni et al. 2002).
+
+    >>> brevity_penalty(1.2), round(brevity_penalty(0.9), 4)
+    (1.0, 0.8948)
+    """
+    return math.exp(min(0.0, 1 - 1 / length_ratio)) if length_ratio > 0 else 0.0
 
 
 def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:

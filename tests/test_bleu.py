@@ -65,6 +65,16 @@ def test_sentence_statistics_give_the_corpus_score_of_any_part() -> None:
     assert bleu.items_of({}).shape == (0, 6)
 
 
+@pytest.mark.parametrize("kept", [0.6, 1.0])
+def test_brevity_penalty_is_sacrebleus(kept: float) -> None:
+    _, references = corpus(5, 0.0)
+    short = [" ".join(line.split()[: max(1, int(kept * len(line.split())))]) for line in references]
+    found = BLEU(force=True).corpus_score(short, [references])
+    ratio = bleu.score(short, references).length_ratio
+    assert bleu.brevity_penalty(ratio) == pytest.approx(found.bp, abs=1e-12)
+    assert (found.bp < 1) == (kept < 1)
+
+
 def test_paired_bootstrap_is_sacrebleus() -> None:
     a, b, references = systems()
     metrics = {"BLEU": BLEU(references=[references])}
