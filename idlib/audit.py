@@ -21,18 +21,17 @@ from idlib.findings import AUDIT as AUDIT
 from idlib.findings import Finding as Finding
 from idlib.groups import trainable
 from idlib.losses import x_divergence
+from idlib.names import Cell
 from idlib.records import Record
 from idlib.sensitivity import Loss
-
-Model = tuple[str, int, float]  # method, round, smoothing
 
 MICRO_BATCH, ACCUMULATED = 4, 15  # images in a forward pass; passes in an update (or a group)
 DIVISOR = 12.5  # what the published evaluation divided by, where 3,000 images make 50 groups
 
 #: The eight models in the order of the published evaluation; the first one's parameters were
 #: used for all (A12).
-EVALUATION_ORDER: tuple[Model, ...] = tuple(
-    (method, round_, s) for method in ("id", "baseline") for s in (0.0, 0.1) for round_ in (0, 1)
+EVALUATION_ORDER: tuple[Cell, ...] = tuple(
+    Cell(method, r, s) for method in ("id", "baseline") for s in (0.0, 0.1) for r in (0, 1)
 )
 
 
@@ -178,14 +177,15 @@ def rank_agreement(values: Sequence[float], right: Sequence[float]) -> dict[str,
     return {"kendall": float(tau), "spearman": float(rho), "reversed": turned}
 
 
-def comparisons_won(values: Mapping[Model, float]) -> dict[str, int]:
+def comparisons_won(values: Mapping[Cell, float]) -> dict[str, int]:
     """In how many of the four pairs each is lower: ``id`` than baseline, ``student`` than teacher.
 
     ``values`` holds the eight models of :data:`EVALUATION_ORDER`.
     """
     methods, rounds, smoothings = ("id", "baseline"), (0, 1), (0.0, 0.1)
-    pairs_id = [(values["id", r, s], values["baseline", r, s]) for r in rounds for s in smoothings]
-    pairs_st = [(values[m, 1, s], values[m, 0, s]) for m in methods for s in smoothings]
+    v = {cell[:3]: value for cell, value in values.items()}
+    pairs_id = [(v["id", r, s], v["baseline", r, s]) for r in rounds for s in smoothings]
+    pairs_st = [(v[m, 1, s], v[m, 0, s]) for m in methods for s in smoothings]
     return {"id": sum(a < b for a, b in pairs_id), "student": sum(a < b for a, b in pairs_st)}
 
 

@@ -41,7 +41,7 @@ from idlib.profiles import default_source
 
 __all__ = ["NotebookError", "ParameterError", "check_parameters", "execute", "execute_all"]
 
-FIRST = ("images", "translation")  # train, on all cores, what other notebooks measure
+FIRST = ("images", "translation", "tagging", "answering", "classification")  # train on all cores
 LAST = ("status",)  # reports on the others
 SIDE_BY_SIDE = 2  # notebooks at a time: most of each runs on one core
 # A change of version runs the notebooks again.

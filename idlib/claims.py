@@ -18,21 +18,19 @@ from idlib.contrasts import (
     in_words,
     student_minus_teacher,
 )
-from idlib.published import (
-    BLEU,
+from idlib.designs import DESIGNS, Design
+from idlib.names import (
     CELLS,
-    CLAIMS,
     METHOD_NAMES,
     METRICS,
     NLL,
-    SMOOTHINGS,
     STD,
     STD_NORMALIZED,
     Cell,
-    Claim,
 )
+from idlib.published import CLAIMS, Claim
 from idlib.records import Record
-from idlib.statistics import Claimed, Outcome, combine, why_not_judged
+from idlib.statistics import Outcome, combine, why_not_judged
 
 EXCESS = "excess gain, "
 BALANCE = (  # beside the std, the paper's measure
@@ -42,39 +40,6 @@ BALANCE = (  # beside the std, the paper's measure
     "sensitivity/std/last",
     "sensitivity/cv/last",
 )
-
-
-@dataclass(frozen=True)
-class Design:
-    """What one task's verdicts are made of.
-
-    ``quality`` is the metric that a gain is told in (C1, C6, C8) and ``better`` its better side;
-    ``beside`` are metrics that stand in further lines, each with its better side. ``context``
-    stands beside the test NLL of the rounds (C5), where no side is claimed.
-    """
-
-    smoothings: tuple[float, ...]
-    quality: str
-    better: Claimed
-    beside: tuple[tuple[str, Claimed], ...]
-    context: tuple[str, ...] = ()
-
-
-DESIGNS = {
-    "images": Design(
-        SMOOTHINGS["images"],
-        NLL,
-        "below",
-        (("test/accuracy", "above"), ("test/nll/calibrated", "below")),
-    ),
-    "translation": Design(
-        SMOOTHINGS["translation"],
-        BLEU,
-        "above",
-        (("test/chrf", "above"), (NLL, "below")),
-        context=(BLEU,),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -114,12 +79,13 @@ def verdicts(records: Iterable[Record], task: str) -> dict[str, Verdict]:
     return {name: RULES[name](runs, design) for name in CLAIMS if task in CLAIMS[name].rules}
 
 
-def _c1(runs: Runs, design: Design) -> Verdict:
-    contrasts = [
-        difference(f"against the baseline, s = {s:g}", Cell("id", 0, s), Cell("baseline", 0, s))
-        for s in design.smoothings
-    ]
-    return _verdict(runs, "C1", _changes(design.quality), "by", "", _gains(runs, design, contrasts))
+def _gain(claim: str) -> Callable[[Runs, Design], Verdict]:
+    """C1, C2, C3 and C7: intra-distillation against its baseline, in the task's quality."""
+
+    def rule(runs: Runs, design: Design) -> Verdict:
+        return _against(runs, design, claim, [("baseline", s) for s in design.smoothings])
+
+    return rule
 
 
 def _c4(runs: Runs, design: Design) -> Verdict:
@@ -188,21 +154,48 @@ def _c6(runs: Runs, design: Design) -> Verdict:
 
 
 def _c8(runs: Runs, design: Design) -> Verdict:
-    s = design.smoothings[0]
-    contrasts = [
-        difference(f"against {METHOD_NAMES[m]}", Cell("id", 0, s), Cell(m, 0, s))
-        for m in ("passes", "compute")
-    ]
-    return _verdict(runs, "C8", _changes(design.quality), "by", "", _gains(runs, design, contrasts))
+    controls = [(method, design.smoothings[0]) for method in ("passes", "compute")]
+    return _against(runs, design, "C8", controls)
 
 
 RULES: dict[str, Callable[[Runs, Design], Verdict]] = {
-    "C1": _c1,
+    "C1": _gain("C1"),
+    "C2": _gain("C2"),
+    "C3": _gain("C3"),
     "C4": _c4,
     "C5": _c5,
     "C6": _c6,
+    "C7": _gain("C7"),
     "C8": _c8,
 }
+
+
+def _against(
+    runs: Runs, design: Design, claim: str, others: Sequence[tuple[str, float]]
+) -> Verdict:
+    """Intra-distillation minus each of these methods at a smoothing, both as teachers.
+
+    Of several data sets the mean decides, and each stands in lines of its own.
+    """
+    datasets = sorted({cell.dataset for cell in runs.cells}) or [""]
+    primary, single = [], []
+    for method, s in others:
+        named = METHOD_NAMES[method]
+        label = f"against {'the ' * (method == 'baseline')}{named}"
+        label += f", s = {s:g}" if method == "baseline" else ""
+        each = [
+            difference(
+                f"{label}, {dataset}", Cell("id", 0, s, dataset), Cell(method, 0, s, dataset)
+            )
+            for dataset in datasets
+        ]
+        weight = 1 / len(each)
+        mean = tuple((weight * w, cell) for contrast in each for w, cell in contrast.terms)
+        over = f", mean of {' and '.join(datasets)}" if len(each) > 1 else ""
+        primary.append(Contrast(label + over, mean))
+        single += each if len(each) > 1 else []
+    lines = _gains(runs, design, [*primary, *single], primary)
+    return _verdict(runs, claim, _changes(design.quality), "by", "", lines)
 
 
 def _gains(

@@ -13,8 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from idlib import bleu
-from idlib.published import BLEU, METHOD_NAMES, METRICS, NLL, REPORTED, ROLES, Cell, Metric
+from idlib import bleu, items
+from idlib.names import BLEU, METHOD_NAMES, NLL, ROLES, Cell, written
+from idlib.published import REPORTED
 from idlib.records import Record
 from idlib.statistics import (
     Claimed,
@@ -88,12 +89,17 @@ def cell_of(record: Record) -> Cell:
     """The cell of a record, from its method and settings."""
     settings = record.asked.settings
     return Cell(
-        record.asked.method, int(settings.get("round", 0)), float(settings.get("smoothing", 0.0))
+        record.asked.method,
+        int(settings.get("round", 0)),
+        float(settings.get("smoothing", 0.0)),
+        settings.get("dataset") or "",
     )
 
 
 def by_cell(records: Iterable[Record]) -> dict[Cell, dict[int, Record]]:
     """Sort one task's records into cells and seeds, in an order that the input's leaves alone.
+
+    A data set is part of the cell only where the records are of several.
 
     Raises:
         ValueError: records of several tasks, or two different ones for the same cell and seed.
@@ -101,11 +107,13 @@ def by_cell(records: Iterable[Record]) -> dict[Cell, dict[int, Record]]:
     cells: dict[Cell, dict[int, Record]] = {}
     ordered = sorted(records, key=lambda r: (cell_of(r), r.asked.seed, r.signature))
     task_of(ordered)
+    several = len({cell_of(record).dataset for record in ordered}) > 1
     for record in ordered:
-        known = cells.setdefault(cell_of(record), {}).setdefault(record.asked.seed, record)
+        cell = cell_of(record) if several else cell_of(record)._replace(dataset="")
+        known = cells.setdefault(cell, {}).setdefault(record.asked.seed, record)
         if known.signature != record.signature:
             raise ValueError(
-                f"two records for {cell_of(record).full_label}, seed {record.asked.seed}: "
+                f"two records for {cell.full_label}, seed {record.asked.seed}: "
                 f"{known.signature} and {record.signature}; pass records of one grid"
             )
     return cells
@@ -177,7 +185,7 @@ class Runs:
         interval = t_interval(values)
         reason = why_not_judged(self.task, self.profile, len(seeds)) if claimed else ""
         outcome = judge(interval, claimed) if claimed else "context"
-        items, items_p = _over_items(contrast, metric, found, seeds)
+        over_items, items_p = _over_items(contrast, metric, found, seeds)
         return Line(
             contrast.label,
             metric,
@@ -187,7 +195,7 @@ class Runs:
             "not judged" if reason else outcome,
             reason=reason,
             primary=primary,
-            items=items,
+            items=over_items,
             items_p=items_p,
             report=report,
             seeds=seeds,
@@ -217,7 +225,7 @@ def signed(value: float, metric: str, unit: bool = False) -> str:
     >>> signed(-0.0451, "test/nll", unit=True)
     '−0.045 nats'
     """
-    how = METRICS.get(metric, Metric(metric, ""))
+    how = written(metric)
     text = f"{value * how.scale:+{how.form}}".replace("-", "−")
     return f"{text} {how.unit}".strip() if unit else text
 
@@ -237,19 +245,22 @@ def _over_items(
 ) -> tuple[Interval | None, float | None]:
     """Bootstrap over test items of the mean over seeds, and its p; one draw for every line."""
     curves = [[having[seed].measured.curves for seed in seeds] for having in found]
-    if metric == NLL:
+    datasets = [cell.dataset for cell in contrast.cells]
+    if metric == NLL and len(set(datasets)) == 1:
         return _nll_items(contrast.weights, curves), None
     if metric == BLEU and contrast.weights == (1.0, -1.0):
         return _bleu_items(curves)
-    return None, None
+    systems = [[items.items_of(one, metric) for one in row] for row in curves]
+    score = items.bootstrap(contrast.weights, systems, datasets)
+    return (score and Interval(*score)), None
 
 
 def _nll_items(weights: Sequence[float], curves: list[list[dict]]) -> Interval | None:
-    items = [[one.get("test/nll/items", []) for one in row] for row in curves]
-    lengths = {len(curve) for row in items for curve in row}
+    losses = [[one.get("test/nll/items", []) for one in row] for row in curves]
+    lengths = {len(curve) for row in losses for curve in row}
     if len(lengths) > 1 or 0 in lengths:
         return None
-    means = np.array(items).mean(axis=1)  # [cells, items]
+    means = np.array(losses).mean(axis=1)  # [cells, items]
     return bootstrap_items(np.array(weights) @ means, np.random.default_rng(0))
 
 

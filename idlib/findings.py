@@ -12,6 +12,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from statistics import fmean
 from typing import NamedTuple
 
+from idlib.names import Cell
+
 
 class Finding(NamedTuple):
     """One finding; ``measured`` if its effect is computed or measured on our models."""
@@ -203,7 +205,7 @@ AUDIT: tuple[Finding, ...] = (
 
 
 def derived_figures(
-    nll: Mapping[tuple[str, int, float], float], normalized: Mapping[tuple[str, int, float], float]
+    nll: Mapping[Cell, float], normalized: Mapping[Cell, float]
 ) -> tuple[Derived, ...]:
     """The figures that the report derives from its own, computed again.
 
@@ -212,13 +214,13 @@ def derived_figures(
         normalized: its table of the std of normalised sensitivity (not scaled).
     """
     cells = [(round_, s) for s in (0.0, 0.1) for round_ in (0, 1)]
-    gains = [nll["baseline", r, s] - nll["id", r, s] for r, s in cells]
-    falls = [normalized["baseline", r, s] - normalized["id", r, s] for r, s in cells]
+    gains = [nll[Cell("baseline", r, s)] - nll[Cell("id", r, s)] for r, s in cells]
+    falls = [normalized[Cell("baseline", r, s)] - normalized[Cell("id", r, s)] for r, s in cells]
     falling = [fall for fall in falls if fall > 0]
     methods = [(method, s) for method in ("id", "baseline") for s in (0.0, 0.1)]
-    rounds = [normalized[m, 0, s] - normalized[m, 1, s] for m, s in methods]
-    rises = {(m, s): nll[m, 1, s] - nll[m, 0, s] for m, s in methods}
-    gap = nll["baseline", 1, 0.1] - nll["id", 0, 0.1]
+    rounds = [normalized[Cell(m, 0, s)] - normalized[Cell(m, 1, s)] for m, s in methods]
+    rises = {(m, s): nll[Cell(m, 1, s)] - nll[Cell(m, 0, s)] for m, s in methods}
+    gap = nll[Cell("baseline", 1, 0.1)] - nll[Cell("id", 0, 0.1)]
     return (
         Derived("translation: SacreBLEU gain", "2.21", 35.11 - 32.90),
         Derived("translation: gain in %", "6.72", _percent(32.90, 35.11)),
@@ -246,7 +248,7 @@ def derived_figures(
 
 
 def repeated_pairs(
-    values: Mapping[tuple[str, int, float], float],
+    values: Mapping[Cell, float],
 ) -> dict[str, tuple[float, float]]:
     """Pairs of the report's models that its code trains alike, by what A1 and A2 leave.
 
@@ -261,7 +263,9 @@ def repeated_pairs(
         "baseline student": ("baseline", 1),
         "ID teacher": ("id", 0),
     }
-    return {name: (values[m, r, 0.0], values[m, r, 0.1]) for name, (m, r) in alike.items()}
+    return {
+        name: (values[Cell(m, r, 0.0)], values[Cell(m, r, 0.1)]) for name, (m, r) in alike.items()
+    }
 
 
 def _percent(before: float, after: float) -> float:

@@ -13,12 +13,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from tqdm import tqdm
 
+from idlib.profiles import default_source
 from idlib.records import COMMITTED_STORE, Record, Store
 from idlib.runs import Spec, Workspace, run
 from idlib.tasks import task_class
@@ -47,6 +49,7 @@ def grid(
     smoothing: Iterable[float] | None = None,
     controls: bool = True,
     sweep: bool = False,
+    datasets: Iterable[str] | None = None,
     source: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     device: str = "auto",
@@ -56,7 +59,8 @@ def grid(
     For each seed {baseline, id} × {s of ``smoothing``} × {round 0 … ``rounds``}; with one round
     the image task's are the earlier report's eight models. ``controls`` adds, at the first s and
     round 0, K passes with α = 0 and the baseline with K times the updates. ``sweep`` adds, there
-    too, {baseline, id} at each of the task's ``sweep`` of settings.
+    too, {baseline, id} at each of the task's ``sweep`` of settings. A task with several data sets
+    has all of this for each.
 
     Args:
         task: a name of :data:`idlib.tasks.TASKS`.
@@ -66,6 +70,7 @@ def grid(
         smoothing: amounts of label smoothing; by default the task's own.
         controls: whether to add the controls.
         sweep: whether to add the sweep.
+        datasets: names of data sets; by default that of ``overrides``, or all of the source's.
 
     Example:
         >>> len(grid("images", "smoke", [1])), len(grid("images", "smoke", [1, 2], rounds=2))
@@ -79,12 +84,22 @@ def grid(
         cells += [(method, amounts[0], 0, {}) for method in ("passes", "compute")]
     if sweep:
         cells += [(m, amounts[0], 0, varied) for varied in task_class(task).sweep for m in pair]
+    named = _datasets(task, source or default_source(profile), datasets, overrides or {})
     specs = []
-    for seed in seeds:
-        for method, s, number, varied in cells:
-            settings = {**(overrides or {}), **varied, "smoothing": s, "round": number}
-            specs.append(Spec(task, method, profile, source, seed, settings, device))
+    for seed, dataset, (method, s, number, varied) in product(seeds, named, cells):
+        settings = {**(overrides or {}), **varied, **dataset, "smoothing": s, "round": number}
+        specs.append(Spec(task, method, profile, source, seed, settings, device))
     return specs
+
+
+def _datasets(
+    task: str, source: str, asked: Iterable[str] | None, overrides: Mapping[str, Any]
+) -> list[dict[str, str]]:
+    """For each data set the setting that names it; an empty one where none needs naming."""
+    several = task_class(task).datasets.get(source, ())
+    if asked is None and (not several or overrides.get("dataset") is not None):
+        return [{}]
+    return [{"dataset": name} for name in (several if asked is None else asked)]
 
 
 def recorded(
@@ -96,12 +111,16 @@ def recorded(
     another question. With ``sweep`` those of the task's sweep are there too.
     """
     variants = ({}, *(task_class(task).sweep if sweep else ()))
+    several = task_class(task).datasets.get("embedded", ())
+    names = ("smoothing", "round", *(["dataset"] if several else ()))
     found = []
     for record, _ in Store(folder, also=()).all():
         asked = record.asked
         if (asked.task, asked.profile, asked.source) != (task, profile, "embedded"):
             continue
-        settings = {name: asked.settings.get(name) for name in ("smoothing", "round")}
+        if several and asked.settings.get("dataset") not in several:
+            continue
+        settings = {name: asked.settings.get(name) for name in names}
         device = asked.device_type
         same = (
             Spec(
@@ -244,8 +263,9 @@ def _run_chain(chain: list[Spec], workspace: Workspace, progress: Progress) -> l
 def describe(spec: Spec) -> str:
     """A run in a few words."""
     settings = spec.plan.settings
+    dataset = f" ({name})" if (name := getattr(settings, "dataset", None)) else ""
     return (
-        f"{spec.task} {spec.method}, s = {settings.smoothing:g}, round {settings.round}, "
+        f"{spec.task}{dataset} {spec.method}, s = {settings.smoothing:g}, round {settings.round}, "
         f"seed {spec.seed}, profile {spec.profile}"
     )
 

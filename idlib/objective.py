@@ -22,6 +22,7 @@ from idlib.schedules import adaptive_alpha
 
 Forward = Callable[[Any], "Tensor | Mapping[str, Tensor]"]
 ONE_HEAD = "logits"
+REDUCTIONS = ("mean", "sum", "sum_padded")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ class IntraDistillation:
         p, q: shape of the adaptive weight, p < q: 1 at update N/q, ``alpha`` from N/p on.
         divergence: ``x`` (the paper's), ``js`` or ``kl``.
         smoothing: label smoothing of the cross-entropy to the labels.
+        divergence_reduction: ``mean`` over the counted positions and over heads, as the task loss
+            has it. The paper's scripts for tagging, answering and classification add up instead
+            (audit A20), so that their α weighs more: ``sum`` adds the counted positions and the
+            heads, ``sum_padded`` the padding too.
         mode: ``stack`` runs the K copies as one batch; ``loop`` runs them in turn, which keeps
             each pass's batch-norm statistics its own; the running ones see the first pass only.
 
@@ -85,6 +90,7 @@ class IntraDistillation:
     divergence: str = "x"
     smoothing: float = 0.0
     mode: str = "stack"
+    divergence_reduction: str = "mean"
 
     def __post_init__(self) -> None:
         if self.passes < 1:
@@ -94,6 +100,11 @@ class IntraDistillation:
             raise ValueError(f"unknown divergence {self.divergence!r}: choose one of {choices}")
         if self.mode not in ("stack", "loop"):
             raise ValueError(f"unknown mode {self.mode!r}: choose one of stack, loop")
+        if self.divergence_reduction not in REDUCTIONS:
+            raise ValueError(
+                f"unknown divergence_reduction {self.divergence_reduction!r}: choose one of "
+                f"{', '.join(REDUCTIONS)}"
+            )
         if not 0 <= self.smoothing < 1:
             raise ValueError(f"smoothing must lie in [0, 1), not {self.smoothing}")
         adaptive_alpha(0, 1, self.alpha, self.p, self.q)  # refuses p >= q, and says why
@@ -133,17 +144,26 @@ class IntraDistillation:
         alpha = adaptive_alpha(step, total_steps, self.alpha, self.p, self.q)
         task, divergence = [], []
         for name, target in wanted.items():
-            losses = self._losses(outputs[name], target, taught.get(name))
+            losses, divergences = self._losses(outputs[name], target, taught.get(name))
             count = target.count if counts is None else counts[name]
             if not count > 0:
                 raise ValueError(f"head {name!r}: no position of this update is counted")
-            for part, values in zip((task, divergence), losses, strict=True):
-                summed = _counted_sum(values, target.mask)
-                part.append(summed / count.to(summed.device, summed.dtype))
+            count = count.to(losses.device, losses.dtype)
+            task.append(_counted_sum(losses, target.mask) / count)
+            divergence.append(self._reduced(divergences, target, count))
         task_loss = torch.stack(task).mean()
-        divergence_loss = torch.stack(divergence).mean()
+        joined = torch.stack(divergence)
+        divergence_loss = joined.mean() if self.divergence_reduction == "mean" else joined.sum()
         total = task_loss + alpha * divergence_loss if self.passes > 1 else task_loss
         return Parts(total, task_loss, divergence_loss, alpha)
+
+    def _reduced(self, divergences: Tensor, target: Target, count: Tensor) -> Tensor:
+        """One head's divergence; a part of an update weighs as its share of counted positions."""
+        mask = None if self.divergence_reduction == "sum_padded" else target.mask
+        mean = _counted_sum(divergences, mask) / count
+        if self.divergence_reduction == "mean":
+            return mean
+        return mean * target.count.to(count.device, count.dtype)
 
     def _run_passes(self, forward: Forward, batch: Any) -> dict[str, Tensor]:
         """Logits of the K passes by head, ``[K, B, ..., C]``."""

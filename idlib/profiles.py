@@ -44,6 +44,7 @@ class Settings(BaseModel):
     p: float = Field(5.0, gt=0)
     q: float = Field(10.0, gt=0)
     divergence: Literal["x", "js", "kl"] = "x"
+    divergence_reduction: Literal["mean", "sum", "sum_padded"] | None = None  # None: mean
     mode: Literal["stack", "loop"] = "stack"
     smoothing: float = Field(0.0, ge=0, lt=1)
     round: int = Field(0, ge=0)
@@ -61,6 +62,8 @@ class Settings(BaseModel):
     eps: float = Field(1e-8, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     clip: float | None = Field(None, gt=0)
+    optimizer: Literal["adamw", "adamax"] | None = None  # None: AdamW
+    lr_head: float | None = Field(None, gt=0)  # peak of a new head on a trained encoder
 
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     threads: int = Field(1, ge=1)
@@ -132,7 +135,8 @@ def _method(asked: Settings, method: str) -> dict[str, Any]:
     new baseline of the same one.
     """
     idle = {
-        name: type(asked).model_fields[name].default for name in ("p", "q", "divergence", "mode")
+        name: type(asked).model_fields[name].default
+        for name in ("p", "q", "divergence", "divergence_reduction", "mode")
     }
     one_pass = {**idle, "alpha": 0.0, "passes": 1}
     return {

@@ -65,6 +65,9 @@ class Trainable(Protocol):
     def targets(self, batch: Batch) -> Any:
         """The targets of a batch."""
 
+    def is_head(self, parameter: str) -> bool:
+        """Whether a parameter belongs to the new head of a trained encoder."""
+
     def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
         """Metrics of a model in evaluation mode on a split."""
 
@@ -84,7 +87,34 @@ class Trained(NamedTuple):
 def objective_of(settings: Settings) -> IntraDistillation:
     """The objective that the settings ask for."""
     fields = ("passes", "alpha", "p", "q", "divergence", "smoothing", "mode")
-    return IntraDistillation(**{name: getattr(settings, name) for name in fields})
+    reduction = settings.divergence_reduction or "mean"
+    return IntraDistillation(
+        **{name: getattr(settings, name) for name in fields}, divergence_reduction=reduction
+    )
+
+
+def optimizer_of(
+    model: nn.Module, settings: Settings, is_head: Callable[[str], bool]
+) -> torch.optim.Optimizer:
+    """The optimizer that the settings ask for, of the parameters that are trained.
+
+    With ``lr_head`` there are two groups: the body, then the head.
+
+    Raises:
+        ValueError: ``lr_head`` is given for a model without a new head.
+    """
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    groups = [[p for _, p in trained]]
+    if settings.lr_head is not None:
+        groups = [[p for name, p in trained if is_head(name) == head] for head in (False, True)]
+        if not groups[1]:
+            raise ValueError("lr_head is the rate of a new head, and this model has none")
+    shared = {"lr": settings.lr_peak, "betas": settings.betas, "eps": settings.eps}
+    shared["weight_decay"] = settings.weight_decay
+    parameters = [{"params": group} for group in groups]
+    if settings.optimizer == "adamax":
+        return torch.optim.Adamax(parameters, **shared)
+    return torch.optim.AdamW(parameters, fused=True, **shared)
 
 
 def learning_rate(settings: Settings, step: int, total_steps: int) -> float:
@@ -138,14 +168,7 @@ def train(
         mixed_precision={"fp32": "no"}.get(settings.precision, settings.precision),
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
-    optimizer = torch.optim.AdamW(
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
-        lr=settings.lr_peak,
-        betas=settings.betas,
-        eps=settings.eps,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+    optimizer = optimizer_of(model, settings, task.is_head)
     model, optimizer = accelerator.prepare(model, optimizer)
     return _Run(model, task, settings, seed, folder, teacher, accelerator, optimizer).go(
         progress or (lambda updates: None)
@@ -178,6 +201,7 @@ class _Run:
         self.folder, self.teacher = folder, teacher
         self.accelerator, self.optimizer = accelerator, optimizer
         self.objective = objective_of(settings)
+        self.lr_factors = (1.0, (settings.lr_head or settings.lr_peak) / settings.lr_peak)
         self.forward = task.forward(model)
         self.seeds = (seed, "round", settings.round)
         self.updates_per_epoch = len(self._order(epoch=0))
@@ -232,8 +256,8 @@ class _Run:
             self._stop_at_non_finite(indices, summed)
         if self.settings.clip is not None:
             accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for index, group in enumerate(self.optimizer.param_groups):
+            group["lr"] = rate * self.lr_factors[index]
         self.optimizer.step()
         self.optimizer.zero_grad()
         return Parts(*summed, parts.alpha)

@@ -6,7 +6,7 @@ import numpy as np
 from made_up import made_up_record
 
 from idlib import claims
-from idlib.published import NLL, STD, STD_NORMALIZED, Cell
+from idlib.names import NLL, STD, STD_NORMALIZED, Cell
 
 SEEDS = (1, 2, 3, 4, 5)
 WOBBLE = {1: 0.004, 2: -0.003, 3: 0.001, 4: 0.0, 5: -0.002, 6: 0.003}

@@ -29,7 +29,8 @@ from idlib.audit import (
 )
 from idlib.findings import derived_figures, repeated_pairs
 from idlib.losses import cross_entropy, x_divergence
-from idlib.published import NLL, REPORT_IMAGES, STD_NORMALIZED
+from idlib.names import NLL, STD_NORMALIZED, Cell
+from idlib.published import REPORT_IMAGES
 from idlib.schedules import adaptive_alpha
 from idlib.sensitivity import parameter_sensitivity
 
@@ -239,7 +240,7 @@ def test_all_findings_are_there_once() -> None:
 
 def test_models_stand_in_the_order_of_the_published_evaluation() -> None:
     assert len(set(EVALUATION_ORDER)) == 8
-    assert EVALUATION_ORDER[0] == ("id", 0, 0.0)
+    assert EVALUATION_ORDER[0] == Cell("id", 0, 0.0)
     assert set(EVALUATION_ORDER) == set(REPORT_IMAGES[NLL])
 
 

@@ -9,7 +9,8 @@ from image_world import SEEDS, WOBBLE, WORLD, grid, judged, line_of, record
 from idlib import claims
 from idlib.claims import EXCESS
 from idlib.contrasts import signed
-from idlib.published import CELLS, CLAIMS, NLL, SMOOTHINGS, STD, STD_NORMALIZED, Cell
+from idlib.names import CELLS, NLL, SMOOTHINGS, STD, STD_NORMALIZED, Cell
+from idlib.published import CLAIMS
 from idlib.statistics import t_interval
 
 

@@ -9,7 +9,8 @@ from made_up import made_up_statistics, made_up_translation
 from idlib import bleu, claims
 from idlib.claims import EXCESS
 from idlib.contrasts import by_cell
-from idlib.published import BLEU, CLAIMS, NLL, STD, Cell
+from idlib.names import BLEU, NLL, STD, Cell
+from idlib.published import CLAIMS
 from idlib.statistics import t_interval
 
 SEEDS = (1, 2, 3)

@@ -9,7 +9,7 @@ import pytest
 from image_world import SEEDS, WORLD, grid, judged, line_of, noise, record
 
 from idlib.contrasts import by_cell, signed
-from idlib.published import NLL, STD, Cell
+from idlib.names import NLL, STD, Cell
 
 
 def test_no_seed_in_common_is_said():
@@ -66,6 +66,16 @@ def test_two_records_of_one_cell_and_seed_are_refused():
     assert by_cell(records + records) == by_cell(records)  # the same record twice is one
 
 
+def test_the_name_of_the_only_data_set_plays_no_part():
+    named = [
+        record(cell, seed, nll + noise(cell, seed), dataset="pets")
+        for cell, nll in WORLD.items()
+        for seed in SEEDS
+    ]
+    assert set(by_cell(named)) == set(WORLD)
+    assert judged(named)["C6"].verdict == "supported"
+
+
 def test_records_of_two_profiles_are_refused():
     with pytest.raises(ValueError, match="medium.*small"):
         judged(grid() + grid(profile="small"))
@@ -74,5 +84,6 @@ def test_records_of_two_profiles_are_refused():
 def test_numbers_are_written_with_sign_and_unit():
     assert signed(-0.0451, NLL, unit=True) == "−0.045 nats"
     assert signed(0.0123, "test/accuracy", unit=True) == "+1.23 points"
+    assert signed(-0.0123, "test/f1/de", unit=True) == "−1.23 points"
     assert signed(-3.04e-4, STD) == "−0.304"
     assert signed(0.5, "something/else", unit=True) == "+0.500"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -13,7 +15,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 
 from idlib import claims, figures
-from idlib.published import LAYERS, METHOD_NAMES, METRICS, NLL, Cell
+from idlib.names import LAYERS, METHOD_NAMES, METRICS, NLL, Cell
 
 STEPS = [10.0, 20.0, 30.0]
 EDGES = np.linspace(-8, 0, 9).tolist()
@@ -23,7 +25,7 @@ OF_RECORDS = [
     figures.validation_curves,
     figures.training_parts,
     figures.sensitivity_distribution,
-    figures.nll_by_model,
+    partial(figures.by_model, metric=NLL),
     figures.sensitivity_by_layer,
 ]
 
@@ -165,9 +167,9 @@ def test_histograms_of_other_edges_share_one_grid():
     assert np.log10(xs.min()) == pytest.approx(-12) and np.log10(xs.max()) == pytest.approx(0)
 
 
-def test_nll_by_model_shows_every_run():
+def test_by_model_shows_every_run():
     chosen = records(cells=[*ALL, Cell("id", 2, 0.0)])
-    (ax,) = drawn(figures.nll_by_model(chosen))
+    (ax,) = drawn(figures.by_model(chosen, NLL))
     points = np.concatenate([c.get_offsets()[:, 0] for c in ax.collections if len(c.get_offsets())])
     expected = sorted(r.measured.metrics[NLL] for r in chosen)
     assert set(np.round(expected, 9)) <= set(np.round(points, 9))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -13,7 +15,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 
 from idlib import claims, figures
-from idlib.published import BLEU, LAYERS, Cell
+from idlib.names import BLEU, LAYERS, NLL, Cell
 from idlib.statistics import t_interval
 
 MODELS = [Cell(method, round_, 0.1) for method in ("baseline", "id") for round_ in (0, 1, 2)]
@@ -23,8 +25,8 @@ OF_RECORDS = [
     figures.training_parts,
     figures.sensitivity_distribution,
     figures.sensitivity_by_layer,
-    figures.nll_by_model,
-    figures.bleu_by_model,
+    partial(figures.by_model, metric=NLL),
+    partial(figures.by_model, metric=BLEU),
 ]
 
 
@@ -85,8 +87,8 @@ def test_layers_are_kinds_of_modules():
     assert line.get_ydata() == pytest.approx([0.4 / place for place in range(1, 6)])
 
 
-def test_bleu_by_model_shows_every_run():
-    (ax,) = drawn(figures.bleu_by_model(records()))
+def test_by_model_shows_every_run():
+    (ax,) = drawn(figures.by_model(records(), BLEU))
     points = np.concatenate([c.get_offsets()[:, 0] for c in ax.collections if len(c.get_offsets())])
     assert {24.1, 24.2, 24.3, 27.1, 27.2, 27.3} <= set(np.round(points, 9))
     assert ax.get_xlabel() == "test SacreBLEU (points)"

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from idlib.losses import DIVERGENCES, cross_entropy, x_divergence
-from idlib.objective import IntraDistillation, Target, frozen_batch_norm
+from idlib.objective import REDUCTIONS, IntraDistillation, Target, frozen_batch_norm
 
 K, B, D, C = 3, 5, 6, 4
 
@@ -191,6 +191,107 @@ def test_counts_of_the_whole_update_make_micro_batches_add_up(batch):
         torch.testing.assert_close(gradient, parameter.grad)
 
 
+# How the divergence is added up --------------------------------------------------------------
+
+
+def divergences(z: dict, targets: dict, counts: dict | None = None, **asked) -> dict:
+    """Parts of the objective by reduction, for given logits ``[K, B, ..., C]`` by head."""
+    flat = {name: value.flatten(0, 1) for name, value in z.items()}
+    return {
+        reduction: IntraDistillation(passes=K, divergence_reduction=reduction, **asked)(
+            lambda b: flat, lambda b: targets, torch.zeros(B), 100, 100, counts=counts
+        )
+        for reduction in REDUCTIONS
+    }
+
+
+def logits(*shape: int, seed: int = 3) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(K, *shape, C, generator=generator, dtype=torch.float64)
+
+
+def test_sums_without_padding_are_the_mean_times_the_positions():
+    """Audit A20: beside a mean of the cross-entropy, a sum makes α weigh so many times more."""
+    for shape in ((8, 128), (32,), (1,)):  # tagging's rows and pieces; classification's rows
+        labels = torch.zeros(shape, dtype=torch.int64)
+        found = divergences({"logits": logits(*shape)}, {"logits": Target(labels)})
+        mean = found["mean"].divergence
+        assert mean > 0.01
+        for reduction in ("sum", "sum_padded"):
+            torch.testing.assert_close(found[reduction].divergence, labels.numel() * mean)
+            torch.testing.assert_close(found[reduction].task, found["mean"].task)
+
+
+def test_a_sum_counts_what_the_mask_counts_and_the_padded_sum_all():
+    z, mask = logits(B, 7), torch.rand(B, 7, generator=torch.Generator().manual_seed(4)) > 0.4
+    target = Target(torch.zeros(B, 7, dtype=torch.int64), mask=mask)
+    found = divergences({"logits": z}, {"logits": target})
+    each = x_divergence(z)  # [B, 7]
+    torch.testing.assert_close(found["mean"].divergence, each[mask].mean())
+    torch.testing.assert_close(found["sum"].divergence, each[mask].sum())
+    torch.testing.assert_close(found["sum_padded"].divergence, each.sum())
+    assert len({float(parts.task) for parts in found.values()}) == 1
+    for parts in found.values():
+        torch.testing.assert_close(parts.total, parts.task + 5.0 * parts.divergence)
+
+
+def test_sums_of_heads_add_up():
+    """Answering: 8 contexts, and their starts and ends: 16 times the mean over both."""
+    z = {name: logits(8, seed=seed) for seed, name in enumerate(("start", "end"))}
+    target = Target(torch.zeros(8, dtype=torch.int64))
+    both = divergences(z, dict.fromkeys(z, target))
+    each = [divergences({name: z[name]}, {name: target}) for name in z]
+    for reduction in ("sum", "sum_padded"):
+        expected = sum(parts[reduction].divergence for parts in each)
+        torch.testing.assert_close(both[reduction].divergence, expected)
+        torch.testing.assert_close(both[reduction].divergence, 16 * both["mean"].divergence)
+    torch.testing.assert_close(
+        both["mean"].divergence, sum(parts["mean"].divergence for parts in each) / 2
+    )
+
+
+def test_micro_batches_average_their_sums_by_their_share_of_positions():
+    """So an update in micro-batches has the mean of their sums, as accumulation in the scripts."""
+    z, mask = logits(B, 7), torch.rand(B, 7, generator=torch.Generator().manual_seed(5)) > 0.4
+    counts, cuts = {"logits": mask.sum()}, ([0], [1, 2], [3, 4])
+    added = dict.fromkeys(REDUCTIONS, 0.0)
+    expected = dict.fromkeys(REDUCTIONS, 0.0)
+    for rows in cuts:
+        own, each = mask[rows], x_divergence(z[:, rows])
+        target = Target(torch.zeros(own.shape, dtype=torch.int64), mask=own)
+        share = own.sum() / mask.sum()
+        sums = {"mean": each[own].mean(), "sum": each[own].sum(), "sum_padded": each.sum()}
+        for name, parts in divergences({"logits": z[:, rows]}, {"logits": target}, counts).items():
+            added[name] = added[name] + parts.divergence
+            expected[name] = expected[name] + share * sums[name]
+    for name in REDUCTIONS:
+        torch.testing.assert_close(added[name], expected[name])
+    torch.testing.assert_close(added["mean"], x_divergence(z)[mask].mean())
+
+
+def test_sums_reach_regressions_too():
+    z = torch.randn(K, B, 1, generator=torch.Generator().manual_seed(6))
+    target = Target(torch.zeros(B), kind="regression")
+    found = divergences({"logits": z}, {"logits": target}, alpha=0.5)
+    expected = (z - z.mean(0)).square().sum() / K
+    torch.testing.assert_close(found["sum"].divergence, expected)
+    torch.testing.assert_close(found["mean"].divergence, expected / B)
+    torch.testing.assert_close(found["sum"].total, found["sum"].task + 0.5 * expected)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_every_reduction_has_the_gradient_of_its_value(batch, reduction):
+    objective = IntraDistillation(passes=K, divergence_reduction=reduction)
+    model = network()
+    _, gradients = value_and_gradients(objective, model, batch)
+    z = model(batch["x"].repeat(K, 1)).unflatten(0, (K, B))
+    divergence = x_divergence(z).mean() if reduction == "mean" else x_divergence(z).sum()
+    model.zero_grad()
+    (cross_entropy(z, batch["y"].expand(K, B)).mean() + 5.0 * divergence).backward()
+    for gradient, parameter in zip(gradients, model.parameters(), strict=True):
+        torch.testing.assert_close(gradient, parameter.grad)
+
+
 def normed() -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(D, D), nn.BatchNorm1d(D), nn.Dropout(0.5), nn.Linear(D, C))
@@ -243,6 +344,7 @@ def test_autocast_changes_the_model_and_not_the_loss():
         ({"passes": 0}, "passes"),
         ({"divergence": "kld"}, "x, js, kl"),
         ({"mode": "stacked"}, "stack, loop"),
+        ({"divergence_reduction": "max"}, "mean, sum, sum_padded"),
         ({"smoothing": 1.0}, "smoothing"),
         ({"p": 10, "q": 5}, "A4"),
         ({"alpha": -1.0}, "alpha"),

@@ -94,6 +94,7 @@ def test_embedded_data_has_its_licence_source_and_checksums(name):
     path = ROOT / "idlib/data/embedded" / name
     licence = {
         "fashion_mnist": "Permission is hereby granted",
+        "multilingual_e5_small": "Permission is hereby granted",
         "libreoffice_help": "Mozilla Public",
     }
     assert licence[name] in (path / "LICENSE").read_text()

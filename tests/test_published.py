@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
-from idlib.published import (
+from idlib.designs import DESIGNS
+from idlib.names import (
     BLEU,
     CELLS,
-    CLAIMS,
+    ENGLISH,
     LAYERS,
     NLL,
-    NOT_BUILT,
-    PAPER_TRANSLATION,
-    REPORT_COST,
-    REPORT_IMAGES,
-    REPORT_TRANSLATION,
-    REPORT_TRANSLATION_CARD_GB,
-    REPORT_TRANSLATION_EPOCHS,
     SMOOTHINGS,
     STD,
     STD_NORMALIZED,
     Cell,
     title,
+    written,
+)
+from idlib.published import (
+    CLAIMS,
+    PAPER_ANSWERING_F1,
+    PAPER_STATED,
+    PAPER_TRANSLATION,
+    REPORT_COST,
+    REPORT_IMAGES,
+    REPORT_JOINT_COST,
+    REPORT_TRANSLATION,
+    REPORT_TRANSLATION_CARD_GB,
+    REPORT_TRANSLATION_EPOCHS,
+    REPORTED,
 )
 
 BASELINE, ID = Cell("baseline", 0, 0.1), Cell("id", 0, 0.1)
@@ -70,20 +80,79 @@ def test_translation_likelihood_and_cost_give_the_audits_figures():
         assert cost.logged_gb < REPORT_TRANSLATION_CARD_GB < cost.gpu_gb
 
 
+@pytest.mark.parametrize(("task", "claim"), [("tagging", "C2"), ("answering", "C3")])
+def test_english_scores_are_those_of_the_claims_texts(task, claim):
+    stated = REPORTED[task]
+    assert list(stated) == [ENGLISH]  # the language of training alone (A18)
+    scores = [100 * stated[ENGLISH][Cell(method, 0, 0.0)] for method in ("baseline", "id")]
+    language, *said = CLAIMS[claim].report.replace(" → ", " ").split()[:3]
+    assert language == "English"
+    assert [float(number) for number in said] == pytest.approx(scores)
+
+
+def test_the_papers_scores_are_those_of_the_claims_texts():
+    scores = PAPER_STATED["tagging"][ENGLISH]
+    baseline, ours = (100 * scores[Cell(method, 0, 0.0)] for method in ("baseline", "id"))
+    assert CLAIMS["C2"].paper.startswith(f"English {baseline:.2f} → {ours:.2f} ")
+    baseline, ours = (100 * value for value in PAPER_ANSWERING_F1)
+    assert CLAIMS["C3"].paper.startswith(f"{baseline:.2f} → {ours:.2f} ")
+    assert "not stated" in CLAIMS["C3"].paper  # over which languages
+    assert "answering" not in PAPER_STATED  # so it has no place in a table by language
+
+
+@pytest.mark.parametrize(
+    ("task", "hours", "minutes", "seconds", "epochs"),
+    [("tagging", 8, 16, 59, 10), ("answering", 16, 34, 25, 15)],
+)
+def test_joint_costs_are_the_printed_times(task, hours, minutes, seconds, epochs):
+    cost = REPORT_JOINT_COST[task]
+    printed = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    assert (timedelta(seconds=cost.seconds), cost.epochs) == (printed, epochs)
+    assert (cost.gpu, cost.gpu_gb) == ("T4", 15.0)
+    if task == "tagging":
+        assert cost.seconds / cost.epochs / 60 == pytest.approx(49.7, abs=0.05)  # printed too
+
+
+def test_costs_of_one_model_and_of_both_together_stand_apart():
+    assert set(REPORT_COST) == {"images", "translation"}
+    assert set(REPORT_JOINT_COST) == {"tagging", "answering"}
+
+
 def test_claims_are_complete():
     assert list(CLAIMS) == [f"C{n}" for n in range(1, 9)]
     for name, claim in CLAIMS.items():
         assert claim.id == name and claim.statement.endswith(".")
         assert claim.paper and claim.report and claim.tasks
         assert all(rule.endswith(".") for rule in claim.rules.values())
-        assert {*claim.tasks} <= {*SMOOTHINGS} or set(claim.rules.values()) == {NOT_BUILT}
+        assert {*claim.tasks} <= {*SMOOTHINGS}
     assert "not stated" in CLAIMS["C4"].paper and "not stated" in CLAIMS["C7"].paper
     judged = {task: [n for n, c in CLAIMS.items() if task in c.rules] for task in SMOOTHINGS}
-    assert judged == {"images": ["C4", "C5", "C6", "C8"], "translation": ["C1", "C4", "C5", "C8"]}
+    assert judged == {
+        "images": ["C4", "C5", "C6", "C8"],
+        "translation": ["C1", "C4", "C5", "C8"],
+        "tagging": ["C2", "C5", "C8"],
+        "answering": ["C3", "C5", "C8"],
+        "classification": ["C7", "C8"],
+    }
+
+
+def test_every_metric_of_a_design_has_a_name_and_a_side():
+    assert set(DESIGNS) == set(SMOOTHINGS)
+    for task, design in DESIGNS.items():
+        assert design.smoothings == SMOOTHINGS[task]
+        sides = dict([(design.quality, design.better), *design.beside])
+        assert len(sides) == 1 + len(design.beside)  # none twice
+        for metric, side in sides.items():
+            assert written(metric).name != metric, metric
+            assert side == ("below" if "nll" in metric else "above"), metric
 
 
 def test_tasks_have_names_for_what_is_shown():
-    assert set(LAYERS) == set(SMOOTHINGS) == set(REPORT_COST)
+    assert set(LAYERS) == set(SMOOTHINGS)
     assert Cell("id", 3, 0.1).label == "student of round 3, s = 0.1"
+    assert Cell("id", 0, 0.0, "heading").full_label == "intra-distillation teacher, s = 0, heading"
     assert title("something/else") == "something/else"
     assert title(BLEU) == "test SacreBLEU (points)"
+    assert title("test/em/de") == "exact match on de (points)"
+    assert (written("test/f1/zh-CN").scale, written("test/f1/zh-CN").form) == (100.0, ".2f")
+    assert written("test/nll/de").scale == 1.0  # a loss is no percentage

@@ -9,7 +9,7 @@ import pytest
 from made_up import made_up_record
 
 from idlib import claims, tables
-from idlib.published import LAYERS, NLL, STD, STD_NORMALIZED, Cell
+from idlib.names import LAYERS, NLL, STD, STD_NORMALIZED, Cell
 from idlib.records import Measured
 
 MODELS = [Cell(m, r, s) for m in ("baseline", "id") for r in (0, 1) for s in (0.0, 0.1)]

@@ -7,7 +7,7 @@ from made_up import made_up_translation
 
 from idlib import bleu, claims, tables
 from idlib.contrasts import by_cell, signed
-from idlib.published import BLEU, LAYERS, Cell
+from idlib.names import BLEU, LAYERS, Cell
 
 ID, BASELINE = "intra-distillation", "baseline"
 ONE, THREE = "this build (small, 1 seed)", "recorded evidence (medium, 3 seeds)"
@@ -29,11 +29,18 @@ def medium(cells=(*MODELS, *CONTROLS), seeds=(1, 2, 3), **more):
     return [record(cell, seed, "medium", **more) for cell in cells for seed in seeds]
 
 
-def test_bleu_table_beside_the_papers():
+def test_score_table_of_sacrebleu_beside_the_papers():
     evidence = medium(sentences=30)
-    table = tables.bleu_table(small(), evidence)
+    table = tables.score_table(small(), evidence)
     assert list(table.index) == [ONE, THREE, "earlier report", "paper"]
-    assert list(table.columns[:3]) == [BASELINE, ID, "difference"]
+    assert list(table.columns) == [
+        BASELINE,
+        ID,
+        "difference",
+        "95 % interval over items",
+        "p over items",
+        "95 % interval over seeds",
+    ]
     assert list(table.loc["paper"])[:3] == ["33.07", "36.10", "+3.03"]
     assert list(table.loc["earlier report"])[:3] == ["32.90", "35.11", "+2.21"]
     assert set(list(table.loc["paper"])[3:]) == {"not stated"}
@@ -62,16 +69,16 @@ def test_rounds_table_has_three_measures_by_round():
         "round 1 (student)",
         "round 2 (second student)",
     ]
-    assert list(table.loc["test NLL, nats"].loc[(BASELINE, THREE)]) == [
+    assert list(table.loc["test NLL (nats)"].loc[(BASELINE, THREE)]) == [
         "2.502 ± 0.001",
         "2.492 ± 0.001",
         "2.482 ± 0.001",
     ]
-    scores = table.loc["SacreBLEU"]
+    scores = table.loc["test SacreBLEU (points)"]
     assert list(scores.loc[(ID, ONE)]) == ["27.10", "–", "–"]
     assert list(scores.loc[(ID, "earlier report")]) == ["35.11", "not stated", "not stated"]
     assert list(scores.loc[(BASELINE, "paper")]) == ["33.07", "not stated", "not stated"]
-    stds = table.loc["std × 1000"]
+    stds = table.loc["std of sensitivity (× 10⁻³)"]
     assert list(stds.loc[(ID, THREE)]) == ["0.400 ± 0.000"] * 3
     assert "paper" not in stds.index.get_level_values("from")
 
@@ -117,9 +124,9 @@ def test_verdict_table_has_the_p_of_the_bootstrap():
 
 
 def test_tables_of_nothing_hold_what_others_published():
-    assert list(tables.bleu_table([]).index) == ["earlier report", "paper"]
+    assert list(tables.score_table([]).index) == ["earlier report", "paper"]
     rounds = tables.rounds_table([])
-    assert list(rounds.index.get_level_values("measure").unique()) == ["SacreBLEU"]
+    assert list(rounds.index.get_level_values("measure").unique()) == ["test SacreBLEU (points)"]
     assert tables.gains([]).empty
 
 

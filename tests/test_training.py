@@ -15,7 +15,7 @@ from toy import ToySettings, ToyTask
 from idlib import checkpoints, files
 from idlib.checkpoints import CheckpointError
 from idlib.randomness import derive_seed
-from idlib.training import NonFiniteLoss, Selection, learning_rate, train
+from idlib.training import NonFiniteLoss, Selection, learning_rate, optimizer_of, train
 
 ID = ToySettings(passes=3, alpha=5.0)
 BASELINE = ToySettings(passes=1, alpha=0.0)
@@ -203,6 +203,96 @@ def test_bfloat16_trains_with_float32_weights(tmp_path):
     assert trained.curves["validation/nll"][-1] < trained.curves["validation/nll"][0]
     assert {t.dtype for t in load_file(trained.last).values()} == {torch.float32}
     go(tmp_path / "after", ID)  # another precision in the same process
+
+
+# Optimizers and their rates ------------------------------------------------------------------
+
+
+def moved(folder: Path, settings: ToySettings) -> dict[str, torch.Tensor]:
+    """By how much one update of the whole toy data changes each parameter."""
+    one = settings.model_copy(update={"epochs": 1, "batch_size": 12})
+    start, last = ToyTask().model().state_dict(), load_file(go(folder, one, dropout=0.0).last)
+    return {name: last[name] - start[name] for name in start}
+
+
+def test_the_optimizer_has_the_settings_and_what_is_trained():
+    model, task = ToyTask().model(), ToyTask()
+    model[0].weight.requires_grad_(False)
+    for name, kind in ((None, torch.optim.AdamW), ("adamax", torch.optim.Adamax)):
+        asked = {"betas": (0.8, 0.9), "eps": 1e-7, "weight_decay": 0.1, "lr_peak": 0.3}
+        settings = ToySettings(optimizer=name, **asked)
+        optimizer = optimizer_of(model, settings, task.is_head)
+        assert type(optimizer) is kind
+        (group,) = optimizer.param_groups
+        asked["lr"] = asked.pop("lr_peak")
+        assert {setting: group[setting] for setting in asked} == asked
+        assert [id(p) for p in group["params"]] == [
+            id(p) for p in (model[0].bias, model[2].weight, model[2].bias)
+        ]
+
+
+def test_adamax_first_moves_every_entry_by_the_rate(tmp_path):
+    """Its step is the mean gradient over the largest one seen: ±1 in the first update."""
+    settings = BASELINE.model_copy(update={"optimizer": "adamax", "lr_peak": 0.03})
+    for name, change in moved(tmp_path, settings).items():
+        seen = change != 0  # a unit that is never active has no gradient
+        assert seen.any(), name
+        torch.testing.assert_close(change[seen].abs(), torch.full_like(change[seen], 0.03))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adamax"])
+def test_the_head_learns_at_its_own_rate(tmp_path, optimizer):
+    settings = BASELINE.model_copy(update={"optimizer": optimizer, "lr_peak": 0.01})
+    plain = moved(tmp_path / "plain", settings)
+    faster = moved(tmp_path / "faster", settings.model_copy(update={"lr_head": 0.04}))
+    for name in plain:
+        times = 4.0 if ToyTask().is_head(name) else 1.0
+        torch.testing.assert_close(faster[name], times * plain[name], rtol=1e-4, atol=1e-7)
+
+
+def test_both_rates_follow_the_schedule(tmp_path):
+    """At a tenth of the rate everywhere an update moves a tenth, of the head too."""
+    asked = {"optimizer": "adamax", "lr_head": 0.04, "lr_peak": 0.01}
+    settings = ToySettings(passes=1, alpha=0.0, **asked)
+    warm = settings.model_copy(update={"schedule": "inverse_sqrt", "warmup": 10})
+    first, tenth = moved(tmp_path / "constant", settings), moved(tmp_path / "warm", warm)
+    for name in first:
+        torch.testing.assert_close(tenth[name], 0.1 * first[name], rtol=1e-4, atol=1e-7)
+    trained = go(tmp_path / "curve", warm.model_copy(update={"epochs": 1, "batch_size": 12}))
+    assert trained.curves["train/lr"] == [pytest.approx(0.001)]  # the body's
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adamax"])
+def test_a_head_at_the_bodys_rate_changes_nothing(tmp_path, optimizer):
+    settings = ID.model_copy(update={"optimizer": optimizer})
+    one = outcome(tmp_path / "one", go(tmp_path / "one", settings))
+    same = settings.model_copy(update={"lr_head": settings.lr_peak})
+    assert outcome(tmp_path / "two", go(tmp_path / "two", same)) == one
+
+
+def test_adamw_is_what_is_meant_where_none_is_named(tmp_path):
+    named = ID.model_copy(update={"optimizer": "adamw"})
+    first = outcome(tmp_path / "none", go(tmp_path / "none"))
+    assert outcome(tmp_path / "named", go(tmp_path / "named", named)) == first
+    other = ID.model_copy(update={"optimizer": "adamax"})
+    assert outcome(tmp_path / "adamax", go(tmp_path / "adamax", other)) != first
+
+
+def test_two_rates_resume_to_the_same_bits(tmp_path):
+    settings = ID.model_copy(update={"optimizer": "adamax", "lr_head": 0.05, "schedule": "linear"})
+    whole = outcome(tmp_path / "whole", go(tmp_path / "whole", settings))
+
+    def die_after_four(updates, made=[0]):  # noqa: B006
+        made[0] += updates
+        if made[0] == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path / "part", settings, progress=die_after_four)
+    done = []
+    trained = go(tmp_path / "part", settings, progress=done.append)
+    assert done[0] == 3
+    assert outcome(tmp_path / "part", trained) == whole
 
 
 # Schedules and methods -----------------------------------------------------------------------

@@ -46,6 +46,9 @@ class ToyTask:
     def targets(self, batch):
         return Target(batch["y"])
 
+    def is_head(self, parameter):
+        return parameter.startswith("2.")  # the last layer
+
     @torch.no_grad()
     def evaluate(self, model, split):
         assert not model.training

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from idlib.data import tables
+from idlib.data import rows
 from idlib.data.errors import DataError
 
-SPLITS = ("train", "validation", "test")
 LANGUAGES = ("de", "en")  # source, target
 SPELLINGS = {  # of a split in the names of text files
     "train": ("train",),
@@ -21,10 +18,8 @@ SPELLINGS = {  # of a split in the names of text files
     "test": ("test",),
 }
 
-EMBEDDED = Path(__file__).parent / "embedded" / "libreoffice_help"
 HUB = "bbaaaa/iwslt14-de-en-preprocess"
 HUB_REVISION = "refs/convert/parquet"  # the repository itself holds a script, which no longer loads
-HUB_ROOT = Path(".idlib/data")
 
 # What Unicode takes for the end of a line: inside a text it would break files of one text a line.
 _BREAKS = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
@@ -60,21 +55,10 @@ def read_embedded(root: Path, names: Sequence[str]) -> dict[str, ParallelText]:
     Raises:
         DataError: if a file is missing, not the one that was published, or no table of pairs.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    published = tables.published(root)
     found = {}
     for name in names:
-        path = root / "translation" / f"{name}.parquet"
-        expected = {path.name: published.get(f"translation/{path.name}", "listed in CHECKSUMS")}
-        content, checksum = tables.verified(path, expected)
-        try:
-            rows = pq.read_table(pa.BufferReader(content))["translation"].to_pylist()
-            pairs = _pairs(rows)
-        except (pa.ArrowException, KeyError, TypeError) as error:
-            raise DataError(f"{path} {_SCHEMA} ({error}); restore it") from error
-        found[name] = ParallelText(*pairs, (str(path),) * 2, checksum)
+        table = rows.read_embedded(f"translation/{name}", ["translation"], root)
+        found[name] = ParallelText(*_pairs(table), (table.file,) * 2, table.checksum)
     return found
 
 
@@ -90,33 +74,12 @@ def read_hub(root: Path | None, names: Sequence[str], cache: Path) -> dict[str, 
     Raises:
         DataError: if it can be neither found nor fetched, or lacks a split or the schema.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise DataError('source "hub" needs the package datasets; install it') from error
-    local = root is not None and _has_parquet(root)
-    where = str(root) if local else HUB
-    keep = cache / "datasets" if local else root or HUB_ROOT
-    try:
-        loaded = datasets.load_dataset(
-            where, revision=None if local else HUB_REVISION, cache_dir=str(keep)
-        )
-    except Exception as error:  # it raises many kinds
-        raise DataError(
-            f"{where} cannot be loaded ({error}); where there is no network, put its parquet "
-            f"files (revision {HUB_REVISION}) into a folder and name that as root"
-        ) from error
+    loaded = rows.read_hub(HUB, HUB_REVISION, names, ["translation"], root=root, cache=cache)
     found = {}
-    for name in names:
-        if name not in loaded:
-            raise DataError(f"{where} has no split {name}; it has {', '.join(sorted(loaded))}")
-        try:
-            pairs = _pairs(loaded[name].data.column("translation").to_pylist())
-        except (KeyError, TypeError) as error:
-            raise DataError(f"split {name} of {where} {_SCHEMA} ({error})") from error
-        lines = (json.dumps(pair, ensure_ascii=False) for pair in zip(*pairs, strict=True))
-        checksum = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-        found[name] = ParallelText(*pairs, (f"{where}/{name}",) * 2, checksum)
+    for name, table in loaded.items():
+        pairs = _pairs(table)
+        checksum = rows.content_checksum(list(zip(*pairs, strict=True)))
+        found[name] = ParallelText(*pairs, (table.file,) * 2, checksum)
     return found
 
 
@@ -149,21 +112,19 @@ def read_path(root: Path, names: Sequence[str]) -> dict[str, ParallelText]:
     return found
 
 
-_SCHEMA = "has no column translation of texts de and en"
-
-
 def _one_line(text: str | None) -> str:
     return _BREAKS.sub(" ", text or "").strip()
 
 
-def _pairs(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[str]]:
-    sources, targets = ([_one_line(row[language]) for row in rows] for language in LANGUAGES)
+def _pairs(table: rows.Table) -> tuple[list[str], list[str]]:
+    try:
+        found = [row["translation"] for row in table.rows]
+        sources, targets = ([_one_line(pair[side]) for pair in found] for side in LANGUAGES)
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"{table.file} has no column translation of texts de and en ({error})"
+        ) from error
     return sources, targets
-
-
-def _has_parquet(root: Path) -> bool:
-    shapes = ("train/*.parquet", "*/train/*.parquet", "train*.parquet", "*/train*.parquet")
-    return any(True for shape in shapes for _ in root.glob(shape))
 
 
 def _text_file(root: Path, name: str, language: str) -> Path:

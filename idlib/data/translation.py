@@ -18,7 +18,8 @@ from idlib.data import checksums, parallel_text
 from idlib.data import vocabulary as vocabularies
 from idlib.data.batching import token_batches
 from idlib.data.errors import DataError
-from idlib.data.parallel_text import EMBEDDED, SPLITS, ParallelText
+from idlib.data.parallel_text import ParallelText
+from idlib.data.rows import EMBEDDED, SPLITS
 from idlib.data.splits import choose
 from idlib.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 

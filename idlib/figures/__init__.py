@@ -5,7 +5,8 @@ cell returns. Colours are safe for colour-blind readers, and the same for a meth
 style or marker says the method too. Records are of one task; what a figure shows follows from it.
 """
 
-from idlib.figures.gains import bleu_by_model, gain_by_setting, gain_forest, nll_by_model
+from idlib.figures.gains import by_model, gain_by_setting, gain_forest
+from idlib.figures.languages import by_language
 from idlib.figures.look import COLOURS, DASHES, MARKERS, VERDICTS
 from idlib.figures.sensitivity import sensitivity_by_layer, sensitivity_distribution
 from idlib.figures.training import training_parts, validation_curves
@@ -15,10 +16,10 @@ __all__ = [
     "DASHES",
     "MARKERS",
     "VERDICTS",
-    "bleu_by_model",
+    "by_language",
+    "by_model",
     "gain_by_setting",
     "gain_forest",
-    "nll_by_model",
     "sensitivity_by_layer",
     "sensitivity_distribution",
     "training_parts",

@@ -23,19 +23,45 @@ from idlib.figures.look import (
     say_nothing,
     whisker,
 )
-from idlib.published import BLEU, METHOD_NAMES, METRICS, NLL, Cell, Metric, title
+from idlib.names import METHOD_NAMES, Cell, title, written
 from idlib.records import Record
 from idlib.tables.evidence import GAINS, gains
 
 
-def nll_by_model(records: Iterable[Record]) -> Figure:
-    """Test NLL of every model: one point a seed, and mean with 95 % t interval in black."""
-    return _by_model(records, NLL)
-
-
-def bleu_by_model(records: Iterable[Record]) -> Figure:
-    """Test SacreBLEU of every model: one point a seed, and mean with 95 % t interval in black."""
-    return _by_model(records, BLEU)
+def by_model(records: Iterable[Record], metric: str) -> Figure:
+    """A metric of every model: one point a seed, and mean with 95 % t interval in black."""
+    cells = {
+        cell: {seed: r for seed, r in runs.items() if metric in r.measured.metrics}
+        for cell, runs in by_cell(records).items()
+    }
+    cells = {cell: runs for cell, runs in cells.items() if runs}
+    rows = sorted({(cell.dataset, cell.smoothing, cell.round) for cell in cells})
+    methods = [method for method in METHOD_NAMES if any(cell.method == method for cell in cells)]
+    with panels(1, 1, size=(7.0, 0.9 + 0.75 * max(1, len(rows)))) as (figure, axes):
+        ax = axes[0, 0]
+        for place, (dataset, smoothing, round_) in enumerate(rows):
+            here = [m for m in methods if Cell(m, round_, smoothing, dataset) in cells]
+            for index, method in enumerate(here):
+                runs = cells[Cell(method, round_, smoothing, dataset)]
+                scale = written(metric).scale
+                values = [scale * runs[seed].measured.metrics[metric] for seed in sorted(runs)]
+                y = place + 0.2 * (index - (len(here) - 1) / 2)
+                sns.scatterplot(
+                    x=values,
+                    y=[y] * len(values),
+                    color=COLOURS[method],
+                    marker=MARKERS[method],
+                    label=METHOD_NAMES[method],
+                    legend=False,
+                    zorder=3,
+                    ax=ax,
+                )
+                whisker(ax, values, y)
+        ax.set_yticks(range(len(rows)), [Cell("", r, s, d).label for d, s, r in rows])
+        ax.invert_yaxis()
+        ax.set(xlabel=title(metric), ylabel="")
+        legend(figure, methods, lines=False)
+    return figure
 
 
 def gain_forest(verdict: Verdict) -> Figure:
@@ -124,44 +150,10 @@ def _gain(ax: Axes, part: pd.DataFrame, varied: str) -> None:
     ax.set_xticks([], minor=True)
 
 
-def _by_model(records: Iterable[Record], metric: str) -> Figure:
-    cells = {
-        cell: {seed: r for seed, r in runs.items() if metric in r.measured.metrics}
-        for cell, runs in by_cell(records).items()
-    }
-    cells = {cell: runs for cell, runs in cells.items() if runs}
-    rows = sorted({(cell.smoothing, cell.round) for cell in cells})
-    methods = [method for method in METHOD_NAMES if any(cell.method == method for cell in cells)]
-    with panels(1, 1, size=(7.0, 0.9 + 0.75 * max(1, len(rows)))) as (figure, axes):
-        ax = axes[0, 0]
-        for place, (smoothing, round_) in enumerate(rows):
-            here = [m for m in methods if Cell(m, round_, smoothing) in cells]
-            for index, method in enumerate(here):
-                runs = cells[Cell(method, round_, smoothing)]
-                values = [runs[seed].measured.metrics[metric] for seed in sorted(runs)]
-                y = place + 0.2 * (index - (len(here) - 1) / 2)
-                sns.scatterplot(
-                    x=values,
-                    y=[y] * len(values),
-                    color=COLOURS[method],
-                    marker=MARKERS[method],
-                    label=METHOD_NAMES[method],
-                    legend=False,
-                    zorder=3,
-                    ax=ax,
-                )
-                whisker(ax, values, y)
-        ax.set_yticks(range(len(rows)), [Cell("", r, s).label for s, r in rows])
-        ax.invert_yaxis()
-        ax.set(xlabel=title(metric), ylabel="")
-        legend(figure, methods, lines=False)
-    return figure
-
-
 def _comparison(ax: Axes, line: Line, y: int) -> None:
     """One line of a verdict; an interval needs two seeds, a point needs one."""
     colour, marker = VERDICTS.get(line.verdict, VERDICTS["context"])
-    scale = METRICS.get(line.metric, Metric(line.metric, "")).scale
+    scale = written(line.metric).scale
     interval = line.interval
     if line.items is not None and line.items.bounded:
         ax.hlines(

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from idlib.contrasts import by_cell
-from idlib.published import CELLS, METHOD_NAMES, Cell
+from idlib.names import CELLS, METHOD_NAMES, Cell
 from idlib.records import Record
 from idlib.statistics import t_interval
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator
 
 from idlib.contrasts import task_of
 from idlib.figures.look import MARKERS, PALETTE, Cells, facets, legend, names_in, panels, present
-from idlib.published import LAYERS, METHOD_NAMES, SMOOTHINGS, Cell
+from idlib.names import LAYERS, METHOD_NAMES, SMOOTHINGS, Cell
 from idlib.records import Record
 
 _COUNTS, _EDGES = "sensitivity/histogram/counts", "sensitivity/histogram/edges"

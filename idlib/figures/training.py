@@ -11,15 +11,19 @@ from matplotlib.figure import Figure
 
 from idlib.contrasts import task_of
 from idlib.figures.look import DASHES, PALETTE, Cells, facets, legend, names_in, panels, present
-from idlib.published import METHOD_NAMES, SMOOTHINGS, Cell
+from idlib.names import METHOD_NAMES, SMOOTHINGS, Cell
 from idlib.records import Record
 
+_NLL_AND_F1 = {"validation/nll": ("NLL (nats)", 1.0), "validation/f1": ("F1 (points)", 100.0)}
 _CURVES = {  # by task: label and scale of what is watched on validation
     "images": {
         "validation/nll": ("NLL (nats)", 1.0),
         "validation/accuracy": ("accuracy (%)", 100.0),
     },
     "translation": {"validation/nll": ("NLL (nats)", 1.0)},
+    "tagging": _NLL_AND_F1,
+    "answering": _NLL_AND_F1,
+    "classification": {"validation/nll": ("NLL (nats)", 1.0)},
 }
 _DASHES = {METHOD_NAMES[method]: dash for method, dash in DASHES.items()}
 

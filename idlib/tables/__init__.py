@@ -7,26 +7,29 @@ Records are of one task; what a table shows follows from it.
 """
 
 from idlib.tables.evidence import ASKED, frame, gains, verdict_table
+from idlib.tables.languages import gap_table, language_table
 from idlib.tables.measures import controls_table, cost_table, layer_table
 from idlib.tables.models import (
-    bleu_table,
     calibration_table,
     nll_table,
     rounds_table,
+    score_table,
     sensitivity_table,
 )
 
 __all__ = [
     "ASKED",
-    "bleu_table",
     "calibration_table",
     "controls_table",
     "cost_table",
     "frame",
     "gains",
+    "gap_table",
+    "language_table",
     "layer_table",
     "nll_table",
     "rounds_table",
+    "score_table",
     "sensitivity_table",
     "verdict_table",
 ]

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from idlib.contrasts import by_cell, signed, task_of
-from idlib.published import METHOD_NAMES, NOT_STATED, Cell
+from idlib.names import METHOD_NAMES, Cell
+from idlib.published import NOT_STATED
 from idlib.records import Record
 from idlib.statistics import Interval
 

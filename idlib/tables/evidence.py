@@ -8,7 +8,8 @@ import pandas as pd
 
 from idlib.claims import Verdict
 from idlib.contrasts import cell_of, signed, task_of
-from idlib.published import NOT_STATED, SMOOTHINGS, title
+from idlib.names import SMOOTHINGS, title
+from idlib.published import NOT_STATED
 from idlib.records import Record
 from idlib.tables.cells import NOTHING, bounds, indexed
 

@@ -8,18 +8,22 @@ import numpy as np
 import pandas as pd
 
 from idlib.contrasts import by_cell, task_of
-from idlib.published import (
+from idlib.names import (
     BLEU,
+    ENGLISH,
     LAYERS,
     METHOD_NAMES,
     NLL,
-    NOT_STATED,
-    REPORT_COST,
+    OTHERS,
+    PARALLEL,
+    SCORE,
     SMOOTHINGS,
     STD,
     Cell,
-    ReportedCost,
+    title,
+    written,
 )
+from idlib.published import NOT_STATED, REPORT_COST, ReportedCost
 from idlib.records import Record
 from idlib.tables.cells import (
     REPORT,
@@ -34,6 +38,17 @@ from idlib.tables.cells import (
 
 _STD = (metric(STD, 1000.0), "#.3g")
 _CV = (metric("sensitivity/cv"), ".2f")
+
+
+def _by_language(*scores: str) -> dict[str, tuple[Measure, str]]:
+    return {
+        **{title(name): (metric(name, written(name).scale), ".2f") for name in scores},
+        "test NLL (English)": (metric(NLL), ".3f"),
+        "sensitivity std × 1000": _STD,
+        "sensitivity std / mean": _CV,
+    }
+
+
 _CONTROLS = {
     "images": {
         "test NLL": (metric(NLL), ".3f"),
@@ -46,6 +61,14 @@ _CONTROLS = {
         "SacreBLEU": (metric(BLEU), ".2f"),
         "chrF++": (metric("test/chrf"), ".2f"),
         "length ratio": (metric("test/length_ratio"), ".3f"),
+        "test NLL": (metric(NLL), ".3f"),
+        "sensitivity std × 1000": _STD,
+        "sensitivity std / mean": _CV,
+    },
+    "tagging": _by_language(PARALLEL, OTHERS, ENGLISH),
+    "answering": _by_language(OTHERS, "test/em/others", ENGLISH),
+    "classification": {
+        "score": (metric(SCORE, 100.0), ".2f"),
         "test NLL": (metric(NLL), ".3f"),
         "sensitivity std × 1000": _STD,
         "sensitivity std / mean": _CV,
@@ -87,7 +110,7 @@ def cost_table(
                 "× baseline": ratio(medians[method], medians.get("baseline")),
                 "peak memory, MB": f"{megabytes:,.0f}",
             }
-    reported = REPORT_COST[groups.task]
+    reported = REPORT_COST.get(groups.task, {})
     for method, cost in reported.items():
         rows[METHOD_NAMES[method], REPORT] = {
             "runs": NOT_STATED,

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import pandas as pd
 
 from idlib.contrasts import Runs, difference, signed
-from idlib.published import (
+from idlib.names import (
     BLEU,
     CELLS,
     METHOD_NAMES,
-    METRICS,
     NLL,
-    NOT_STATED,
-    PAPER_TRANSLATION,
-    REPORT_IMAGES,
-    REPORT_TRANSLATION,
+    OTHERS,
+    PARALLEL,
     SMOOTHINGS,
     STD,
     STD_NORMALIZED,
     Cell,
+    Metric,
     role,
+    title,
+    written,
 )
+from idlib.published import NOT_STATED, PAPER_STATED, REPORT_IMAGES, REPORTED
 from idlib.records import Record
 from idlib.tables.cells import (
     NOTHING,
@@ -107,71 +109,108 @@ def calibration_table(
     return by_measure(groups, cells, columns)
 
 
-def bleu_table(records: Iterable[Record], evidence: Iterable[Record] | None = None) -> pd.DataFrame:
-    """Test SacreBLEU of baseline and intra-distillation teachers, and their difference.
+def score_table(
+    records: Iterable[Record],
+    evidence: Iterable[Record] | None = None,
+    metric_name: str = BLEU,
+    task: str = "translation",
+) -> pd.DataFrame:
+    """A score of baseline and intra-distillation teachers, and their difference.
 
-    Its interval over sentences and p are the paired bootstrap's, of the mean over seeds; the
-    interval over seeds is Student's t. What the paper and the earlier report state stands below.
+    The interval over items is the bootstrap's, of the mean over seeds (for SacreBLEU the paired
+    one, with its p); the interval over seeds is Student's t. What the paper and the earlier
+    report state of this score stands below. ``task`` is the records' own; it has to be named
+    only where there may be none.
     """
-    (smoothing,) = SMOOTHINGS["translation"]
-    pair = Cell("id", 0, smoothing), Cell("baseline", 0, smoothing)
+    groups, how = grouped(records, evidence, task), written(metric_name)
+    pair = tuple(Cell(method, 0, SMOOTHINGS[groups.task][0]) for method in ("id", "baseline"))
     rows: dict[str, dict[str, str]] = {}
-    for name, group in grouped(records, evidence).by_label.items():
-        line = Runs(group.records, "translation").line(difference("", *pair), BLEU, None)
-        interval = line.interval
+    for name, group in groups.by_label.items():
+        line = Runs(group.records, groups.task).line(difference("", *pair), metric_name, None)
+        measure = metric(metric_name, how.scale)
         rows[name] = {
             **{
                 METHOD_NAMES[cell.method]: summary(
-                    group.cells.get(cell, {}), metric(BLEU), group.n_seeds, ".2f"
+                    group.cells.get(cell, {}), measure, group.n_seeds, how.form
                 )
                 for cell in reversed(pair)
             },
-            "difference": NOTHING if interval is None else signed(interval.mean, BLEU),
-            "95 % interval over sentences": bounds(line.items, BLEU),
-            "p over sentences": NOTHING if line.items_p is None else f"{line.items_p:.2g}",
-            "95 % interval over seeds": bounds(interval, BLEU),
+            "difference": NOTHING
+            if line.interval is None
+            else signed(line.interval.mean, metric_name),
+            "95 % interval over items": bounds(line.items, metric_name),
+            "p over items": NOTHING if line.items_p is None else f"{line.items_p:.2g}",
+            "95 % interval over seeds": bounds(line.interval, metric_name),
         }
-    for name, table in ((REPORT, REPORT_TRANSLATION[BLEU]), (PAPER, PAPER_TRANSLATION[BLEU])):
+    for name, table in _stated(groups.task, metric_name).items():
+        stated = all(cell in table for cell in pair)
+        difference_ = table[pair[0]] - table[pair[1]] if stated else None
         rows[name] = {
-            **{METHOD_NAMES[cell.method]: f"{table[cell]:.2f}" for cell in reversed(pair)},
-            "difference": signed(table[pair[0]] - table[pair[1]], BLEU),
-            "95 % interval over sentences": NOT_STATED,
-            "p over sentences": NOT_STATED,
-            "95 % interval over seeds": NOT_STATED,
+            **{
+                METHOD_NAMES[cell.method]: published(table.get(cell), how.form, how.scale)
+                for cell in reversed(pair)
+            },
+            "difference": NOT_STATED if difference_ is None else signed(difference_, metric_name),
+            **dict.fromkeys(_INTERVALS, NOT_STATED),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("from")
+    made = pd.DataFrame.from_dict(rows, orient="index").rename_axis("from")
+    no_p = made["p over items"].isin([NOTHING, NOT_STATED]).all() and metric_name != BLEU
+    return made.drop(columns="p over items") if no_p else made
+
+
+_INTERVALS = ("95 % interval over items", "p over items", "95 % interval over seeds")
+_ROUNDS = {
+    "translation": (NLL, BLEU, STD),
+    "tagging": (NLL, PARALLEL, STD),
+    "answering": (NLL, OTHERS, STD),
+}
 
 
 def rounds_table(
-    records: Iterable[Record], evidence: Iterable[Record] | None = None
+    records: Iterable[Record],
+    evidence: Iterable[Record] | None = None,
+    task: str = "translation",
 ) -> pd.DataFrame:
-    """Translation by round of self-distillation: test NLL, SacreBLEU, and std of sensitivity.
+    """Models by round of self-distillation: test NLL, the task's score, and std of sensitivity.
 
-    The earlier report and the paper give SacreBLEU of round 0 alone, so only that has their rows.
+    What the earlier report and the paper state stands under the score, where they state it.
+    ``task`` is the records' own; it has to be named only where there may be none.
     """
-    groups = grouped(records, evidence, "translation")
-    (smoothing,) = SMOOTHINGS["translation"]
+    groups = grouped(records, evidence, task)
+    smoothing = SMOOTHINGS[groups.task][0]
     found = {cell.round for group in groups.by_label.values() for cell in group.cells}
     columns = {
         f"round {round_} ({role(round_)})": (round_, smoothing)
         for round_ in sorted({0, 1, 2} | found)
     }
-    others = {
-        REPORT: lambda cell: published(REPORT_TRANSLATION[BLEU].get(cell), ".2f"),
-        PAPER: lambda cell: published(PAPER_TRANSLATION[BLEU].get(cell), ".2f"),
-    }
     tables = {}
-    for name, label in ((NLL, "test NLL, nats"), (BLEU, "SacreBLEU"), (STD, "std × 1000")):
-        how = METRICS[name]
-        tables[label] = models_by_cell(
+    for name in _ROUNDS[groups.task]:
+        how = written(name)
+        others = {
+            label: partial(_as_stated, table, how)
+            for label, table in _stated(groups.task, name).items()
+            if table
+        }
+        tables[title(name)] = models_by_cell(
             groups.by_label,
             columns,
             lambda runs, n, name=name, how=how: summary(runs, metric(name, how.scale), n, how.form),
-            others if name == BLEU else None,
+            others,
         )
-    return pd.concat(
-        {label: table for label, table in tables.items() if len(table)}, names=["measure"]
-    )
+    shown = {label: table for label, table in tables.items() if len(table)}
+    return pd.concat(shown or tables, names=["measure"])
+
+
+def _stated(task: str, metric_name: str) -> dict[str, dict[Cell, float]]:
+    """What the earlier report and the paper state of a metric, by cell."""
+    return {
+        label: by_task.get(task, {}).get(metric_name, {})
+        for label, by_task in ((REPORT, REPORTED), (PAPER, PAPER_STATED))
+    }
+
+
+def _as_stated(table: dict[Cell, float], how: Metric, cell: Cell) -> str:
+    return published(table.get(cell), how.form, how.scale)
 
 
 def _report_columns(groups: Groups) -> dict[str, tuple[int, float]]:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from idlib.profiles import SettingsError, check_choice
+from idlib.tasks.answering import AnsweringTask
 from idlib.tasks.base import Task
+from idlib.tasks.classification import ClassificationTask
 from idlib.tasks.images import ImageTask
+from idlib.tasks.tagging import TaggingTask
 from idlib.tasks.translation import TranslationTask
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (ImageTask, TranslationTask)}
+TASKS: dict[str, type[Task]] = {
+    task.name: task
+    for task in (ImageTask, TranslationTask, TaggingTask, AnsweringTask, ClassificationTask)
+}
 
 
 def task_class(name: str) -> type[Task]:

@@ -39,6 +39,7 @@ class Task(ABC):
     selection: ClassVar[Selection] = Selection("nll")
     smoothing: ClassVar[tuple[float, ...]] = (0.0,)  # amounts of label smoothing in the grid
     sweep: ClassVar[tuple[dict[str, Any], ...]] = ()  # settings that the gain is shown against
+    datasets: ClassVar[dict[str, tuple[str, ...]]] = {}  # by source, where a task has several
 
     def __init__(self, settings: Settings, source: str, root: Path | None = None) -> None:
         self.settings, self.source, self.root = settings, source, root
@@ -91,6 +92,10 @@ class Task(ABC):
         They are counted apart from the statistics of sensitivity.
         """
         return {}
+
+    def is_head(self, parameter: str) -> bool:
+        """Whether a parameter belongs to a new head, which ``lr_head`` is the rate of."""
+        return False
 
     def layer(self, parameter: str) -> str:
         """The layer that a parameter of this name is reported under."""

@@ -1,0 +1,222 @@
+"""Tables of rows as their sources hold them: what ships, the hub's parquet, files on disk.
+
+One split of one configuration (a language, a data set) is one table. What the columns mean is the
+business of the task's module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from idlib.data import tables
+from idlib.data.errors import DataError
+
+SPLITS = ("train", "validation", "test")
+EMBEDDED = Path(__file__).parent / "embedded" / "libreoffice_help"
+HUB_ROOT = Path(".idlib/data")
+FILES = (".parquet", ".jsonl")  # that a folder may hold, in the order of preference
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of one split, in the order of their source, none left out.
+
+    Attributes:
+        rows: one mapping from column to value each.
+        file: what holds them, for messages.
+        checksum: sha256 of the content as it was read, independent of where it lies.
+        names: names of the classes, for each column that the source gives them for.
+    """
+
+    rows: list[dict[str, Any]]
+    file: str
+    checksum: str
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def place(self, index: int) -> str:
+        """``file:row`` of a row, counted from 1."""
+        return f"{self.file}:{index + 1}"
+
+
+def read_embedded(name: str, columns: Sequence[str], root: Path = EMBEDDED) -> Table:
+    """An embedded table, ``tagging/en/train`` for one, verified against ``root/CHECKSUMS``.
+
+    Raises:
+        DataError: if it is missing, not the one that was published, or lacks a column.
+    """
+    path = root / f"{name}.parquet"
+    published = tables.published(root)
+    expected = {path.name: published.get(f"{name}.parquet", "listed in CHECKSUMS")}
+    content, checksum = tables.verified(path, expected)
+    return _parquet(path, content, columns, checksum)
+
+
+def read_hub(
+    repository: str,
+    revision: str,
+    splits: Sequence[str],
+    columns: Sequence[str],
+    *,
+    config: str | None = None,
+    root: Path | None = None,
+    cache: Path = Path(".idlib"),
+) -> dict[str, Table]:
+    """Splits of a data set through ``datasets``, from the hub or from a folder laid out as it.
+
+    Args:
+        repository: name on the hub.
+        revision: branch, tag or commit there.
+        splits: which splits.
+        columns: what every row must have.
+        config: the data set's configuration; in a folder, the folder of that name.
+        root: a folder that holds parquet files laid out as the hub's (``<config>/train/*.parquet``
+            or ``<config>/train*.parquet``); any other folder is where the download is kept.
+        cache: what ``datasets`` makes from such parquet files is kept in ``cache/datasets``.
+
+    Raises:
+        DataError: if it can be neither found nor fetched, or lacks a split or a column.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise DataError('source "hub" needs the package datasets; install it') from error
+    local = None if root is None else _parquet_folder(root, config)
+    where = str(local or repository)
+    asked = {"name": config, "revision": revision}
+    if local:
+        asked = {"data_files": _split_files(local, splits)}
+    keep = cache / "datasets" if local else root or HUB_ROOT
+    try:
+        loaded = datasets.load_dataset(where, cache_dir=str(keep), **asked)
+    except Exception as error:  # it raises many kinds
+        named = f" ({config})" if config and not local else ""
+        raise DataError(
+            f"{where}{named} cannot be loaded ({error}); where there is no network, put its "
+            f"parquet files (revision {revision}) into a folder and name that as root"
+        ) from error
+    found = {}
+    for name in splits:
+        if name not in loaded:
+            raise DataError(f"{where} has no split {name}; it has {', '.join(sorted(loaded))}")
+        table = loaded[name].with_format("arrow")[:]
+        file = f"{where}/{name}" if local or not config else f"{where}/{config}/{name}"
+        rows = _rows(table, columns, file)
+        found[name] = Table(rows, file, content_checksum(rows), _class_names(table.schema))
+    return found
+
+
+def read_path(folder: Path, name: str, columns: Sequence[str]) -> Table:
+    """The table ``name`` of a folder: ``name.parquet``, or ``name.jsonl`` with one row a line.
+
+    Raises:
+        DataError: if there is none or both, or it is unreadable or lacks a column.
+    """
+    there = [path for suffix in FILES if (path := folder / f"{name}{suffix}").exists()]
+    if len(there) != 1:
+        what, joined = ("both", " and ") if there else ("no", " or ")
+        names = joined.join(f"{name}{suffix}" for suffix in FILES)
+        raise DataError(f"{folder} has {what} {names}; it needs one of them")
+    path = there[0]
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})") from error
+    checksum = hashlib.sha256(content).hexdigest()
+    if path.suffix == ".parquet":
+        return _parquet(path, content, columns, checksum)
+    return Table(_lines(path, content, columns), str(path), checksum)
+
+
+def content_checksum(rows: Sequence[Any]) -> str:
+    """Sha256 of rows by content, wherever they lie."""
+    lines = (json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _parquet(path: Path, content: bytes, columns: Sequence[str], checksum: str) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(pa.BufferReader(content))
+    except pa.ArrowException as error:
+        raise DataError(f"{path} is no parquet table ({error})") from error
+    return Table(_rows(table, columns, str(path)), str(path), checksum, _class_names(table.schema))
+
+
+def _rows(table: Any, columns: Sequence[str], file: str) -> list[dict[str, Any]]:
+    _check_columns(table.column_names, columns, file)
+    return table.to_pylist()
+
+
+def _check_columns(there: Sequence[str], columns: Sequence[str], where: str) -> None:
+    if lacking := [name for name in columns if name not in there]:
+        raise DataError(
+            f"{where} has no column {', '.join(lacking)}; it has {', '.join(there) or 'none'}"
+        )
+
+
+def _class_names(schema: Any) -> dict[str, tuple[str, ...]]:
+    """Class names by column, from the description that ``datasets`` writes into parquet."""
+    try:
+        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
+    except (KeyError, TypeError, ValueError):  # not written by it
+        return {}
+    found = {}
+    for column, feature in features.items():
+        inner = feature.get("feature", feature) if isinstance(feature, dict) else {}
+        if isinstance(inner, dict) and "names" in inner:
+            found[column] = tuple(inner["names"])
+    return found
+
+
+def _lines(path: Path, content: bytes, columns: Sequence[str]) -> list[dict[str, Any]]:
+    rows = []
+    for number, line in enumerate(content.rstrip().splitlines(), 1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:  # also bytes that are no UTF-8
+            raise DataError(f"{path}:{number} is no JSON ({error})") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path}:{number} is no JSON object of named columns")
+        _check_columns(list(row), columns, f"{path}:{number}")
+        rows.append(row)
+    return rows
+
+
+def _parquet_folder(root: Path, config: str | None) -> Path | None:
+    """The folder below ``root`` that holds parquet files laid out as the hub's, if there is one.
+
+    Where a configuration is asked for, those of others below ``root`` are not taken for it.
+    """
+    direct = ("train/*.parquet", "train*.parquet")
+    direct += ("test/*.parquet", "test*.parquet")  # a language that has only a test set
+    nested = ("*/train/*.parquet", "*/train*.parquet")
+    for folder in (root / config, root) if config else (root,):
+        shapes = direct if config else direct + nested
+        if any(True for shape in shapes for _ in folder.glob(shape)):
+            return folder
+    return None
+
+
+def _split_files(folder: Path, splits: Sequence[str]) -> dict[str, list[str]] | None:
+    """The files that are named after exactly these splits, if each has some.
+
+    Without them ``datasets`` goes by the first word of a name, and takes files of
+    ``validation_matched`` and ``validation_mismatched`` for one split.
+    """
+    shapes = ("{}/*.parquet", "{}.parquet", "{}-*.parquet")
+    found = {
+        split: sorted(
+            path.relative_to(folder).as_posix()
+            for shape in shapes
+            for path in folder.glob(shape.format(split))
+        )
+        for split in splits
+    }
+    return found if all(found.values()) else None

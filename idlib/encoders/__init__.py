@@ -1,0 +1,18 @@
+"""Encoders with their fast tokenizers: the embedded multilingual one, and any of Hugging Face."""
+
+from idlib.encoders.embedded import EMBEDDED
+from idlib.encoders.errors import EncoderError
+from idlib.encoders.heads import POOLINGS, Headed, mean_pooled
+from idlib.encoders.loading import check_coverage, checksum, load, tokenizer
+
+__all__ = [
+    "EMBEDDED",
+    "POOLINGS",
+    "EncoderError",
+    "Headed",
+    "check_coverage",
+    "checksum",
+    "load",
+    "mean_pooled",
+    "tokenizer",
+]
