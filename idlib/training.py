@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from idlib import checkpoints
 from idlib.costs import Meter
 from idlib.objective import IntraDistillation, Parts, as_heads
-from idlib.profiles import Settings
+from idlib.profiles import Settings, SettingsError
 from idlib.randomness import derive_seed, generator_states, seed_everything, set_generator_states
 from idlib.schedules import constant, inverse_sqrt, linear_decay
 
@@ -101,14 +101,14 @@ def optimizer_of(
     With ``lr_head`` there are two groups: the body, then the head.
 
     Raises:
-        ValueError: ``lr_head`` is given for a model without a new head.
+        SettingsError: ``lr_head`` is given for a model without a new head.
     """
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     groups = [[p for _, p in trained]]
     if settings.lr_head is not None:
         groups = [[p for name, p in trained if is_head(name) == head] for head in (False, True)]
         if not groups[1]:
-            raise ValueError("lr_head is the rate of a new head, and this model has none")
+            raise SettingsError("lr_head is the rate of a new head, and this model has none")
     shared = {"lr": settings.lr_peak, "betas": settings.betas, "eps": settings.eps}
     shared["weight_decay"] = settings.weight_decay
     parameters = [{"params": group} for group in groups]

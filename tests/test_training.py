@@ -14,6 +14,7 @@ from toy import ToySettings, ToyTask
 
 from idlib import checkpoints, files
 from idlib.checkpoints import CheckpointError
+from idlib.profiles import SettingsError
 from idlib.randomness import derive_seed
 from idlib.training import NonFiniteLoss, Selection, learning_rate, optimizer_of, train
 
@@ -268,6 +269,13 @@ def test_a_head_at_the_bodys_rate_changes_nothing(tmp_path, optimizer):
     one = outcome(tmp_path / "one", go(tmp_path / "one", settings))
     same = settings.model_copy(update={"lr_head": settings.lr_peak})
     assert outcome(tmp_path / "two", go(tmp_path / "two", same)) == one
+
+
+def test_a_rate_for_a_head_needs_a_head():
+    model, settings = torch.nn.Linear(2, 2), ID.model_copy(update={"lr_head": 0.05})
+    assert len(optimizer_of(model, settings, lambda name: name == "bias").param_groups) == 2
+    with pytest.raises(SettingsError, match="this model has none"):
+        optimizer_of(model, settings, lambda name: False)
 
 
 def test_adamw_is_what_is_meant_where_none_is_named(tmp_path):
