@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from idlib import checkpoints
 from idlib.costs import Meter
-from idlib.objective import IntraDistillation, Parts, as_heads
-from idlib.profiles import Settings, SettingsError
+from idlib.objective import Parts, as_heads
+from idlib.profiles import Settings
 from idlib.randomness import derive_seed, generator_states, seed_everything, set_generator_states
-from idlib.schedules import constant, inverse_sqrt, linear_decay
+from idlib.recipe import learning_rate, objective_of, optimizer_of
 
 Batch = dict[str, Tensor]
 Progress = Callable[[int], None]
@@ -82,49 +82,6 @@ class Trained(NamedTuple):
     seconds: float
     peak_memory_bytes: int
     energy_joules: float | None
-
-
-def objective_of(settings: Settings) -> IntraDistillation:
-    """The objective that the settings ask for."""
-    fields = ("passes", "alpha", "p", "q", "divergence", "smoothing", "mode")
-    reduction = settings.divergence_reduction or "mean"
-    return IntraDistillation(
-        **{name: getattr(settings, name) for name in fields}, divergence_reduction=reduction
-    )
-
-
-def optimizer_of(
-    model: nn.Module, settings: Settings, is_head: Callable[[str], bool]
-) -> torch.optim.Optimizer:
-    """The optimizer that the settings ask for, of the parameters that are trained.
-
-    With ``lr_head`` there are two groups: the body, then the head.
-
-    Raises:
-        SettingsError: ``lr_head`` is given for a model without a new head.
-    """
-    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    groups = [[p for _, p in trained]]
-    if settings.lr_head is not None:
-        groups = [[p for name, p in trained if is_head(name) == head] for head in (False, True)]
-        if not groups[1]:
-            raise SettingsError("lr_head is the rate of a new head, and this model has none")
-    shared = {"lr": settings.lr_peak, "betas": settings.betas, "eps": settings.eps}
-    shared["weight_decay"] = settings.weight_decay
-    parameters = [{"params": group} for group in groups]
-    if settings.optimizer == "adamax":
-        return torch.optim.Adamax(parameters, **shared)
-    return torch.optim.AdamW(parameters, fused=True, **shared)
-
-
-def learning_rate(settings: Settings, step: int, total_steps: int) -> float:
-    """Rate of update ``step`` (from 1); a stretched run walks the same curve more slowly."""
-    at, total = step / settings.stretch, total_steps / settings.stretch
-    if settings.schedule == "inverse_sqrt":
-        return inverse_sqrt(at, settings.lr_peak, settings.warmup, settings.lr_initial)
-    if settings.schedule == "linear":
-        return linear_decay(at, total, settings.lr_peak, settings.warmup)
-    return constant(at, settings.lr_peak)
 
 
 def train(

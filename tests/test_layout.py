@@ -21,7 +21,7 @@ FOLDERS = ["book", "idlib", "notebooks", "records", "requirements", "tests", "to
 # something below itself, so the table is its own proof that there is no circle.
 MATHS = ["losses", "schedules", "balance", "groups", "sensitivity"]
 METHOD = [*MATHS, "objective", "distillation"]
-LOOP = [*METHOD, "profiles", "files", "checkpoints", "costs", "randomness", "training"]
+LOOP = [*METHOD, "profiles", "files", "checkpoints", "costs", "randomness", "recipe", "training"]
 TASKS = [*LOOP, "calibration", "data", "transformer", "encoders", "bleu", "items", "squad"]
 TASKS += ["scores", "tasks"]
 RUNS = [*TASKS, "records", "runs", "grid"]
@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "calibration": MATHS,
     "profiles": MATHS,
     "checkpoints": ["files"],
-    "training": LOOP,
+    **dict.fromkeys(["recipe", "training"], LOOP),
     "tasks": TASKS,
     "records": ["files"],
     "runs": RUNS,

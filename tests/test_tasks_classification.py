@@ -32,7 +32,7 @@ from idlib.runs import Spec, Workspace, load_model, run
 from idlib.sensitivity import parameter_sensitivity
 from idlib.tasks import TASKS
 from idlib.tasks.classification import ClassificationSettings, ClassificationTask
-from idlib.training import optimizer_of
+from idlib.recipe import optimizer_of
 
 LAYERS = {"embedding", "attention", "feed-forward", "norm", "head"}
 

@@ -16,7 +16,8 @@ from idlib import checkpoints, files
 from idlib.checkpoints import CheckpointError
 from idlib.profiles import SettingsError
 from idlib.randomness import derive_seed
-from idlib.training import NonFiniteLoss, Selection, learning_rate, optimizer_of, train
+from idlib.recipe import learning_rate, optimizer_of
+from idlib.training import NonFiniteLoss, Selection, train
 
 ID = ToySettings(passes=3, alpha=5.0)
 BASELINE = ToySettings(passes=1, alpha=0.0)

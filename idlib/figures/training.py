@@ -25,6 +25,7 @@ _CURVES = {  # by task: label and scale of what is watched on validation
     "answering": _NLL_AND_F1,
     "classification": {"validation/nll": ("NLL (nats)", 1.0)},
 }
+_FEW = 3  # evaluations
 _DASHES = {METHOD_NAMES[method]: dash for method, dash in DASHES.items()}
 
 
@@ -100,7 +101,9 @@ def _curve(
 
 
 def _lines(ax: Axes, data: pd.DataFrame, xlabel: str, ylabel: str) -> None:
+    """A line for each model; the points too where they are few, as one alone makes no line."""
     if not data.empty:
+        few = data["step"].nunique() <= _FEW
         sns.lineplot(
             data,
             x="step",
@@ -111,6 +114,9 @@ def _lines(ax: Axes, data: pd.DataFrame, xlabel: str, ylabel: str) -> None:
             style_order=names_in(data),
             palette=PALETTE,
             dashes=_DASHES,
+            markers=dict.fromkeys(names_in(data), "o") if few else None,
+            markeredgewidth=0,
+            markersize=4,
             errorbar=("pi", 100) if data["seed"].nunique() > 1 else None,
             legend=False,
             ax=ax,
