@@ -27,12 +27,12 @@ from idlib.grid import grid, recorded, run_all
 from idlib.items import items_of
 from idlib.objective import IntraDistillation
 from idlib.profiles import SettingsError, resolve
+from idlib.recipe import optimizer_of
 from idlib.records import Store
 from idlib.runs import Spec, Workspace, load_model, run
 from idlib.sensitivity import parameter_sensitivity
 from idlib.tasks import TASKS
 from idlib.tasks.classification import ClassificationSettings, ClassificationTask
-from idlib.recipe import optimizer_of
 
 LAYERS = {"embedding", "attention", "feed-forward", "norm", "head"}
 

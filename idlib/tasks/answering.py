@@ -99,7 +99,17 @@ class AnsweringTask(EncoderTask):
     outputs = len(HEADS)
     profiles = {
         "paper": {"threads": 8},
-        "medium": {**_SHORT, "layers": 6, "epochs": 3},
+        "medium": {
+            **_SHORT,
+            "layers": 3,
+            "lr_peak": 5e-4,
+            "lr_head": 2e-3,
+            "batch_size": 8,
+            "epochs": 4,
+            "precision": "bf16",
+            "examples": {"train": 400, "test": 100},
+            "sensitivity_examples": 96,
+        },
         "small": {
             **_SHORT,
             "layers": 3,

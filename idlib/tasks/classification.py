@@ -52,7 +52,6 @@ class ClassificationSettings(EncoderSettings):
 
 
 _SHORT = {
-    "layers": 6,
     "freeze_embeddings": True,
     "lr_peak": 5e-4,
     "lr_head": 1e-3,
@@ -84,7 +83,16 @@ class ClassificationTask(EncoderTask):
     datasets = {source: tuple(names) for source, names in classification.DATASETS.items()}
     profiles = {
         "paper": {},
-        "medium": {**_SHORT, "examples": {"train": 2000}},
+        "medium": {
+            **_SHORT,
+            "layers": 4,
+            "lr_head": 2e-3,
+            "batch_size": 16,
+            "epochs": 4,
+            "precision": "bf16",
+            "examples": {"train": 600},
+            "sensitivity_examples": 320,
+        },
         "small": {
             **_SHORT,
             "layers": 3,

@@ -41,7 +41,6 @@ class TaggingSettings(EncoderSettings):
 
 
 _SHORT = {
-    "layers": 6,
     "freeze_embeddings": True,
     "lr_peak": 5e-4,
     "lr_head": 3e-3,
@@ -82,7 +81,14 @@ class TaggingTask(EncoderTask):
     selection = Selection("f1", higher_is_better=True)
     profiles = {
         "paper": {},
-        "medium": {**_SHORT, "examples": {"train": 2400, "test": 300}},
+        "medium": {
+            **_SHORT,
+            "layers": 4,
+            "epochs": 6,
+            "precision": "bf16",
+            "examples": {"train": 480, "validation": 300, "test": 200},
+            "sensitivity_examples": 320,
+        },
         "small": {
             **_SHORT,
             "layers": 3,
@@ -100,7 +106,8 @@ class TaggingTask(EncoderTask):
             "languages": ("en", "de", "ja"),
         },
     }
-    sweep = ({"pretrained": False},)  # is it the encoder that carries over, or the script?
+    # Is it the trained encoder that carries over, or the script? Random rows have to be trained.
+    sweep = ({"pretrained": False, "freeze_embeddings": False},)
 
     @classmethod
     def load(cls, source: str, tokenizer: Any, **options: Any) -> tagging.TaggingData:
