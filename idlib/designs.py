@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from idlib.names import BLEU, ENGLISH, NLL, OTHERS, PARALLEL, SCORE, SMOOTHINGS
+from idlib.names import BLEU, F1_ENGLISH, F1_OTHERS, F1_PARALLEL, NLL, SCORE, SMOOTHINGS
 from idlib.statistics import Claimed
 
 
@@ -43,22 +43,22 @@ DESIGNS = {
     ),
     "tagging": Design(
         SMOOTHINGS["tagging"],
-        PARALLEL,
+        F1_PARALLEL,
         "above",
-        ((OTHERS, "above"), (ENGLISH, "above"), (NLL, "below"), ("test/nll/others", "below")),
-        context=(PARALLEL,),
+        ((F1_OTHERS, "above"), (F1_ENGLISH, "above"), (NLL, "below"), ("test/nll/others", "below")),
+        context=(F1_PARALLEL,),
     ),
     "answering": Design(
         SMOOTHINGS["answering"],
-        OTHERS,
+        F1_OTHERS,
         "above",
         (
             ("test/em/others", "above"),
-            (ENGLISH, "above"),
+            (F1_ENGLISH, "above"),
             (NLL, "below"),
             ("test/nll/others", "below"),
         ),
-        context=(OTHERS,),
+        context=(F1_OTHERS,),
     ),
     "classification": Design(SMOOTHINGS["classification"], SCORE, "above", ((NLL, "below"),)),
 }

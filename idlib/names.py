@@ -59,7 +59,7 @@ LAYERS = {  # in the order of the network
 }
 
 NLL, BLEU = "test/nll", "test/bleu"
-ENGLISH, OTHERS, PARALLEL = "test/f1/en", "test/f1/others", "test/f1_parallel/others"
+F1_ENGLISH, F1_OTHERS, F1_PARALLEL = "test/f1/en", "test/f1/others", "test/f1_parallel/others"
 SCORE = "test/score"  # of a data set: the metric that it is told in
 STD, STD_NORMALIZED = "sensitivity/std", "sensitivity/std_normalized"
 METRICS = {
@@ -71,9 +71,9 @@ METRICS = {
     "validation/nll": Metric("validation NLL", "nats"),
     "validation/bits": Metric("validation NLL", "bits"),
     "validation/bleu": Metric("validation SacreBLEU", "points", 1.0, ".2f"),
-    ENGLISH: Metric("F1 on English", "points", 100.0, ".2f"),
-    OTHERS: Metric("F1 on the other languages", "points", 100.0, ".2f"),
-    PARALLEL: Metric("F1 on the other languages, parallel items", "points", 100.0, ".2f"),
+    F1_ENGLISH: Metric("F1 on English", "points", 100.0, ".2f"),
+    F1_OTHERS: Metric("F1 on the other languages", "points", 100.0, ".2f"),
+    F1_PARALLEL: Metric("F1 on the other languages, parallel items", "points", 100.0, ".2f"),
     "test/f1_parallel/en": Metric("F1 on English, parallel items", "points", 100.0, ".2f"),
     "test/em/en": Metric("exact match on English", "points", 100.0, ".2f"),
     "test/em/others": Metric("exact match on the other languages", "points", 100.0, ".2f"),

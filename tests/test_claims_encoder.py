@@ -10,7 +10,7 @@ from idlib import claims
 from idlib.claims import EXCESS
 from idlib.contrasts import by_cell
 from idlib.items import bootstrap, items_of
-from idlib.names import ENGLISH, NLL, OTHERS, PARALLEL, Cell
+from idlib.names import F1_ENGLISH, F1_OTHERS, F1_PARALLEL, NLL, Cell
 from idlib.published import CLAIMS
 
 SEEDS = (1, 2, 3)
@@ -31,7 +31,7 @@ WORLD = {
 }
 MADE = {"tagging": made_up_tagging, "answering": made_up_answering}
 GAIN = {"tagging": "C2", "answering": "C3"}
-QUALITY = {"tagging": PARALLEL, "answering": OTHERS}
+QUALITY = {"tagging": F1_PARALLEL, "answering": F1_OTHERS}
 TEXT = pytest.mark.parametrize("task", ["tagging", "answering"])
 
 
@@ -85,8 +85,8 @@ def test_the_gain_is_the_mean_over_the_other_languages_seed_by_seed(task):
 
 def test_what_stands_beside_the_gain():
     for task, metrics in (
-        ("tagging", {OTHERS, ENGLISH, NLL, "test/nll/others"}),
-        ("answering", {"test/em/others", ENGLISH, NLL, "test/nll/others"}),
+        ("tagging", {F1_OTHERS, F1_ENGLISH, NLL, "test/nll/others"}),
+        ("answering", {"test/em/others", F1_ENGLISH, NLL, "test/nll/others"}),
     ):
         lines = claims.verdicts(grid(task), task)[GAIN[task]].lines
         beside = {line.metric: line for line in lines if not line.primary}
@@ -95,7 +95,7 @@ def test_what_stands_beside_the_gain():
         for name, line in beside.items():
             assert line.claimed == ("below" if "nll" in name else "above"), name
         assert beside[NLL].interval.mean == pytest.approx(-0.2)
-        assert beside[ENGLISH].interval.mean == pytest.approx(0.02)
+        assert beside[F1_ENGLISH].interval.mean == pytest.approx(0.02)
     assert beside["test/em/others"].interval.mean == pytest.approx(0.02)  # half of F1's
 
 
@@ -103,7 +103,7 @@ def test_english_stands_beside_the_earlier_reports_gain():
     for task, gain in (("tagging", 83.412 - 82.353), ("answering", 66.853 - 63.54)):
         lines = claims.verdicts(grid(task), task)[GAIN[task]].lines
         stated = {line.metric: line.report for line in lines if line.report is not None}
-        assert stated == {ENGLISH: pytest.approx(gain / 100)}
+        assert stated == {F1_ENGLISH: pytest.approx(gain / 100)}
 
 
 @TEXT
@@ -119,7 +119,7 @@ def test_the_gain_says_what_the_interval_of_the_mean_says(task, german, japanese
     world = {**WORLD, ID: ((0.80, german, japanese), 2.3)}
     verdict = claims.verdicts(grid(task, world), task)[GAIN[task]]
     assert verdict.verdict == outcome
-    assert line_of(verdict, verdict.primary[0].label, ENGLISH).verdict == "supported"
+    assert line_of(verdict, verdict.primary[0].label, F1_ENGLISH).verdict == "supported"
 
 
 @TEXT
@@ -135,7 +135,7 @@ def test_the_gain_carries_the_bootstrap_over_items(task):
     assert line.items.mean == pytest.approx(0.04)
     assert line.items.n == (24 if task == "tagging" else 72)  # parallel alone, or all
     assert 0.03 < line.items.low < line.items.high < 0.05
-    english = line_of(claims.verdicts(records, task)[GAIN[task]], line.label, ENGLISH)
+    english = line_of(claims.verdicts(records, task)[GAIN[task]], line.label, F1_ENGLISH)
     assert english.items.n == 72
     (without,) = claims.verdicts(grid(task), task)[GAIN[task]].primary
     assert without.items is None and without.interval == pytest.approx(line.interval)

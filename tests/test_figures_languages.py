@@ -17,7 +17,7 @@ from matplotlib.colors import to_rgba
 
 from idlib import claims, figures
 from idlib.items import bootstrap, items_of
-from idlib.names import LAYERS, NLL, OTHERS, PARALLEL, SCORE, Cell
+from idlib.names import F1_OTHERS, F1_PARALLEL, LAYERS, NLL, SCORE, Cell
 
 MADE = {"tagging": made_up_tagging, "answering": made_up_answering}
 MODELS = [Cell(method, round_, 0.0) for method in ("baseline", "id") for round_ in (0, 1)]
@@ -31,7 +31,7 @@ OF_RECORDS = [
     figures.sensitivity_distribution,
     figures.sensitivity_by_layer,
     partial(figures.by_model, metric=NLL),
-    partial(figures.by_model, metric=OTHERS),
+    partial(figures.by_model, metric=F1_OTHERS),
 ]
 
 
@@ -160,9 +160,9 @@ def test_layers_are_the_encoders():
 
 def test_by_model_writes_scores_in_points():
     made = records()
-    (ax,) = drawn(figures.by_model(made, PARALLEL))
+    (ax,) = drawn(figures.by_model(made, F1_PARALLEL))
     points = np.concatenate([c.get_offsets()[:, 0] for c in ax.collections if len(c.get_offsets())])
-    expected = {round(100 * r.measured.metrics[PARALLEL], 6) for r in made}
+    expected = {round(100 * r.measured.metrics[F1_PARALLEL], 6) for r in made}
     assert expected <= set(np.round(points, 6))
     assert ax.get_xlabel() == "F1 on the other languages, parallel items (points)"
 

@@ -7,7 +7,7 @@ import pytest
 from made_up import made_up_answering, made_up_classification, made_up_tagging
 
 from idlib.items import Items, bootstrap, items_of, languages, score
-from idlib.names import ENGLISH, NLL, OTHERS, PARALLEL, SCORE, STD, Cell
+from idlib.names import F1_ENGLISH, F1_OTHERS, F1_PARALLEL, NLL, SCORE, STD, Cell
 
 # Six items: all in English, four in German, three in Japanese, two (1 and 4) in all of them.
 CURVES = {
@@ -87,15 +87,15 @@ def test_languages_put_english_first():
 
 
 def test_items_of_one_language_and_of_the_others():
-    (items,) = items_of(CURVES, ENGLISH).values()
+    (items,) = items_of(CURVES, F1_ENGLISH).values()
     assert items.numbers.tolist() == [0, 1, 2, 3, 4, 5] and items.score == 16 / 20
-    others = items_of(CURVES, OTHERS)
+    others = items_of(CURVES, F1_OTHERS)
     assert sorted(others) == ["de", "ja"]
     assert score(others) == pytest.approx((8 / 16 + 6 / 16) / 2)
 
 
 def test_items_that_every_language_has():
-    shared = items_of(CURVES, PARALLEL)
+    shared = items_of(CURVES, F1_PARALLEL)
     assert {name: items.numbers.tolist() for name, items in shared.items()} == {
         "de": [1, 4],
         "ja": [1, 4],
@@ -104,7 +104,7 @@ def test_items_that_every_language_has():
     (english,) = items_of(CURVES, "test/f1_parallel/en").values()
     assert english.numbers.tolist() == [1, 4] and english.score == 8 / 9
     apart = {**CURVES, "test/items/ja": [6, 7, 8]}
-    assert bootstrap([1.0], [[items_of(apart, PARALLEL)]]) is None  # there are none
+    assert bootstrap([1.0], [[items_of(apart, F1_PARALLEL)]]) is None  # there are none
 
 
 def test_items_of_a_task_without_languages():
@@ -125,7 +125,7 @@ def test_columns_of_unequal_length_are_refused():
     with pytest.raises(ValueError, match="test/f1/de has 4 numerators and 3 denominators for 4"):
         items_of(broken, "test/f1/de")
     with pytest.raises(ValueError, match="for 2 items"):
-        items_of({**CURVES, "test/items/en": [0, 1]}, ENGLISH)
+        items_of({**CURVES, "test/items/en": [0, 1]}, F1_ENGLISH)
 
 
 @pytest.mark.parametrize("made", [made_up_tagging, made_up_answering])
@@ -135,7 +135,7 @@ def test_made_up_scores_are_those_of_their_items(made):
     names = [f"test/{kind}/{part}" for kind in ("f1", "f1_parallel") for part in ("en", "others")]
     for name in (*names, "test/f1/de", "test/f1_parallel/ja"):
         assert score(items_of(record.measured.curves, name)) == pytest.approx(metrics[name])
-    assert metrics[PARALLEL] == pytest.approx(0.3) and metrics[OTHERS] == pytest.approx(0.25)
+    assert metrics[F1_PARALLEL] == pytest.approx(0.3) and metrics[F1_OTHERS] == pytest.approx(0.25)
 
 
 def test_made_up_accuracy_is_that_of_its_items():
@@ -213,7 +213,7 @@ def test_order_of_items_changes_nothing():
     for name, order in (("de", [2, 0, 3, 1]), ("ja", [2, 1, 0])):
         for column in (f"test/items/{name}", *_columns(name)):
             shuffled[column] = [CURVES[column][place] for place in order]
-    for metric in (OTHERS, PARALLEL, "test/f1/de"):
+    for metric in (F1_OTHERS, F1_PARALLEL, "test/f1/de"):
         both = [[items_of(curves, metric)] for curves in (shuffled, CURVES)]
         assert bootstrap([1.0], both[:1]) == bootstrap([1.0], both[1:])
         assert bootstrap([1.0, -1.0], both)[:3] == pytest.approx((0, 0, 0))
@@ -224,8 +224,8 @@ def _columns(language):
 
 
 def test_other_test_sets_have_no_bootstrap():
-    ours = items_of(CURVES, OTHERS)
-    other = items_of({**CURVES, "test/items/de": [0, 1, 3, 5]}, OTHERS)
+    ours = items_of(CURVES, F1_OTHERS)
+    other = items_of({**CURVES, "test/items/de": [0, 1, 3, 5]}, F1_OTHERS)
     fewer = items_of(CURVES, "test/f1/de")
     for unlike in (other, fewer, {}):
         assert bootstrap([1.0, -1.0], [[ours], [unlike]]) is None

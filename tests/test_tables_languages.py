@@ -7,7 +7,7 @@ import pytest
 from made_up import made_up_answering, made_up_tagging
 
 from idlib import claims, tables
-from idlib.names import ENGLISH, NLL, OTHERS, PARALLEL, STD, Cell
+from idlib.names import F1_ENGLISH, F1_OTHERS, F1_PARALLEL, NLL, STD, Cell
 from idlib.statistics import t_interval
 
 ID, BASELINE = "intra-distillation", "baseline"
@@ -101,7 +101,7 @@ def test_language_table_holds_every_language_and_the_means(task):
     ]
     assert list(table["items"]) == ["96", "48", "48", "48", "144", "24"]
     base, ours = Cell("baseline", 0, 0.0), Cell("id", 0, 0.0)
-    metrics = [f"test/f1/{name}" for name in ("en", "de", "fi", "ja")] + [OTHERS, PARALLEL]
+    metrics = [f"test/f1/{name}" for name in ("en", "de", "fi", "ja")] + [F1_OTHERS, F1_PARALLEL]
     for label, metric in zip(table.index, metrics, strict=True):
         row, before, after = table.loc[label], *(values(records, c, metric) for c in (base, ours))
         assert (row[BASELINE], row[ID]) == (told(before), told(after))
@@ -142,8 +142,8 @@ def test_language_table_of_one_seed_has_no_interval_over_seeds():
 
 def test_gap_is_between_english_and_the_mean_of_the_others():
     for task, english, others in (
-        ("tagging", "test/f1_parallel/en", PARALLEL),
-        ("answering", ENGLISH, OTHERS),
+        ("tagging", "test/f1_parallel/en", F1_PARALLEL),
+        ("answering", F1_ENGLISH, F1_OTHERS),
     ):
         records = medium(task)
         table = tables.gap_table(small(task), records, task)
@@ -168,7 +168,7 @@ def test_gap_is_between_english_and_the_mean_of_the_others():
 
 
 def test_a_record_without_a_score_has_no_gap():
-    lacking = medium("tagging", MODELS[:1], seeds=(1,), drop=(PARALLEL,))
+    lacking = medium("tagging", MODELS[:1], seeds=(1,), drop=(F1_PARALLEL,))
     row = tables.gap_table(lacking, None, "tagging").iloc[0]
     assert list(row) == ["71.00", "–", "–"]
 
@@ -178,8 +178,8 @@ def test_controls_table_has_the_scores_by_language(task):
     records = medium(task)
     table = tables.controls_table(small(task), records)
     first = {
-        "tagging": [PARALLEL, OTHERS, ENGLISH],
-        "answering": [OTHERS, "test/em/others", ENGLISH],
+        "tagging": [F1_PARALLEL, F1_OTHERS, F1_ENGLISH],
+        "answering": [F1_OTHERS, "test/em/others", F1_ENGLISH],
     }
     assert list(table.columns[3:]) == [
         "test NLL (English)",
@@ -200,8 +200,8 @@ def test_rounds_table_of_the_tasks_measures(task):
     records = medium(task)
     table = tables.rounds_table(small(task), records, task)
     score, title = {
-        "tagging": (PARALLEL, "F1 on the other languages, parallel items (points)"),
-        "answering": (OTHERS, "F1 on the other languages (points)"),
+        "tagging": (F1_PARALLEL, "F1 on the other languages, parallel items (points)"),
+        "answering": (F1_OTHERS, "F1 on the other languages (points)"),
     }[task]
     assert list(table.index.get_level_values("measure").unique()) == [
         "test NLL (nats)",
@@ -226,13 +226,13 @@ def test_rounds_table_of_the_tasks_measures(task):
 
 def test_score_table_shows_what_others_state_of_english():
     records = medium("tagging")
-    table = tables.score_table(small("tagging"), records, metric_name=ENGLISH, task="tagging")
+    table = tables.score_table(small("tagging"), records, metric_name=F1_ENGLISH, task="tagging")
     assert list(table.index) == [ONE, THREE, "earlier report", "paper"]
     assert list(table.loc["paper"])[:3] == ["84.50", "85.40", "+0.90"]
     assert list(table.loc["earlier report"])[:3] == ["82.35", "83.41", "+1.06"]
     assert set(table.loc["paper"].iloc[3:]) == {"not stated"}
     assert "p over items" not in table.columns  # SacreBLEU's alone has one
-    base, ours = (values(records, Cell(m, 0, 0.0), ENGLISH) for m in ("baseline", "id"))
+    base, ours = (values(records, Cell(m, 0, 0.0), F1_ENGLISH) for m in ("baseline", "id"))
     interval = t_interval(ours - base)
     assert list(table.loc[THREE]) == [
         told(base),
@@ -241,13 +241,13 @@ def test_score_table_shows_what_others_state_of_english():
         item_bounds(records, ["en"]),
         f"{with_sign(interval.low)} to {with_sign(interval.high)}",
     ]
-    answering = tables.score_table(small("answering"), None, ENGLISH, "answering")
+    answering = tables.score_table(small("answering"), None, F1_ENGLISH, "answering")
     assert list(answering.loc["earlier report"])[:3] == ["63.54", "66.85", "+3.31"]
     assert set(answering.loc["paper"]) == {"not stated"}
 
 
 def test_score_table_of_other_languages_is_ours_alone():
-    table = tables.score_table(small("tagging"), None, PARALLEL, "tagging")
+    table = tables.score_table(small("tagging"), None, F1_PARALLEL, "tagging")
     assert list(table.loc[ONE])[:3] == ["32.00", "35.00", "+3.00"]
     assert set(table.loc["paper"]) == set(table.loc["earlier report"]) == {"not stated"}
 
@@ -275,7 +275,7 @@ def test_tables_of_nothing_are_empty(task):
     assert tables.gap_table([], None, task).empty
     assert tables.controls_table([]).empty
     assert tables.rounds_table([], task=task).empty
-    stated = tables.score_table([], None, ENGLISH, task)
+    stated = tables.score_table([], None, F1_ENGLISH, task)
     assert list(stated.index) == ["earlier report", "paper"]
 
 

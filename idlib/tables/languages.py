@@ -9,10 +9,10 @@ import pandas as pd
 from idlib.contrasts import Line, Runs, difference, signed
 from idlib.items import SOURCE, languages
 from idlib.names import (
-    ENGLISH,
+    F1_ENGLISH,
+    F1_OTHERS,
+    F1_PARALLEL,
     METHOD_NAMES,
-    OTHERS,
-    PARALLEL,
     SMOOTHINGS,
     Cell,
     written,
@@ -58,8 +58,8 @@ def language_table(
     rows = {language: (f"test/{score}/{language}", language) for language in tested}
     if len(tested) > 1:
         rows[_MEAN] = f"test/{score}/others", "others"
-    if any(PARALLEL in r.measured.metrics for r in group.records) and score == "f1":
-        rows[f"{_MEAN}, parallel items"] = PARALLEL, ""
+    if any(F1_PARALLEL in r.measured.metrics for r in group.records) and score == "f1":
+        rows[f"{_MEAN}, parallel items"] = F1_PARALLEL, ""
     made = {}
     for label, (name, language) in rows.items():
         line = runs.line(difference("", *pair), name, None)
@@ -79,7 +79,9 @@ def gap_table(
     groups = grouped(records, evidence, task)
     smoothing = SMOOTHINGS[task][0]
     cells = {name: Cell(method, 0, smoothing) for method, name in METHOD_NAMES.items()}
-    english, others = ("test/f1_parallel/en", PARALLEL) if task == "tagging" else (ENGLISH, OTHERS)
+    english, others = (
+        ("test/f1_parallel/en", F1_PARALLEL) if task == "tagging" else (F1_ENGLISH, F1_OTHERS)
+    )
 
     def gap(record: Record) -> float | None:
         metrics = record.measured.metrics

@@ -10,12 +10,12 @@ import pandas as pd
 from idlib.contrasts import by_cell, task_of
 from idlib.names import (
     BLEU,
-    ENGLISH,
+    F1_ENGLISH,
+    F1_OTHERS,
+    F1_PARALLEL,
     LAYERS,
     METHOD_NAMES,
     NLL,
-    OTHERS,
-    PARALLEL,
     SCORE,
     SMOOTHINGS,
     STD,
@@ -65,8 +65,8 @@ _CONTROLS = {
         "sensitivity std × 1000": _STD,
         "sensitivity std / mean": _CV,
     },
-    "tagging": _by_language(PARALLEL, OTHERS, ENGLISH),
-    "answering": _by_language(OTHERS, "test/em/others", ENGLISH),
+    "tagging": _by_language(F1_PARALLEL, F1_OTHERS, F1_ENGLISH),
+    "answering": _by_language(F1_OTHERS, "test/em/others", F1_ENGLISH),
     "classification": {
         "score": (metric(SCORE, 100.0), ".2f"),
         "test NLL": (metric(NLL), ".3f"),

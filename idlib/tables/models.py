@@ -11,10 +11,10 @@ from idlib.contrasts import Runs, difference, signed
 from idlib.names import (
     BLEU,
     CELLS,
+    F1_OTHERS,
+    F1_PARALLEL,
     METHOD_NAMES,
     NLL,
-    OTHERS,
-    PARALLEL,
     SMOOTHINGS,
     STD,
     STD_NORMALIZED,
@@ -161,8 +161,8 @@ def score_table(
 _INTERVALS = ("95 % interval over items", "p over items", "95 % interval over seeds")
 _ROUNDS = {
     "translation": (NLL, BLEU, STD),
-    "tagging": (NLL, PARALLEL, STD),
-    "answering": (NLL, OTHERS, STD),
+    "tagging": (NLL, F1_PARALLEL, STD),
+    "answering": (NLL, F1_OTHERS, STD),
 }
 
 
