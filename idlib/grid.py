@@ -26,7 +26,7 @@ from idlib.runs import Spec, Workspace, run
 from idlib.tasks import task_class
 from idlib.training import Progress
 
-WORTH_A_PROCESS = 1000  # updates; a process takes seconds to start
+WORTH_A_PROCESS = 100  # updates; a process takes seconds to start
 
 # glibc gives large tensors back to the system at once and faults their pages in again at every
 # update: half the time of K passes over a vocabulary. Worker processes keep what they have freed.
