@@ -92,7 +92,7 @@ class TaggingTask(EncoderTask):
         "small": {
             **_SHORT,
             "layers": 3,
-            "examples": {"train": 1500, "validation": 300, "test": 100},
+            "examples": {"train": 1000, "validation": 300, "test": 100},
             "languages": ("en", "de", "es", "ru", "zh-CN", "tr"),
             "sensitivity_examples": 320,
         },
