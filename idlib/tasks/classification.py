@@ -98,7 +98,7 @@ class ClassificationTask(EncoderTask):
             "layers": 3,
             "lr_peak": 1e-3,
             "lr_head": 5e-3,
-            "examples": {"train": 1000, "validation": 200, "test": 300},
+            "examples": {"train": 640, "validation": 200, "test": 300},
             "sensitivity_examples": 256,
         },
         "smoke": {
