@@ -73,10 +73,10 @@ class Answers(NamedTuple):
 
 _SHORT = {
     "freeze_embeddings": True,
-    "lr_peak": 3e-4,
-    "lr_head": 1e-3,
+    "lr_peak": 5e-4,
+    "lr_head": 2e-3,
     "warmup": 20,
-    "batch_size": 16,
+    "batch_size": 8,
     "micro_batch": None,
 }
 
@@ -102,9 +102,6 @@ class AnsweringTask(EncoderTask):
         "medium": {
             **_SHORT,
             "layers": 3,
-            "lr_peak": 5e-4,
-            "lr_head": 2e-3,
-            "batch_size": 8,
             "epochs": 4,
             "precision": "bf16",
             "examples": {"train": 400, "test": 100},
@@ -126,7 +123,6 @@ class AnsweringTask(EncoderTask):
             "max_length": 96,
             "stride": 24,
             "epochs": 1,
-            "batch_size": 8,
             "warmup": 2,
             "examples": {"train": 24, "validation": 12, "test": 8},
             "languages": ("en", "de"),
