@@ -96,6 +96,7 @@ class ClassificationTask(EncoderTask):
         "small": {
             **_SHORT,
             "layers": 3,
+            "max_length": 64,
             "lr_peak": 1e-3,
             "lr_head": 5e-3,
             "examples": {"train": 640, "validation": 200, "test": 300},
