@@ -95,6 +95,7 @@ class TaggingTask(EncoderTask):
             "examples": {"train": 1000, "validation": 300, "test": 100},
             "languages": ("en", "de", "es", "ru", "zh-CN", "tr"),
             "sensitivity_examples": 320,
+            "sensitivity_batch": 8,
         },
         "smoke": {
             **_SHORT,
