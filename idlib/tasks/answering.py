@@ -104,7 +104,7 @@ class AnsweringTask(EncoderTask):
             "layers": 3,
             "epochs": 4,
             "precision": "bf16",
-            "examples": {"train": 400, "test": 100},
+            "examples": {"train": 320, "test": 100},
             "sensitivity_examples": 96,
         },
         "small": {
