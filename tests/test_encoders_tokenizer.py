@@ -81,12 +81,22 @@ def test_special_tokens(tokenizer):
     assert list(tokenizer("the key")) == ["input_ids", "attention_mask"]
 
 
+def pieces_of(tokenizer, texts):
+    return tokenizer(texts)["input_ids"]
+
+
 def test_other_text_of_these_languages_is_spelled_out(tokenizer):
     encoders.check_coverage(
-        tokenizer, ["Zwölf Boxkämpfer jagen Viktor quer über den Sylter Deich"], "it"
+        tokenizer,
+        pieces_of(tokenizer, ["Zwölf Boxkämpfer jagen Viktor quer über den Sylter Deich"]),
+        "it",
     )
     encoders.check_coverage(
-        tokenizer, ["色は匂へど散りぬるを我が世誰ぞ常ならむ", "키스의 고유조건은 입술끼리"], "it"
+        tokenizer,
+        pieces_of(
+            tokenizer, ["色は匂へど散りぬるを我が世誰ぞ常ならむ", "키스의 고유조건은 입술끼리"]
+        ),
+        "it",
     )
     encoders.check_coverage(tokenizer, [], "nothing")
 
@@ -94,7 +104,9 @@ def test_other_text_of_these_languages_is_spelled_out(tokenizer):
 @pytest.mark.parametrize("text", ["เป็นมนุษย์สุดประเสริฐ เลิศคุณค่า", "نص حكيم له سر قاطع", "א׳ ב׳ ג׳"])
 def test_text_in_other_scripts_is_refused(tokenizer, text):
     with pytest.raises(EncoderError) as refused:
-        encoders.check_coverage(tokenizer, ["the key", text], "the text of split test/xx")
+        encoders.check_coverage(
+            tokenizer, pieces_of(tokenizer, ["the key", text]), "the text of split test/xx"
+        )
     message = str(refused.value)
     pieces = tokenizer("the key")["input_ids"][1:-1] + tokenizer(text)["input_ids"][1:-1]
     assert message.startswith(
@@ -105,7 +117,9 @@ def test_text_in_other_scripts_is_refused(tokenizer, text):
 
 def test_the_limit_is_one_in_a_hundred(tokenizer):
     encoders.check_coverage(
-        tokenizer, ["the " * 98 + "ส"], "98, the mark of a word, and one unknown"
+        tokenizer,
+        pieces_of(tokenizer, ["the " * 98 + "ส"]),
+        "98, the mark of a word, and one unknown",
     )
     with pytest.raises(EncoderError, match=r"1\.0% .* more than 1%"):
-        encoders.check_coverage(tokenizer, ["the " * 97 + "ส"], "one fewer")
+        encoders.check_coverage(tokenizer, pieces_of(tokenizer, ["the " * 97 + "ส"]), "one fewer")

@@ -7,7 +7,7 @@ of SQuAD. English is trained on; every language is tested.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from idlib.data import checksums, questions
 from idlib.data import languages as multilingual
 from idlib.data.errors import DataError
+from idlib.data.languages import Multilingual
 from idlib.data.questions import SOURCES, Found, Question
 from idlib.data.windows import Window, cut, encode
 
@@ -36,7 +37,8 @@ class Windows:
         padding: the tokenizer's piece and token type of padding.
 
     Attributes:
-        lengths: pieces of each window, the special ones included.
+        input_ids: pieces of each window, the special ones included.
+        lengths: how many these are.
         items: for each window the index of its question.
         ids: of the questions.
     """
@@ -48,7 +50,8 @@ class Windows:
         padding: tuple[int, int] = (0, 0),
     ):
         self.questions, self.windows, self.padding = list(questions), list(windows), padding
-        self.lengths = [len(window.ids) for window in self.windows]
+        self.input_ids = [window.ids for window in self.windows]
+        self.lengths = [len(ids) for ids in self.input_ids]
         self.items = [window.item for window in self.windows]
         self.ids = [question.id for question in self.questions]
 
@@ -100,28 +103,8 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class AnsweringData:
-    """The splits of one data set, in pieces of one tokenizer.
-
-    Attributes:
-        source: ``embedded``, ``hub`` or ``path``.
-        splits: windows by name: ``train``, ``validation``, ``test/en``, ``test/de``, …
-        languages: those that are tested, English first.
-        parallel: ids of the questions that all of them have; none where there is one language.
-        checksums: sha256 of each split's content, independent of where it lies.
-        dropped: for each split the number of questions left out, by reason (see
-            :data:`idlib.data.questions.REASONS`).
-        report: lines of text on what was left out, with the place (``file:row``) of the first
-            ones, and on how the splits came about.
-    """
-
-    source: str
-    splits: dict[str, Windows]
-    languages: tuple[str, ...]
-    parallel: frozenset[str]
-    checksums: dict[str, str]
-    dropped: dict[str, dict[str, int]]
-    report: list[str] = field(default_factory=list)
+class AnsweringData(Multilingual[Windows]):
+    """Questions; the reasons to drop one are :data:`idlib.data.questions.REASONS`."""
 
 
 def load(

@@ -5,7 +5,7 @@ LibreOffice Help embedded, GLUE from the hub, or tables in folders: several data
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -54,7 +54,7 @@ class Split:
         texts: of each example, one or two.
         labels: int64 [N], or float32 [N] for a regression.
         ids: of each example, its row in its source, counted from 0 as GLUE's ``idx`` is.
-        lengths: pieces of each example, special ones included.
+        lengths: number of pieces of each example, special ones included.
         cut: number of examples that lost pieces.
     """
 
@@ -89,6 +89,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def input_ids(self) -> Iterator[list[int]]:
+        """Pieces of each example, special ones included."""
+        return (part.tolist() for part in self._pieces["input_ids"].split(self.lengths))
 
     def batch(self, indices: Sequence[int] | Tensor) -> Batch:
         """What an encoder takes, padded at the end to the longest, and the labels.

@@ -1,14 +1,41 @@
-"""Test sets in several languages: which are tested, and samples that keep translations together."""
+"""Data in several languages: what is tested, and samples that keep translations together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from idlib.data.errors import DataError
 from idlib.data.splits import choose
 
 ENGLISH = "en"  # trained on, and always tested
 SAMPLE_SEED = 1
+
+S = TypeVar("S")  # a split
+
+
+@dataclass(frozen=True)
+class Multilingual(Generic[S]):
+    """A data set in one encoder's pieces, English to train on, and what a record tells of it.
+
+    Attributes:
+        source: ``embedded``, ``hub`` or ``path``.
+        splits: by name: ``train`` and ``validation`` (English), ``test/en``, ``test/de``, …
+        languages: those that are tested, English first.
+        parallel: ids of the test items that all of them have; none where there is one language.
+        checksums: sha256 of each split's content, independent of where it lies.
+        dropped: for each split the number of items left out, by reason.
+        report: lines of text on what was left out, with the place (``file:row``) of the first.
+    """
+
+    source: str
+    splits: dict[str, S]
+    languages: tuple[str, ...]
+    parallel: frozenset[str]
+    checksums: dict[str, str]
+    dropped: dict[str, dict[str, int]]
+    report: list[str]
 
 
 def tested(there: Sequence[str], asked: Sequence[str] | None, where: str) -> tuple[str, ...]:

@@ -35,7 +35,8 @@ class TaggedPieces(Dataset):
 
     Attributes:
         ids: of each item, the same for its translations.
-        lengths: pieces of each item, special ones included.
+        input_ids: pieces of each item, special ones included.
+        lengths: how many these are.
         texts: of each item.
         tokens: of each item.
         tags: gold tags of each item's tokens.
@@ -50,11 +51,11 @@ class TaggedPieces(Dataset):
         self.texts = text.texts()
         encoded = tokenizer(self.texts, truncation=True, max_length=max_length)
         self._names, self._pad = tuple(names), tokenizer.pad_token_id or 0  # the mask hides it
-        self._input_ids: list[list[int]] = encoded["input_ids"]
-        self.lengths: list[int] = [len(ids) for ids in self._input_ids]
+        self.input_ids: list[list[int]] = encoded["input_ids"]
+        self.lengths: list[int] = [len(ids) for ids in self.input_ids]
         # The mark of a word's start stands alone where no piece begins with it; it is no part of
         # the word, and at the start of a text its offsets are those of the word's first sign.
-        used = {piece for ids in self._input_ids for piece in ids}
+        used = {piece for ids in self.input_ids for piece in ids}
         blank = {piece for piece in used if not tokenizer.decode([piece]).strip()}
         self._pieces: list[list[int]] = []  # of each item's tokens
         self.cut = self.lost = self.missed = 0
@@ -90,7 +91,7 @@ class TaggedPieces(Dataset):
         attention_mask, labels = torch.zeros(2, *shape, dtype=torch.int64)
         label_mask = torch.zeros(shape, dtype=torch.bool)
         for b, i in enumerate(rows):
-            input_ids[b, : self.lengths[i]] = torch.tensor(self._input_ids[i], dtype=torch.int64)
+            input_ids[b, : self.lengths[i]] = torch.tensor(self.input_ids[i], dtype=torch.int64)
             attention_mask[b, : self.lengths[i]] = 1
             for piece, token in self._labelled(i).items():
                 labels[b, piece] = self._names.index(self.tags[i][token])

@@ -6,7 +6,7 @@ LibreOffice Help embedded, WikiANN from the hub, or tables in a folder.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from idlib.data import checksums, spans, tagged_text
 from idlib.data import languages as multilingual
 from idlib.data.errors import DataError
+from idlib.data.languages import Multilingual
 from idlib.data.rows import SPLITS
 from idlib.data.tagged_pieces import TaggedPieces
 from idlib.data.tagged_text import TaggedText
@@ -23,29 +24,16 @@ SOURCES = ("embedded", "hub", "path")
 
 
 @dataclass(frozen=True)
-class TaggingData:
-    """The splits of one source and what a model and a record need to know of them.
+class TaggingData(Multilingual[TaggedPieces]):
+    """Tagged items; the only reason to drop one is ``empty`` (no tokens).
+
+    ``report`` also tells of tokens that cannot be predicted, and of tags that belong to no span.
 
     Attributes:
-        source: ``embedded``, ``hub`` or ``path``.
-        splits: ``train`` and ``validation`` (English), ``test/en``, and ``test/<language>``.
         names: all tags, ``O`` first; a tag's place is its class.
-        languages: that are tested, English first.
-        parallel: ids of the test items that every tested language has; empty with one language.
-        checksums: sha256 of each split's content, independent of where it lies.
-        dropped: for each split the number of items left out, by reason: ``empty`` (no tokens).
-        report: lines of text on items dropped, on tokens that cannot be predicted, and on tags
-            that belong to no span, with the place (``file:row``) of the first ones.
     """
 
-    source: str
-    splits: dict[str, TaggedPieces]
     names: tuple[str, ...]
-    languages: tuple[str, ...]
-    parallel: frozenset[str]
-    checksums: dict[str, str]
-    dropped: dict[str, dict[str, int]]
-    report: list[str] = field(default_factory=list)
 
 
 def load(
@@ -102,12 +90,12 @@ def load(
     return TaggingData(
         source,
         splits,
-        names,
         tested,
         multilingual.parallel(splits[f"test/{language}"].ids for language in tested),
         {name: text.checksum for name, text in texts.items()},
         {name: {"empty": text.dropped} for name, text in texts.items()},
         report,
+        names,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -129,22 +131,21 @@ def checksum(name: str) -> str:
     return _checksum(embedded.FOLDER if name == EMBEDDED else _folder(name))
 
 
-def check_coverage(tokenizer: Any, texts: Sequence[str], what: str) -> None:
+def check_coverage(tokenizer: Any, input_ids: Iterable[Sequence[int]], what: str) -> None:
     """Refuse text that an encoder does not know.
 
     Args:
         tokenizer: of the encoder.
-        texts: what it is to read.
-        what: their name, for the message.
+        input_ids: the pieces of each text that it is to read; special ones are not counted.
+        what: the text's name, for the message.
 
     Raises:
         EncoderError: if more than 1 % of the pieces are unknown.
     """
-    if not texts:
-        return
-    pieces = tokenizer(list(texts), add_special_tokens=False, truncation=False, verbose=False)
-    ids = [piece for row in pieces["input_ids"] for piece in row]
-    share = ids.count(tokenizer.unk_token_id) / max(1, len(ids))
+    counts = Counter(chain.from_iterable(input_ids))
+    unknown = counts[tokenizer.unk_token_id]
+    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    share = unknown / max(1, sum(n for piece, n in counts.items() if piece not in special))
     if share > UNKNOWN:
         raise EncoderError(
             f"{share:.1%} of the pieces of {what} are unknown to the encoder, and more than "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -42,11 +42,8 @@ class AnsweringSettings(EncoderSettings):
 
     alpha: float = Field(1.0, ge=0)
     epochs: int = Field(15, ge=1)
-    batch_size: int = Field(32, ge=1)
     micro_batch: int | None = Field(8, ge=1)
-    schedule: Literal["inverse_sqrt", "linear", "constant"] = "linear"
     lr_peak: float = Field(3e-5, gt=0)
-    sensitivity_batch: int = Field(32, ge=1)
 
     @model_validator(mode="after")
     def _windows_move_on(self) -> AnsweringSettings:
@@ -134,11 +131,6 @@ class AnsweringTask(EncoderTask):
     def load(cls, source: str, tokenizer: Any, **options: Any) -> answering.AnsweringData:
         """Windows of the training, validation and test questions."""
         return answering.load(source, tokenizer, **options)
-
-    @classmethod
-    def texts(cls, split: Any) -> Sequence[str]:
-        """Questions and contexts, each once."""
-        return sorted({text for one in split.questions for text in (one.context, one.question)})
 
     def forward(self, model: nn.Module) -> Callable[[Batch], dict[str, Tensor]]:
         """From a batch to the logits of start and end, [B, L] each."""

@@ -6,7 +6,6 @@ Help the smaller profiles train the first layers of the embedded encoder.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -44,11 +43,8 @@ class ClassificationSettings(EncoderSettings):
 
     alpha: float = Field(0.5, ge=0)
     epochs: int = Field(20, ge=1)
-    batch_size: int = Field(32, ge=1)
-    schedule: Literal["inverse_sqrt", "linear", "constant"] = "linear"
     optimizer: Literal["adamw", "adamax"] | None = "adamax"
     lr_peak: float = Field(2e-4, gt=0)
-    sensitivity_batch: int = Field(32, ge=1)
 
 
 _SHORT = {
@@ -133,11 +129,6 @@ class ClassificationTask(EncoderTask):
     def load(cls, source: str, tokenizer: Any, **options: Any) -> classification.ClassificationData:
         """The three splits of the data set."""
         return classification.load(source, tokenizer, **options)
-
-    @classmethod
-    def texts(cls, split: Any) -> Sequence[str]:
-        """The texts, of a pair both."""
-        return [text for texts in split.texts for text in texts]
 
     @property
     def outputs(self) -> int:

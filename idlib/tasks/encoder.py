@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from pydantic import Field
@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 class Split(Protocol):
     """One split of one language, in word pieces."""
 
+    input_ids: Sequence[Sequence[int]]  # of each example, special pieces included
     lengths: Sequence[int]
 
     def batch(self, indices: Sequence[int]) -> Batch:
@@ -48,6 +49,8 @@ class EncoderSettings(Settings):
     off gives random weights of the same size, ``freeze_embeddings`` leaves the word embeddings as
     they are. ``dropout`` is that of the encoder and of the head. ``examples`` samples a split
     (``test``: of each language), ``languages`` names those that are tested.
+
+    The defaults are what the paper and the earlier report have in common (facts, section 3).
     """
 
     encoder: str | None = None
@@ -59,6 +62,10 @@ class EncoderSettings(Settings):
     examples: dict[str, int] = Field(default_factory=dict)
     languages: tuple[str, ...] | None = None
     sensitivity_examples: int = Field(1000, ge=1)
+
+    batch_size: int = Field(32, ge=1)
+    schedule: Literal["inverse_sqrt", "linear", "constant"] = "linear"
+    sensitivity_batch: int = Field(32, ge=1)
 
 
 class EncoderTask(Task):
@@ -88,11 +95,6 @@ class EncoderTask(Task):
     @abstractmethod
     def load(cls, source: str, tokenizer: Any, **options: Any) -> Any:
         """The data of a source in pieces of a tokenizer, by the task's data module."""
-
-    @classmethod
-    @abstractmethod
-    def texts(cls, split: Any) -> Sequence[str]:
-        """All texts of a split, which the encoder has to know."""
 
     @property
     @abstractmethod
@@ -202,7 +204,7 @@ def _load(
     folder = None if root is None else Path(root)
     data = task.load(source, tokenizer, root=folder, sizes=dict(sizes), **dict(options))
     for name, split in data.splits.items():
-        encoders.check_coverage(tokenizer, task.texts(split), f"the text of split {name}")
+        encoders.check_coverage(tokenizer, split.input_ids, f"the text of split {name}")
     for line in data.report:
         _log.info(line)
     return data

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,11 +33,8 @@ class TaggingSettings(EncoderSettings):
 
     alpha: float = Field(1.0, ge=0)
     epochs: int = Field(10, ge=1)
-    batch_size: int = Field(32, ge=1)
     micro_batch: int | None = Field(8, ge=1)
-    schedule: Literal["inverse_sqrt", "linear", "constant"] = "linear"
     lr_peak: float = Field(2e-5, gt=0)
-    sensitivity_batch: int = Field(32, ge=1)
 
 
 _SHORT = {
@@ -114,11 +111,6 @@ class TaggingTask(EncoderTask):
     def load(cls, source: str, tokenizer: Any, **options: Any) -> tagging.TaggingData:
         """English to train on, and the test sets by language."""
         return tagging.load(source, tokenizer, **options)
-
-    @classmethod
-    def texts(cls, split: Any) -> Sequence[str]:
-        """The texts of the items."""
-        return split.texts
 
     @property
     def outputs(self) -> int:
