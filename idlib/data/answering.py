@@ -103,8 +103,10 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class AnsweringData(Multilingual[Windows]):
+class AnsweringData(Multilingual):
     """Questions; the reasons to drop one are :data:`idlib.data.questions.REASONS`."""
+
+    splits: dict[str, Windows]
 
 
 def load(

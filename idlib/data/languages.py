@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any
 
 from idlib.data.errors import DataError
 from idlib.data.splits import choose
@@ -12,11 +12,9 @@ from idlib.data.splits import choose
 ENGLISH = "en"  # trained on, and always tested
 SAMPLE_SEED = 1
 
-S = TypeVar("S")  # a split
-
 
 @dataclass(frozen=True)
-class Multilingual(Generic[S]):
+class Multilingual:
     """A data set in one encoder's pieces, English to train on, and what a record tells of it.
 
     Attributes:
@@ -30,7 +28,7 @@ class Multilingual(Generic[S]):
     """
 
     source: str
-    splits: dict[str, S]
+    splits: dict[str, Any]
     languages: tuple[str, ...]
     parallel: frozenset[str]
     checksums: dict[str, str]

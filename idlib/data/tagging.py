@@ -24,7 +24,7 @@ SOURCES = ("embedded", "hub", "path")
 
 
 @dataclass(frozen=True)
-class TaggingData(Multilingual[TaggedPieces]):
+class TaggingData(Multilingual):
     """Tagged items; the only reason to drop one is ``empty`` (no tokens).
 
     ``report`` also tells of tokens that cannot be predicted, and of tags that belong to no span.
@@ -33,6 +33,7 @@ class TaggingData(Multilingual[TaggedPieces]):
         names: all tags, ``O`` first; a tag's place is its class.
     """
 
+    splits: dict[str, TaggedPieces]
     names: tuple[str, ...]
 
 
