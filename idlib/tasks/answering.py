@@ -112,7 +112,7 @@ class AnsweringTask(EncoderTask):
             "epochs": 2,
             "examples": {"train": 180, "test": 25},
             "languages": ("en", "de", "es", "ja"),
-            "sensitivity_examples": 128,
+            "sensitivity_examples": 64,
         },
         "smoke": {
             **_SHORT,

@@ -96,7 +96,7 @@ class ClassificationTask(EncoderTask):
             "lr_peak": 1e-3,
             "lr_head": 5e-3,
             "examples": {"train": 480, "validation": 200, "test": 200},
-            "sensitivity_examples": 256,
+            "sensitivity_examples": 96,
         },
         "smoke": {
             **_SHORT,
