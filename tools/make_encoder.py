@@ -97,8 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         texts = texts_of(args.text)
         for name, own in texts.items():
-            pieces = whole(list(own), add_special_tokens=False, verbose=False)["input_ids"]
-            check_coverage(whole, pieces, f"{args.text / name}")
+            ids = whole(list(own), add_special_tokens=False, verbose=False)["input_ids"]
+            check_coverage(whole, ids, f"{args.text / name}")
     except (DataError, EncoderError) as error:
         raise SystemExit(str(error)) from error
     every = list(chain.from_iterable(texts.values()))
