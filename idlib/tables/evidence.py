@@ -41,7 +41,7 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def verdict_table(verdict: Verdict) -> pd.DataFrame:
-    """The lines of one verdict: difference, intervals, p, what the earlier report's table gives.
+    """The lines of one verdict: what each says, difference, intervals, p, the earlier report's.
 
     A line gives its reason where that is not the verdict's own, which its sentence tells. The
     bootstrap's p stands in a column of its own where a line has one.
@@ -56,12 +56,12 @@ def verdict_table(verdict: Verdict) -> pd.DataFrame:
         if with_p:
             over_items["p over items"] = NOTHING if line.items_p is None else f"{line.items_p:.2g}"
         rows[title(metric), line.label] = {
+            "verdict": line.verdict + reason,  # first: a page may be narrower than the table
             "difference": NOTHING if interval is None else signed(interval.mean, metric),
             "95 % interval over seeds": bounds(interval, metric),
             **over_items,
             "p": f"{line.p_value:.2g}" if interval is not None and interval.bounded else NOTHING,
             "earlier report": reported,
-            "verdict": line.verdict + reason,
         }
     return indexed(rows, ("metric", "comparison"))
 
