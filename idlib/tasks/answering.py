@@ -110,7 +110,7 @@ class AnsweringTask(EncoderTask):
             "max_length": 128,
             "stride": 32,
             "epochs": 2,
-            "examples": {"train": 180, "test": 25},
+            "examples": {"train": 156, "test": 25},
             "languages": ("en", "de", "es", "ja"),
             "sensitivity_examples": 64,
         },

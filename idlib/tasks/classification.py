@@ -95,7 +95,7 @@ class ClassificationTask(EncoderTask):
             "max_length": 64,
             "lr_peak": 1e-3,
             "lr_head": 5e-3,
-            "examples": {"train": 480, "validation": 200, "test": 200},
+            "examples": {"train": 400, "validation": 200, "test": 200},
             "sensitivity_examples": 96,
         },
         "smoke": {

@@ -89,9 +89,9 @@ class TaggingTask(EncoderTask):
         "small": {
             **_SHORT,
             "layers": 3,
-            "examples": {"train": 1000, "validation": 300, "test": 100},
+            "examples": {"train": 840, "validation": 240, "test": 100},
             "languages": ("en", "de", "es", "ru", "zh-CN", "tr"),
-            "sensitivity_examples": 320,
+            "sensitivity_examples": 160,
             "sensitivity_batch": 8,
         },
         "smoke": {
