@@ -205,7 +205,7 @@ def test_gain_forest_of_two_data_sets_has_a_row_each():
     verdict = claims.verdicts(made_up_classifications(TWO), "classification")["C7"]
     figure = figures.gain_forest(verdict)
     axes = [ax for ax in drawn(figure) if ax.has_data()]
-    assert [label.get_text() for label in axes[0].get_yticklabels()] == [
+    assert [label.get_text().replace("\n", " ") for label in axes[0].get_yticklabels()] == [
         f"against the baseline, s = 0, {name}"
         for name in ("mean of application and heading", "application", "heading")
     ]

@@ -87,7 +87,7 @@ def gain_forest(verdict: Verdict) -> Figure:
             claim = f"\nclaimed: {sides.pop()} 0" if len(sides) == 1 else ""
             name = textwrap.fill(f"difference in {title(metric)}", 30)
             ax.set(xlabel=name + claim, ylabel="")
-        axes[0, 0].set_yticks(range(len(labels)), labels)
+        axes[0, 0].set_yticks(range(len(labels)), [textwrap.fill(label, 34) for label in labels])
         axes[0, 0].set_ylim(max(1, len(labels)) - 0.5, -0.5)
         used = [name for name in VERDICTS if any(line.verdict == name for line in lines)]
         if used:

@@ -30,6 +30,7 @@ from idlib.tables.cells import (
 )
 
 _MEAN = "mean of the others"
+_ITEMS = "95 % interval over items"
 
 
 def language_table(
@@ -41,7 +42,8 @@ def language_table(
     """A score of the teachers of baseline and intra-distillation in every tested language.
 
     The intervals of the difference are over test items (bootstrap of the mean over seeds) and over
-    seeds (Student's t). Below stand the means over the languages not trained on.
+    seeds (Student's t); the former is left out where the records keep no items of the score. Below
+    stand the means over the languages not trained on.
 
     Args:
         records: of one profile.
@@ -69,7 +71,9 @@ def language_table(
             column: summary(some, metric(f"test/{rule}/{language}", 100.0), len(some), ".2f")
             for column, rule in (untrained or {}).items()
         }
-    return pd.DataFrame.from_dict(made, orient="index").rename_axis("language")
+    table = pd.DataFrame.from_dict(made, orient="index").rename_axis("language")
+    kept = table.empty or (table[_ITEMS] != NOTHING).any()
+    return table if kept else table.drop(columns=_ITEMS)
 
 
 def gap_table(
@@ -110,7 +114,7 @@ def _row(group: Group, line: Line, pair: tuple[Cell, Cell], name: str) -> dict[s
             for cell in reversed(pair)
         },
         "difference": NOTHING if line.interval is None else signed(line.interval.mean, name),
-        "95 % interval over items": bounds(line.items, name),
+        _ITEMS: bounds(line.items, name),
         "95 % interval over seeds": bounds(line.interval, name),
     }
 
