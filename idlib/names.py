@@ -73,8 +73,8 @@ METRICS = {
     "validation/bleu": Metric("validation SacreBLEU", "points", 1.0, ".2f"),
     F1_ENGLISH: Metric("F1 on English", "points", 100.0, ".2f"),
     F1_OTHERS: Metric("F1 on the other languages", "points", 100.0, ".2f"),
-    F1_PARALLEL: Metric("F1 on the other languages, parallel items", "points", 100.0, ".2f"),
-    "test/f1_parallel/en": Metric("F1 on English, parallel items", "points", 100.0, ".2f"),
+    F1_PARALLEL: Metric("F1 on parallel items in the other languages", "points", 100.0, ".2f"),
+    "test/f1_parallel/en": Metric("F1 on parallel items in English", "points", 100.0, ".2f"),
     "test/em/en": Metric("exact match on English", "points", 100.0, ".2f"),
     "test/em/others": Metric("exact match on the other languages", "points", 100.0, ".2f"),
     "test/nll/others": Metric("test NLL on the other languages", "nats"),
@@ -92,7 +92,7 @@ METRICS = {
     "sensitivity/gini": Metric("Gini coefficient of sensitivity", ""),
 }
 
-SCORES = {"f1": "F1", "f1_parallel": "F1 (parallel items)", "em": "exact match"}  # by language
+SCORES = {"f1": "F1", "f1_parallel": "F1 on parallel items", "em": "exact match"}  # by language
 
 
 def role(round_: int) -> str:
@@ -104,13 +104,13 @@ def written(metric: str) -> Metric:
     """How a metric is written; one that is not listed by its own name, scores as percentages.
 
     >>> written("test/f1/de").name, written("test/speed").name
-    ('F1 on de', 'test/speed')
+    ('F1 in de', 'test/speed')
     """
     if metric in METRICS:
         return METRICS[metric]
     kind, _, language = metric.removeprefix("test/").partition("/")
     if language and kind in SCORES:
-        return Metric(f"{SCORES[kind]} on {language}", "points", 100.0, ".2f")
+        return Metric(f"{SCORES[kind]} in {language}", "points", 100.0, ".2f")
     return Metric(metric, "")
 
 

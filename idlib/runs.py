@@ -1,7 +1,6 @@
 """A run: from what is asked to its record, found again by its signature.
 
-``run`` makes one, ``run_all`` many side by side, ``load_model`` gives a run's trained model. A
-student's run brings about its teacher's; nothing is trained twice.
+``run`` makes one, ``load_model`` gives its trained model; a student's brings about its teacher's.
 """
 
 from __future__ import annotations
@@ -224,22 +223,19 @@ def _load(plan: Plan, weights: Path) -> nn.Module:
 
 def _record(plan: Plan, trained: Trained) -> Record:
     best, last = _load(plan, trained.best), _load(plan, trained.last)
-    metrics, curves = plan.task.test(best)
+    metrics, at_test = plan.task.test(best)
     metrics = {"selected/step": trained.selected_step, **metrics}
-    at_end = plan.task.evaluate(last, "test")
-    metrics |= {f"test/{name}/last": value for name, value in at_end.items()}
-    for model, suffix in ((best, ""), (last, "/last")):
-        measured = parameter_sensitivity(
-            model, plan.task.sensitivity_batches(), plan.task.loss, plan.task.never_seen(model)
-        )
-        metrics |= {name + suffix: value for name, value in _balance(measured).items()}
-        if model is best:
-            metrics |= _layers(plan.task, measured)
-            curves |= _distribution(measured)
+    metrics |= {f"test/{k}/last": v for k, v in plan.task.evaluate(last, "test").items()}
+    measured = _sensitivity(plan, best)
+    metrics |= {**_balance(measured), **_layers(plan.task, measured)}
+    curves = {**trained.curves, **at_test, **_distribution(measured)}
+    # What was selected after the last update is the last model, and is not measured twice.
+    at_end = measured if trained.selected_step == plan.updates else _sensitivity(plan, last)
+    metrics |= {f"{name}/last": value for name, value in _balance(at_end).items()}
     return Record(
         signature=plan.asked.signature,
         asked=plan.asked,
-        measured=Measured(metrics=metrics, curves={**trained.curves, **curves}),
+        measured=Measured(metrics=metrics, curves=curves),
         cost=Cost(
             seconds=trained.seconds,
             peak_memory_bytes=trained.peak_memory_bytes,
@@ -247,6 +243,11 @@ def _record(plan: Plan, trained: Trained) -> Record:
         ),
         origin=origin(next(best.parameters()).device),
     )
+
+
+def _sensitivity(plan: Plan, model: nn.Module) -> Sensitivity:
+    batches = plan.task.sensitivity_batches()
+    return parameter_sensitivity(model, batches, plan.task.loss, plan.task.never_seen(model))
 
 
 def _balance(measured: Sensitivity) -> dict[str, float]:
@@ -259,10 +260,9 @@ def _balance(measured: Sensitivity) -> dict[str, float]:
 
 
 def _layers(task: Task, measured: Sensitivity) -> dict[str, float]:
-    rows = measured.by_layer(task.layer)
     return {
         f"sensitivity/{name}/{row.layer}": getattr(row, name)
-        for row in rows
+        for row in measured.by_layer(task.layer)
         for name in ("mean", "std")
     }
 

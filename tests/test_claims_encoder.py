@@ -78,8 +78,8 @@ def test_the_gain_is_the_mean_over_the_other_languages_seed_by_seed(task):
     # German gains 0.05 and Japanese 0.03; English, with 0.02, takes no part
     assert line.interval == pytest.approx((0.04, 0.04 - HALF, 0.04 + HALF, 3))
     assert line.seeds == SEEDS and len(line.signatures) == 6
-    named = "F1 on the other languages" + ", parallel items" * (task == "tagging")
-    assert f"changes the {named} by +4.00 points" in verdict.sentence
+    kind = "parallel items in the other languages" if task == "tagging" else "the other languages"
+    assert f"changes the F1 on {kind} by +4.00 points" in verdict.sentence
     assert "(95 % interval +3.75 to +4.25)" in verdict.sentence
 
 

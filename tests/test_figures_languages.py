@@ -85,7 +85,7 @@ def test_bars_are_the_scores_and_whiskers_the_bootstrap(task, score, seeds):
             over = bootstrap([1.0], [[items_of(run.measured.curves, metric) for run in runs]])
             assert shown[name] == pytest.approx((100 * mean, 100 * over.low, 100 * over.high))
             assert over.low < mean < over.high
-    kind = "F1, parallel items (points)" if score == "f1_parallel" else "F1 (points)"
+    kind = "F1 on parallel items (points)" if score == "f1_parallel" else "F1 (points)"
     assert ax.get_xlabel() == kind
     assert legend_texts(figure) == ["baseline", "intra-distillation"]
 
@@ -164,7 +164,7 @@ def test_by_model_writes_scores_in_points():
     points = np.concatenate([c.get_offsets()[:, 0] for c in ax.collections if len(c.get_offsets())])
     expected = {round(100 * r.measured.metrics[F1_PARALLEL], 6) for r in made}
     assert expected <= set(np.round(points, 6))
-    assert ax.get_xlabel() == "F1 on the other languages, parallel items (points)"
+    assert ax.get_xlabel() == "F1 on parallel items in the other languages (points)"
 
 
 def test_by_model_has_a_row_for_each_data_set():

@@ -153,6 +153,6 @@ def test_tasks_have_names_for_what_is_shown():
     assert Cell("id", 0, 0.0, "heading").full_label == "intra-distillation teacher, s = 0, heading"
     assert title("something/else") == "something/else"
     assert title(BLEU) == "test SacreBLEU (points)"
-    assert title("test/em/de") == "exact match on de (points)"
+    assert title("test/em/de") == "exact match in de (points)"
     assert (written("test/f1/zh-CN").scale, written("test/f1/zh-CN").form) == (100.0, ".2f")
     assert written("test/nll/de").scale == 1.0  # a loss is no percentage

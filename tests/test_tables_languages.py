@@ -200,7 +200,7 @@ def test_rounds_table_of_the_tasks_measures(task):
     records = medium(task)
     table = tables.rounds_table(small(task), records, task)
     score, title = {
-        "tagging": (F1_PARALLEL, "F1 on the other languages, parallel items (points)"),
+        "tagging": (F1_PARALLEL, "F1 on parallel items in the other languages (points)"),
         "answering": (F1_OTHERS, "F1 on the other languages (points)"),
     }[task]
     assert list(table.index.get_level_values("measure").unique()) == [
@@ -265,7 +265,7 @@ def test_verdict_table_of_english_has_the_reports_difference():
     row = table.loc[("F1 on English (points)", "against the baseline, s = 0")]
     assert (row["difference"], row["earlier report"]) == ("+2.10", "+1.06")
     first = table.iloc[0]
-    assert table.index[0][0] == "F1 on the other languages, parallel items (points)"
+    assert table.index[0][0] == "F1 on parallel items in the other languages (points)"
     assert first["earlier report"] == "not stated" and " to " in first["95 % interval over items"]
 
 

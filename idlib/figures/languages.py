@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from idlib.contrasts import by_cell
 from idlib.figures.look import COLOURS, legend, panels, say_nothing
 from idlib.items import SOURCE, Bootstrap, bootstrap, items_of, languages
-from idlib.names import SMOOTHINGS, Cell, title, written
+from idlib.names import SCORES, SMOOTHINGS, Cell, written
 from idlib.records import Record
 
 
@@ -38,12 +38,12 @@ def by_language(
     first = scores[shown[0]]
     tested = [name for name in first if all(name in scores[m] for m in shown)]
     order = sorted(tested, key=lambda name: (name != SOURCE, -first[name].value))
-    height, scale = 0.8 / len(shown), written(f"test/{score}/{SOURCE}").scale
+    height, how = 0.8 / len(shown), written(f"test/{score}/{SOURCE}")
     with panels(1, 1, size=(7.0, 1.2 + 0.3 * len(order))) as (figure, axes):
         ax = axes[0, 0]
         for index, method in enumerate(shown):
             values, lows, highs = (
-                scale * np.array([getattr(scores[method][name], part) for name in order])
+                how.scale * np.array([getattr(scores[method][name], part) for name in order])
                 for part in ("value", "low", "high")
             )
             places = np.arange(len(order)) + (index - (len(shown) - 1) / 2) * height
@@ -51,7 +51,7 @@ def by_language(
             ax.hlines(places, lows, highs, color="black", linewidth=1)
         ax.set_yticks(range(len(order)), order)
         ax.invert_yaxis()
-        ax.set(xlabel=title(f"test/{score}/{SOURCE}").replace(" on English", ""), ylabel="")
+        ax.set(xlabel=f"{SCORES[score]} ({how.unit})", ylabel="")
         legend(figure, shown, lines=False)
     return figure
 
