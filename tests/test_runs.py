@@ -18,9 +18,12 @@ from idlib.grid import RunsFailed, _environment, describe, grid, recorded, run_a
 from idlib.profiles import SettingsError
 from idlib.records import Store
 from idlib.runs import Spec, Workspace, load_model, run
+from idlib.sensitivity import parameter_sensitivity
 from idlib.tasks import ImageTask
 
 ONE = Spec("images", "id", "smoke")
+# A rate that rises to far too much: the first of three evaluations is the best.
+DIVERGING = {"epochs": 3, "lr_peak": 0.05, "lr_initial": 0.0, "warmup": 12}
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,18 @@ def test_load_model_gives_the_selected_or_the_last_weights(shared):
         assert task.evaluate(model, "test")["nll"] == record.measured.metrics[name]
     with pytest.raises(SettingsError, match="choose one of best, last"):
         load_model(ONE, "first", shared)
+
+
+@pytest.mark.parametrize("overrides", [{}, DIVERGING], ids=["improving", "diverging"])
+def test_sensitivity_is_that_of_the_selected_and_of_the_last_weights(overrides, shared):
+    spec = Spec("images", "baseline", "smoke", overrides=overrides)
+    record, task = run(spec, shared), spec.plan.task
+    metrics = record.measured.metrics
+    assert (metrics["selected/step"] == spec.plan.updates) == (not overrides)
+    for which, suffix in (("best", ""), ("last", "/last")):
+        model = load_model(spec, which, shared)
+        measured = parameter_sensitivity(model, task.sensitivity_batches(), task.loss)
+        assert metrics[f"sensitivity/std{suffix}"] == measured.std
 
 
 def test_methods_start_from_the_same_weights():
