@@ -63,7 +63,7 @@ class ImageTask(Task):
     profiles = {
         "paper": {"threads": 8, "workers": 8},
         "medium": {**_NARROW, "epochs": 30},
-        "small": {**_NARROW, "epochs": 12},
+        "small": {**_NARROW, "epochs": 10},
         "smoke": {
             **_NARROW,
             "epochs": 2,
