@@ -1,6 +1,6 @@
 """A run: from what is asked to its record, found again by its signature.
 
-``run`` makes one, ``load_model`` gives its trained model; a student's brings about its teacher's.
+``run`` makes one, ``load_model`` gives its trained model. A student's run trains its teacher first.
 """
 
 from __future__ import annotations
