@@ -128,7 +128,7 @@ def recorded(
             )
             for varied in variants
         )
-        if any(spec.signature == record.signature for spec in same):
+        if any(record.signature in spec.plan.asked.signatures for spec in same):
             found.append(record)
     return found
 
@@ -155,7 +155,7 @@ def run_all(
         RunsFailed: some failed; the message names each and its reason. The others are recorded.
     """
     workspace = workspace or Workspace()
-    missing = [spec for spec in specs if workspace.store.find(spec.signature) is None]
+    missing = [spec for spec in specs if workspace.store.answer(spec.plan.asked) is None]
     if missing:
         _run_chains(_chains(missing), workers, workspace, description)
     return [run(spec, workspace) for spec in specs]

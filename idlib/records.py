@@ -1,8 +1,9 @@
 """One JSON file per run, found again by the signature of what was asked.
 
-A record has five keys: ``signature``, ``asked`` (all that decides the numbers), ``measured``
-(the numbers), ``cost`` and ``origin``. The signature is a hash of ``asked`` alone, so that the
-same question finds the same answer whoever asked it, and whenever.
+A record has six keys: ``signature``, ``digest``, ``asked`` (all that decides the numbers),
+``measured`` (the numbers), ``cost`` and ``origin``. The signature is a hash of ``asked`` alone, so
+that the same question finds the same answer whoever asked it, and whenever. The digest is a hash
+of ``measured``, ``cost`` and ``origin``, so that a number which was changed afterwards is found.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from idlib.files import replacing
 
 WORKING_STORE = Path(".idlib/records")
 COMMITTED_STORE = Path("records")
+
+# Data that earlier versions did not name: a record without them answers the same question.
+ASKED_LATER = ("vocabulary",)
 
 
 class RecordError(ValueError):
@@ -58,8 +62,14 @@ class Asked(_Part):
     @property
     def signature(self) -> str:
         """16 hexadecimal digits of the SHA-256 of the canonical JSON of these fields."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _sha256(self.model_dump(mode="json"))[:16]
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """The signature, and before it was asked of what is in :data:`ASKED_LATER` the one then."""
+        before = {name: sum_ for name, sum_ in self.data.items() if name not in ASKED_LATER}
+        earlier = self.model_copy(update={"data": before}).signature
+        return tuple(dict.fromkeys((self.signature, earlier)))
 
 
 class Measured(_Part):
@@ -95,6 +105,11 @@ class Record(_Part):
     cost: Cost
     origin: Origin
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON of what was measured, its cost and its origin."""
+        return _sha256(self.model_dump(mode="json", include={"measured", "cost", "origin"}))
+
 
 class StoredRecord(NamedTuple):
     """A record and the folder that it was read from."""
@@ -124,6 +139,11 @@ class Store:
                 return read(path)
         return None
 
+    def answer(self, asked: Asked) -> Record | None:
+        """Return the record that answers what is asked, or ``None``; unreadable ones raise."""
+        found = map(self.find, asked.signatures)
+        return next((record for record in found if record is not None), None)
+
     def save(self, record: Record) -> Path:
         """Write ``record`` whole or not at all, and return its path."""
         asked = record.asked
@@ -150,18 +170,19 @@ def read(path: Path) -> Record:
         RecordError: the file is truncated, is no record, or was changed after it was written.
     """
     try:
-        record = Record.model_validate_json(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-        raise RecordError(
-            f"{path} is not a readable record ({reason}). Delete it to have its run made again; "
-            "no other run is affected."
-        ) from error
+        payload = json.loads(Path(path).read_text(encoding="utf-8"))
+        digest = payload.pop("digest", None)
+        record = Record.model_validate(payload)
+    except ValidationError as error:
+        raise _unreadable(path, error.errors()[0]["msg"]) from error
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise _unreadable(path, error) from error
     if record.signature != record.asked.signature:
-        raise RecordError(
-            f"{path}: its signature {record.signature} is not that of what it says was asked "
-            f"({record.asked.signature}). Delete it to have its run made again."
-        )
+        raise _unreadable(path, "its signature is not that of what it says was asked")
+    if digest is None:
+        raise _unreadable(path, "it has no digest; tools/add_digests.py adds it to earlier ones")
+    if digest != record.digest:
+        raise _unreadable(path, "its digest is not that of what it says was measured")
     return record
 
 
@@ -178,9 +199,22 @@ def origin(device: torch.device) -> Origin:
     )
 
 
+def _unreadable(path: Path, reason: object) -> RecordError:
+    return RecordError(
+        f"{path} is not a readable record ({reason}). Restore it, or move it away to have its run "
+        "made again; no other run is affected."
+    )
+
+
+def _sha256(fields: dict[str, Any]) -> str:
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _to_json(record: Record) -> str:
     # One curve a line: diffs stay readable and files small.
     payload = record.model_dump(mode="json")
+    payload = {"signature": payload.pop("signature"), "digest": record.digest, **payload}
     curves = payload["measured"].pop("curves")
     text = json.dumps(payload, indent=1)
     lines = ",\n".join(f"   {json.dumps(k)}: {json.dumps(v)}" for k, v in curves.items())

@@ -111,7 +111,7 @@ def run(spec: Spec, workspace: Workspace | None = None, progress: Progress | Non
         idlib.records.RecordError, idlib.checkpoints.CheckpointError: a damaged file.
     """
     workspace, plan = workspace or Workspace(), spec.plan
-    found = workspace.store.find(plan.asked.signature)
+    found = workspace.store.answer(plan.asked)
     if found is not None:
         if progress:
             progress(plan.updates)
@@ -199,7 +199,7 @@ def _trained(plan: Plan, workspace: Workspace, progress: Progress | None) -> Tra
     with _lock(workspace, plan):
         teacher = None
         folder = workspace.checkpoints / plan.asked.signature
-        if plan.settings.round and not (folder / checkpoints.FINISHED).exists():
+        if plan.settings.round and checkpoints.read_finished(folder) is None:
             before = plan.spec.round(plan.settings.round - 1).plan
             weights = _trained(before, workspace, None).best
             teacher = frozen_teacher(_load(before, weights), before.task.forward)

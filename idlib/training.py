@@ -332,7 +332,7 @@ class _Run:
         state = checkpoints.load(self.folder)
         if state is None:
             return "There is no checkpoint before it."
-        path = self.folder / checkpoints.STATE
+        path = checkpoints.state_path(self.folder)
         return f"The last good checkpoint is {path}, update {state['step']}."
 
 

@@ -485,7 +485,15 @@ def test_a_damaged_cache_is_made_again(tmp_path, cache, text):
     cache.mkdir()
     (cache / "checksums.json").write_text(text)
     assert image_checksums([path], cache=cache) == [file_checksum(path)]
-    assert list(json.loads((cache / "checksums.json").read_text())) == [str(path)]
+    assert list(json.loads((cache / "checksums.json").read_text())["files"]) == [str(path)]
+
+
+def test_a_cache_with_another_checksum_is_not_believed(tmp_path, cache):
+    path, store = tmp_path / "a.png", cache / "checksums.json"
+    write_image(path, 0)
+    (checksum,) = image_checksums([path], cache=cache)
+    store.write_text(store.read_text().replace(checksum[:8], "0" * 8))
+    assert image_checksums([path], cache=cache) == [checksum]
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import random
 import re
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def cache(tmp_path):
 
 
 def models(cache: Path) -> list[Path]:
-    return sorted((cache / "vocabularies").iterdir())
+    return sorted((cache / "vocabularies").glob("*.model"))
 
 
 def test_special_pieces_are_numbered_as_in_fairseq(made):
@@ -140,7 +141,9 @@ def test_the_cache_is_read(made, cache):
     vocabulary.cached(TEXTS, 60, cache)
     other = vocabulary.train(TEXTS[::-1] + ["another table"], 60)
     assert other != made.model
-    models(cache)[0].write_bytes(other)
+    (path,) = models(cache)
+    path.write_bytes(other)
+    Path(f"{path}.sha256").write_text(f"{hashlib.sha256(other).hexdigest()}  {path.name}\n")
     assert vocabulary.cached(TEXTS, 60, cache).model == other
 
 
@@ -168,6 +171,20 @@ def test_a_damaged_cache_is_made_again(made, cache, damage):
     path.write_bytes({"empty": b"", "text": b"no model", "cut": cut, "other": other}[damage])
     assert vocabulary.cached(TEXTS, 60, cache).model == made.model
     assert [p.read_bytes() for p in models(cache)] == [made.model]
+
+
+def test_a_flipped_bit_is_found_and_the_vocabulary_made_again(made, cache, caplog):
+    vocabulary.cached(TEXTS, 60, cache)
+    generator = random.Random(0)
+    for path in sorted((cache / "vocabularies").iterdir()):
+        content = path.read_bytes()
+        for _ in range(40):
+            flipped = bytearray(content)
+            flipped[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
+            path.write_bytes(flipped)
+            assert vocabulary.cached(TEXTS, 60, cache).model == made.model
+            assert path.read_bytes() == content, "it was made again"
+    assert len(caplog.records) > 40 and "is not what was written" in caplog.text
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(made, tmp_path):

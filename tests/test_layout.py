@@ -30,7 +30,8 @@ EVIDENCE += ["designs", "claims"]
 MAY_IMPORT = {
     **dict.fromkeys(["losses", "schedules"], []),
     **dict.fromkeys(["balance", "groups", "sensitivity"], MATHS),
-    **dict.fromkeys(["files", "costs", "randomness", "data", "transformer", "bleu"], []),
+    **dict.fromkeys(["files", "costs", "randomness", "transformer", "bleu"], []),
+    "data": ["files"],
     **dict.fromkeys(["squad", "scores", "items", "names", "statistics"], []),
     "encoders": ["data"],
     **dict.fromkeys(["published", "findings"], ["names"]),

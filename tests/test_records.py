@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +18,8 @@ from idlib.records import (
     origin,
     read,
 )
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def asked(**changes) -> Asked:
@@ -79,9 +83,9 @@ def test_a_saved_record_is_found_and_equal(store):
     path = store.save(saved)
     assert read(path) == saved == store.find(saved.signature)
     assert store.find("0" * 16) is None
-    assert set(json.loads(path.read_text())) == {
-        *("signature", "asked", "measured", "cost", "origin")
-    }
+    assert list(json.loads(path.read_text())) == [
+        *("signature", "digest", "asked", "measured", "cost", "origin")
+    ]
     assert [p.name for p in store.root.iterdir()] == [path.name]  # no temporary file stays
 
 
@@ -118,7 +122,7 @@ def test_a_damaged_record_is_named_and_left_alone(store, damage):
     path = store.save(record())
     path.write_text(damage(path.read_text()))
     before = path.read_text()
-    with pytest.raises(RecordError, match=f"{path.name} is not a readable record.*Delete it"):
+    with pytest.raises(RecordError, match=f"{path.name} is not a readable record.*move it away"):
         store.find(record().signature)
     assert path.read_text() == before
     other = record(seed=9)
@@ -131,6 +135,68 @@ def test_a_record_changed_after_it_was_made_is_refused(store):
     path.write_text(path.read_text().replace('"seed": 1', '"seed": 2'))
     with pytest.raises(RecordError, match="signature"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"test/nll": 0.33', '"test/nll": 0.23'),
+        ("0.2]", "0.1]"),
+        ('"peak_memory_bytes": 10', '"peak_memory_bytes": 20'),
+        ('"seconds": 1.5', '"seconds": 1.4'),
+        ('"python": "3', '"python": "2'),
+    ],
+)
+def test_a_number_changed_after_it_was_measured_is_refused(store, old, new):
+    path = store.save(record())
+    text = path.read_text()
+    path.write_text(text.replace(old, new))
+    assert path.read_text() != text
+    with pytest.raises(RecordError, match="digest is not that of what it says was measured"):
+        read(path)
+
+
+def test_a_flipped_bit_is_an_error_or_changes_nothing(store):
+    saved = record()
+    path = store.save(saved)
+    content, generator, found = path.read_bytes(), random.Random(0), 0
+    for _ in range(200):
+        flipped = bytearray(content)
+        flipped[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
+        path.write_bytes(flipped)
+        try:
+            assert read(path) == saved, "it was read as another record"
+        except RecordError as error:
+            assert path.name in str(error)
+            found += 1
+    assert found > 150  # the rest are blanks between the numbers
+
+
+def test_a_record_without_a_digest_gets_it_by_the_migration_and_nothing_else(store, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    from add_digests import add_digests
+
+    path = store.save(record())
+    text = path.read_text()
+    lines = [line for line in text.splitlines(keepends=True) if '"digest"' not in line]
+    path.write_text("".join(lines))
+    with pytest.raises(RecordError, match="no digest"):
+        read(path)
+    assert add_digests(store.root) == [path] and path.read_text() == text
+    assert add_digests(store.root) == []
+
+
+def test_a_record_from_before_the_vocabulary_was_named_answers(store):
+    """What a translation asks now has a signature of its own; the earlier one stays known."""
+    before = record(data={"train": "00"})
+    now = asked(data={"train": "00", "vocabulary": "11"})
+    assert now.signature != before.signature and store.answer(now) is None
+    store.save(before)
+    assert store.answer(now) == before
+    new = record(data={"train": "00", "vocabulary": "11"})
+    store.save(new)
+    assert store.answer(now) == new  # its own answer comes first
+    assert store.answer(asked(data={"train": "01", "vocabulary": "11"})) is None
 
 
 def test_numbers_survive_to_the_last_bit(store):

@@ -177,13 +177,14 @@ def test_a_failed_run_is_named_and_the_others_are_recorded(fresh, workers):
     good, bad = Spec("images", "baseline", "smoke"), Spec("images", "baseline", "smoke", seed=2)
     folder = fresh.checkpoints / bad.signature
     folder.mkdir(parents=True)
-    (folder / checkpoints.STATE).write_bytes(b"not a checkpoint")
+    state = folder / "state.pt"
+    state.write_bytes(b"not a checkpoint")
     with pytest.raises(RunsFailed) as raised:
         run_all([bad, good], workers=workers, workspace=fresh)
     assert "seed 2" in str(raised.value) and str(folder) in str(raised.value)
     assert fresh.store.find(good.signature) is not None
     assert fresh.store.find(bad.signature) is None
-    assert (folder / checkpoints.STATE).read_bytes() == b"not a checkpoint"
+    assert state.read_bytes() == b"not a checkpoint"
 
 
 def test_recorded_takes_what_answers_to_todays_settings(shared, monkeypatch):
@@ -233,13 +234,13 @@ def test_a_killed_command_goes_on_to_the_same_record(tmp_path):
     longer = ("--set", "epochs=6")
     spec = Spec("images", "id", "smoke", overrides={"epochs": 6})
     process = start(tmp_path, *longer)
-    state = tmp_path / ".idlib/checkpoints" / spec.signature / checkpoints.STATE
-    while not state.exists() and process.poll() is None:
+    folder = tmp_path / ".idlib/checkpoints" / spec.signature
+    while not (folder / checkpoints.CHECKSUMS).exists() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not list(tmp_path.glob(".idlib/records/*.json"))
-    assert checkpoints.load(state.parent)["step"] < 24
+    assert checkpoints.load(folder)["step"] < 24
     assert start(tmp_path, *longer).wait() == 0
     resumed = Store(tmp_path / ".idlib/records", also=()).find(spec.signature)
     whole = Workspace(Store(tmp_path / "whole", also=()), tmp_path / "whole-checkpoints")

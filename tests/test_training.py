@@ -12,8 +12,7 @@ import torch
 from safetensors.torch import load_file
 from toy import ToySettings, ToyTask
 
-from idlib import checkpoints, files
-from idlib.checkpoints import CheckpointError
+from idlib import checkpoints
 from idlib.profiles import SettingsError
 from idlib.randomness import derive_seed
 from idlib.recipe import learning_rate, optimizer_of
@@ -365,7 +364,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path, settin
     assert "of 6" in text and "nan" in text
     examples = json.loads(text[text.index("[") : text.index("]") + 1])
     assert 7 in examples and len(examples) == 4
-    assert str(tmp_path / checkpoints.STATE) in text and "update 3" in text
+    assert str(tmp_path / "state-3.pt") in text and "update 3" in text
     good = checkpoints.load(tmp_path)
     assert all(torch.isfinite(value).all() for value in good["model"].values())
 
@@ -375,41 +374,3 @@ def test_a_first_update_without_a_checkpoint_says_so(tmp_path):
     task.visits = 1
     with pytest.raises(NonFiniteLoss, match="no checkpoint|last good checkpoint"):
         go(tmp_path, BASELINE.model_copy(update={"batch_size": 12}), task)
-
-
-@pytest.mark.parametrize("name", [checkpoints.STATE, checkpoints.FINISHED])
-def test_a_truncated_checkpoint_is_named_and_left_alone(tmp_path, name):
-    go(tmp_path)
-    if name == checkpoints.STATE:
-        (tmp_path / checkpoints.FINISHED).unlink()
-        with files.replacing(tmp_path / name) as temporary:
-            torch.save({"step": 3, "selected_step": 3}, temporary)
-    path = tmp_path / name
-    path.write_bytes(path.read_bytes()[:-20])
-    before = path.read_bytes()
-    with pytest.raises(CheckpointError, match=f"{name} cannot be read.*Delete the folder"):
-        go(tmp_path)
-    assert path.read_bytes() == before
-
-
-def test_a_state_whose_selected_weights_are_gone_is_refused(tmp_path):
-    assert kill_at(12, tmp_path)
-    for path in tmp_path.glob("best-*"):
-        path.unlink()
-    with pytest.raises(CheckpointError, match="is missing beside it"):
-        go(tmp_path)
-
-
-def test_weights_of_another_architecture_are_refused(tmp_path):
-    trained = go(tmp_path)
-    with pytest.raises(CheckpointError, match="best.safetensors"):
-        checkpoints.load_weights(torch.nn.Linear(2, 2), trained.best)
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "kept"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), files.replacing(path) as temporary:
-        temporary.write_text("half of the n")
-        raise RuntimeError
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]

@@ -6,15 +6,16 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
 from tqdm.auto import tqdm
 
 from idlib.data.errors import DataError
+from idlib.files import replacing
 
 CACHE = Path(".idlib")
 
@@ -116,21 +117,19 @@ def _stamp(path: Path, index: int) -> list[int]:
 
 
 def _load_cache(store: Path) -> dict[str, list]:
+    """What was verified, by path; nothing where the cache is not what was written."""
     try:
         known = json.loads(store.read_text())
-    except (OSError, ValueError):  # a cache that cannot be read is made again
+        return known["files"] if known["sha256"] == _digest(known["files"]) else {}
+    except (OSError, ValueError, TypeError, KeyError):  # the files are verified again
         return {}
-    if not isinstance(known, dict):
-        return {}
-    return {k: v for k, v in known.items() if isinstance(v, list) and len(v) == 3}
 
 
 def _save_cache(store: Path, known: dict[str, list]) -> None:
-    try:
-        store.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=store.parent, prefix="checksums.", suffix=".tmp")
-    except OSError:  # a read-only place: the next call verifies again
-        return
-    with os.fdopen(handle, "w") as file:
-        json.dump(known, file, indent=0, sort_keys=True)
-    os.replace(name, store)
+    with suppress(OSError), replacing(store) as temporary:  # else the next call verifies again
+        text = json.dumps({"sha256": _digest(known), "files": known}, indent=0, sort_keys=True)
+        temporary.write_text(text)
+
+
+def _digest(known: dict[str, list]) -> str:
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()

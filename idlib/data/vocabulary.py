@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
+import logging
 import re
-import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import sentencepiece
 
 from idlib.data.errors import DataError
+from idlib.files import replacing
 
 BOS, PAD, EOS, UNK = SPECIALS = (0, 1, 2, 3)
 
@@ -33,6 +34,9 @@ OPTIONS = {
     "num_threads": 1,
     "max_sentence_length": 2**30,
 }
+
+
+_log = logging.getLogger(__name__)
 
 
 class Vocabulary:
@@ -91,17 +95,21 @@ def train(texts: Sequence[str], size: int) -> bytes:
 def cached(texts: Sequence[str], size: int, cache: Path) -> Vocabulary:
     """The vocabulary that :func:`train` makes, kept in ``cache/vocabularies``.
 
-    The file's name is a hash of all that the model depends on. It is written under another name
-    first, so that two processes may make it at once; where it cannot be written, that costs time
+    The file's name is a hash of all that the model depends on, and beside it stands its sha256; a
+    file that is not what was written is made again. Where it cannot be written, that costs time
     only.
     """
     path = cache / "vocabularies" / f"{_key(texts, size)}.model"
-    known = _load(path, size)
+    known = _load(path)
     if known is not None:
         return known
-    model = train(texts, size)
-    _save(path, model)
-    return Vocabulary(model)
+    found = Vocabulary(train(texts, size))
+    with suppress(OSError):  # a read-only place or a full disk: the next call trains again
+        with replacing(path) as temporary:
+            temporary.write_bytes(found.model)
+        with replacing(_beside(path)) as temporary:
+            temporary.write_text(f"{found.checksum}  {path.name}\n")
+    return found
 
 
 def _until_end(ids: Sequence[int]) -> list[int]:
@@ -118,28 +126,20 @@ def _key(texts: Sequence[str], size: int) -> str:
     return found.hexdigest()
 
 
-def _load(path: Path, size: int) -> Vocabulary | None:
-    """The vocabulary of a file, or None if it is not there or no whole model: it is made again."""
+def _load(path: Path) -> Vocabulary | None:
+    """The vocabulary of a file, or None if it is not there or not what was written."""
     try:
-        model = path.read_bytes()
-        found = Vocabulary(model) if model else None
-    except (OSError, RuntimeError):
+        model, expected = path.read_bytes(), _beside(path).read_text(encoding="ascii")
+    except (OSError, ValueError):
         return None
-    return found if found is not None and found.size == size else None
+    if f"{hashlib.sha256(model).hexdigest()}  {path.name}\n" != expected:
+        _log.warning("%s is not what was written; it is made again", path)
+        return None
+    return Vocabulary(model)
 
 
-def _save(path: Path, model: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix="vocabulary.", suffix=".tmp")
-    except OSError:  # a read-only place: the next call trains again
-        return
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(model)
-        os.replace(name, path)
-    except OSError:  # a full disk
-        Path(name).unlink(missing_ok=True)
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
 def _explain(message: str, size: int) -> str:

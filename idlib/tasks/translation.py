@@ -136,8 +136,8 @@ class TranslationTask(Task):
 
     @property
     def checksums(self) -> dict[str, str]:
-        """Sha256 of each split's content."""
-        return self.data.checksums
+        """Sha256 of each split's content, and of the vocabulary that is made from it."""
+        return {**self.data.checksums, "vocabulary": self.data.vocabulary.checksum}
 
     def model(self) -> nn.Module:
         """A fresh Transformer."""
