@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,7 +74,8 @@ def run_command(
     spec = Spec(task, method, profile, source, seed, _settings(set_), device)
     workspace = Workspace(runs.Store(records), checkpoints)
     quiet = not runs.is_main_process()
-    with tqdm(total=spec.plan.updates, desc=describe(spec), unit="update", disable=quiet) as bar:
+    bar = tqdm(total=spec.plan.updates, desc=describe(spec), unit="update", disable=quiet)
+    with _resumable(), bar:
         record = runs.run(spec, workspace, bar.update)
     if not quiet:
         _print_record(record)
@@ -116,7 +119,9 @@ def grid_command(
         overrides=_settings(set_),
         device=device,
     )
-    made = run_all(specs, workers=workers, workspace=Workspace(runs.Store(records), checkpoints))
+    workspace = Workspace(runs.Store(records), checkpoints)
+    with _resumable():
+        made = run_all(specs, workers=workers, workspace=workspace)
     typer.echo(f"{len(made)} records of {task} at profile {profile}, new ones in {records}/")
 
 
@@ -141,7 +146,8 @@ def translate_command(
     """
     profiles.check_choice("split", split, ("train", "validation", "test"))
     spec = Spec("translation", method, profile, source, seed, _settings(set_), device)
-    model = runs.load_model(spec, workspace=Workspace(checkpoints=checkpoints))
+    with _resumable():
+        model = runs.load_model(spec, workspace=Workspace(checkpoints=checkpoints))
     task = spec.plan.task
     pairs = task.data.splits[split]
     texts = {
@@ -226,6 +232,16 @@ def main() -> None:
     except USER_ERRORS as error:
         print(f"idlib: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Ctrl-C ends the command with the status that shells know, and says what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\nidlib: stopped; the same command goes on where it was", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def _settings(changes: list[str] | None) -> dict[str, Any]:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from itertools import product
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -207,21 +210,44 @@ def _default_workers(spec: Spec, updates: int) -> int:
 def _side_by_side(
     chains: list[list[Spec]], workers: int, workspace: Workspace, bar: tqdm
 ) -> list[str]:
-    context = multiprocessing.get_context("spawn")
+    context, others = multiprocessing.get_context("spawn"), multiprocessing.active_children()
     with (
         _environment(KEEP_FREED_MEMORY),
         _listening(context, bar) as steps,
         ProcessPoolExecutor(workers, context, _in_worker, (steps,)) as pool,
     ):
-        # Plans hold data: a worker makes its own from the spec.
-        futures = [pool.submit(_run_in_worker, _bare(chain), workspace) for chain in chains]
         try:
+            with _uninterrupted():
+                # Plans hold data: a worker makes its own from the spec.
+                futures = [pool.submit(_run_in_worker, _bare(chain), workspace) for chain in chains]
             return [reason for done in as_completed(futures) for reason in done.result()]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
+        except BrokenProcessPool:
+            raise RunsFailed(
+                "a training process was ended from outside, as the system does where memory runs "
+                f"out, and with it the others ({workers} ran side by side; fewer need less). "
+                "What was trained is kept: the same command goes on from there"
+            ) from None
+        except BaseException:  # Ctrl-C too: else the pool would wait for what is being trained
+            for process in multiprocessing.active_children():
+                if process not in others:
+                    process.terminate()
             raise
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Processes started inside never see Ctrl-C; here it comes when the block has ended.
+
+    A terminal sends it to all of them, and a worker would give its run up and take the next one.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _bare(chain: Sequence[Spec]) -> list[Spec]:
@@ -230,10 +256,10 @@ def _bare(chain: Sequence[Spec]) -> list[Spec]:
     ]
 
 
-_steps: Any = None  # in a worker process: the queue that its updates are counted through
+_steps: Any = None  # in a worker process: where it tells of the updates that it has made
 
 
-def _in_worker(steps: Any) -> None:
+def _in_worker(steps: Connection) -> None:
     global _steps
     _steps = steps
     Thread(target=_end_with_parent, daemon=True).start()
@@ -245,7 +271,7 @@ def _end_with_parent() -> None:
 
 
 def _run_in_worker(chain: list[Spec], workspace: Workspace) -> list[str]:
-    return _run_chain(chain, workspace, _steps.put)
+    return _run_chain(chain, workspace, _steps.send)
 
 
 def _run_chain(chain: list[Spec], workspace: Workspace, progress: Progress) -> list[str]:
@@ -283,17 +309,24 @@ def _environment(defaults: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _listening(context: Any, bar: tqdm):
-    steps = context.Queue()
+def _listening(context: Any, bar: tqdm) -> Iterator[Connection]:
+    """Counts on the bar what the processes that have the connection send into it.
+
+    No lock is shared, so none stays locked when a process is killed: a number is so short that
+    the system writes it whole.
+    """
+    told, steps = context.Pipe(duplex=False)
 
     def listen() -> None:
-        while (count := steps.get()) is not None:
-            bar.update(count)
+        with suppress(EOFError):  # the last that could write has gone
+            while True:
+                bar.update(told.recv())
 
     thread = Thread(target=listen, daemon=True)
     thread.start()
     try:
         yield steps
     finally:
-        steps.put(None)
+        steps.close()
         thread.join()
+        told.close()

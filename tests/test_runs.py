@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -245,6 +246,55 @@ def test_a_killed_command_goes_on_to_the_same_record(tmp_path):
     resumed = Store(tmp_path / ".idlib/records", also=()).find(spec.signature)
     whole = Workspace(Store(tmp_path / "whole", also=()), tmp_path / "whole-checkpoints")
     assert resumed.measured == run(spec, whole).measured
+
+
+def members(session: int) -> set[int]:
+    """The processes of a session."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            if os.getsid(int(folder.name)) == session:
+                found.add(int(folder.name))
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize(
+    ("end", "status", "says"),
+    [
+        (lambda grid, workers: os.killpg(grid, signal.SIGINT), 130, "the same command goes on"),
+        (lambda grid, workers: os.kill(min(workers), signal.SIGKILL), 2, "ended from outside"),
+    ],
+    ids=["Ctrl-C", "a killed worker"],
+)
+def test_a_grid_that_is_stopped_makes_no_more_runs_and_leaves_no_process(
+    tmp_path, end, status, says
+):
+    """Its two workers have begun runs that would take minutes."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "idlib", "grid", "images", "--profile", "smoke"]
+        + ["--workers", "2", "--set", "epochs=2000"],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # as a terminal's, all of which Ctrl-C reaches
+    )
+    begun = f".idlib/checkpoints/*/{checkpoints.CHECKSUMS}"
+    while len(list(tmp_path.glob(begun))) < 2 and process.poll() is None:
+        time.sleep(0.05)
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in members(process.pid)}
+    workers = [pid for pid, command in commands.items() if "spawn_main" in command]
+    assert len(workers) == 2
+    end(process.pid, workers)
+    _, shown = process.communicate(timeout=30)
+    last = shown.strip().splitlines()[-1]
+    assert process.returncode == status and last.startswith("idlib: ") and says in last
+    assert "Traceback" not in shown
+    assert not members(process.pid) & set(workers)
+    assert len(list(tmp_path.glob(begun))) == 2
+    assert not list(tmp_path.glob(".idlib/records/*.json"))
 
 
 def test_threads_are_put_back(shared):
