@@ -270,7 +270,7 @@ def test_nothing_left_says_why(rows, tmp_path, tokenizer):
         ({"source": "embedded", "sizes": {"dev": 3}}, "unknown split 'dev'; choose from train"),
         ({"source": "embedded", "stride": 32}, "stride is 32, but must lie from 0 to max_length"),
         ({"source": "embedded", "stride": -1}, "stride is -1"),
-        ({"source": "embedded", "max_length": 513}, "max_length is 513, but the encoder takes 512"),
+        ({"source": "embedded", "max_length": 513}, "max_length is 513, but .* to 512 pieces"),
         ({"source": "embedded", "languages": ["de", "eo"]}, "unknown language 'eo'; .* has en, de"),
     ],
 )

@@ -31,6 +31,7 @@ from idlib.data.folding import fold
 
 ROOT = Path(__file__).parents[1]
 TOKENIZER, PLAIN = tokenizer(), tokenizer(types=False)
+TOKENIZER.model_max_length = PLAIN.model_max_length = 128
 PAD, UNK, CLS, SEP = 0, 1, 2, 3
 TEXTS, VALUES = splits(), splits(pairs)
 
@@ -436,6 +437,8 @@ def test_a_source_has_a_first_data_set(source, first, message):
         ({"source": "cloud"}, "unknown source 'cloud'; choose one of embedded, hub, path"),
         ({"source": "path"}, 'source "path" needs root'),
         ({"source": "embedded", "sizes": {"dev": 3}}, "unknown split 'dev'; choose from train"),
+        ({"source": "embedded", "max_length": 129}, "max_length is 129, but .* 3 to 128 pieces"),
+        ({"source": "embedded", "max_length": 2}, "set max_length .--set max_length=3;"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -259,7 +259,8 @@ def test_a_line_past_the_length_limit_is_counted_and_named(folder, cache):
     found = load(folder, cache, max_tokens=175)
     assert found.dropped["train"] == {"empty": 0, "long": 1, "ratio": 0}
     assert found.report == [
-        f"train: 1 of 60 pairs dropped, a side of more than 175 pieces: {folder}/train.en:11"
+        "train: 1 of 60 pairs dropped, a side of more than 175 pieces (max_tokens): "
+        f"{folder}/train.en:11"
     ]
 
 

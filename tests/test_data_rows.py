@@ -132,8 +132,24 @@ def test_another_configurations_tables_are_never_taken(tmp_path, cache, monkeypa
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     for shape in SHAPES:
         root = layout(tmp_path / shape[6:8], shape)
-        with pytest.raises(DataError, match=r"owner/name \(rte\) cannot be loaded.*name that as"):
+        says = rf"owner/name \(rte\) cannot be loaded.* into {root}/rte .*--source embedded"
+        with pytest.raises(DataError, match=says):
             read_hub(root, cache, config="rte")
+
+
+def test_files_where_the_message_says_take_the_place_of_the_hub(workspace, cache, monkeypatch):
+    """The command line names no root: the folder of the message is the one that is read."""
+    import datasets
+    import huggingface_hub
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(DataError, match=r" into \.idlib/data/name/cola and try again"):
+        read_hub(None, cache)
+    for shape in SHAPES:
+        layout(workspace / ".idlib/data/name", shape)
+        assert {name: table.rows for name, table in read_hub(None, cache).items()} == TABLES
+        shutil.rmtree(workspace / ".idlib/data/name")
 
 
 def test_what_a_hub_folder_lacks_is_named(tmp_path, cache):
@@ -143,7 +159,7 @@ def test_what_a_hub_folder_lacks_is_named(tmp_path, cache):
     with pytest.raises(DataError, match="cola/train has no column idx; it has sentence, label"):
         read_hub(root, cache, columns=[*COLUMNS, "idx"])
     (root / "cola/test-00000-of-00001.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataError, match="cola cannot be loaded"):
+    with pytest.raises(DataError, match="cola cannot be loaded.*restore its files from owner/nam"):
         read_hub(root, cache)
 
 

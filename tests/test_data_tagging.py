@@ -194,6 +194,12 @@ def test_tags_inside_nothing_are_kept_counted_and_no_span(tmp_path):
     assert [len(spans.spans(tags)) for tags in found.splits["test/de"].tags] == [0, 1]
 
 
+def test_a_copy_of_the_hub_needs_no_root(workspace):
+    root = write_hub(workspace / ".idlib/data/wikiann")
+    found, named = tagging.load("hub", UNIGRAM), tagging.load("hub", UNIGRAM, root=root)
+    assert found.languages == ("en", "de", "ja") and found.checksums == named.checksums
+
+
 def test_the_hubs_languages_are_the_papers():
     paper = (
         "ar he vi id jv ms tl eu ml ta te af nl en de el bn hi mr ur fa fr it pt es bg ru ja ka ko "

@@ -174,7 +174,7 @@ def test_the_report_names_the_first_places(folder, cache, data):
     assert f"{len(numbers)} of 60 pairs dropped, a side of more than 20 pieces" in line
     number, (source, target) = numbers[0]
     language = "de" if source >= target else "en"
-    assert f"pieces: {folder}/train.{language}:{number}," in line
+    assert f"(max_tokens): {folder}/train.{language}:{number}," in line
     assert f":{numbers[4][0]}, …" in line and f":{numbers[5][0]}," not in line
     assert len(report) == 2  # train and validation
 
@@ -210,7 +210,7 @@ def test_nothing_left_says_what_was_dropped(folder, cache):
     with pytest.raises(
         DataError,
         match="nothing is left of split train: train: 60 of 60 pairs dropped, a side of more "
-        "than 1 pieces: .*train...:1, .*allow more",
+        "than 1 pieces .max_tokens.: .*train...:1, .*--set max_tokens",
     ):
         load(folder, cache, max_tokens=1)
     write_text(folder, "test", [("", ""), ("a", "")])

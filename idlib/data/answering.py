@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from idlib.data import checksums, questions
+from idlib.data import checksums, limits, questions
 from idlib.data import languages as multilingual
 from idlib.data.errors import DataError
 from idlib.data.languages import Multilingual
@@ -151,14 +151,13 @@ def load(
             wrong and what to do.
     """
     sizes = dict(sizes or {})
-    if unknown := [name for name in sizes if name not in ("train", "validation", "test")]:
-        raise DataError(f"unknown split {unknown[0]!r}; choose from train, validation, test")
-    if max_length > tokenizer.model_max_length:
-        raise DataError(
-            f"max_length is {max_length}, but the encoder takes {tokenizer.model_max_length} pieces"
-        )
+    limits.check_splits(sizes)
+    limits.check_length(max_length, tokenizer, pair=True)
     if not 0 <= stride < max_length:
-        raise DataError(f"stride is {stride}, but must lie from 0 to max_length, {max_length}")
+        raise DataError(
+            f"stride is {stride}, but must lie from 0 to max_length, {max_length}; "
+            + limits.how("stride", max_length // 3)
+        )
     folder = None if root is None else Path(root).expanduser()
     found, report = questions.read(source, folder, languages, Path(cache))
     ids = {name: [question.id for question in split.questions] for name, split in found.items()}
@@ -174,7 +173,10 @@ def load(
     for name, split in found.items():
         if not split.questions:
             said = "; ".join(split.report(name)) or f"{split.file} has no question"
-            raise DataError(f"nothing is left of split {name}: {said}; give more text")
+            raise DataError(
+                f"nothing is left of split {name}: {said}; give more text, or longer windows: "
+                + limits.how("max_length", tokenizer.model_max_length)
+            )
     tested = {name: split.ids for name, split in splits.items() if name.startswith(TEST)}
     return AnsweringData(
         source,
@@ -205,7 +207,8 @@ def _windows(
                 "question",
                 question.place,
                 f"the question leaves room for {max(room, 0)} of {max_length} pieces, and windows "
-                f"of the context share {stride}; shorten it, or allow longer windows",
+                f"of the context share {stride}; shorten it, or allow longer windows: "
+                + limits.how("max_length", tokenizer.model_max_length),
             )
             continue
         own = list(cut(pieces, len(found.questions), question.span, max_length, stride))

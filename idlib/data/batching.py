@@ -45,7 +45,8 @@ def token_batches(
     if lengths[longest] > tokens:
         raise DataError(
             f"example {longest} has {lengths[longest]} tokens, more than the {tokens} of a batch; "
-            "allow more tokens in a batch, or drop longer examples"
+            "allow more tokens in a batch (--set batch_tokens=…), or drop longer examples "
+            "(--set max_tokens=…)"
         )
     order = range(len(lengths))
     if generator is not None:

@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
-from idlib.data import checksums, labelled_text
-from idlib.data.errors import DataError
+from idlib.data import checksums, labelled_text, limits
 from idlib.data.labelled_text import DATASETS, LABEL, SOURCES, Example, dataset_of
 from idlib.data.rows import SPLITS
 from idlib.data.splits import choose
@@ -172,10 +171,10 @@ def load(
             names what is wrong and what to do.
     """
     sizes = dict(sizes or {})
-    if unknown := [name for name in sizes if name not in SPLITS]:
-        raise DataError(f"unknown split {unknown[0]!r}; choose from {', '.join(SPLITS)}")
+    limits.check_splits(sizes)
     folder = None if root is None else Path(root).expanduser()
     text = labelled_text.read(source, folder, dataset, Path(cache))
+    limits.check_length(max_length, tokenizer, len(text.examples["train"][0].texts) > 1)
     chosen = {name: _sample(name, text.examples[name], sizes.get(name)) for name in SPLITS}
     splits, report = {}, list(text.report)
     for name, examples in chosen.items():
@@ -190,7 +189,6 @@ def load(
 def _sample(name: str, examples: list[Example], size: int | None) -> list[Example]:
     if size is None:
         return examples
-    if not 1 <= size <= len(examples):
-        raise DataError(f"{name} has {len(examples)} examples, so {size} cannot be taken from it")
+    limits.check_size(name, size, len(examples), "examples")
     names = ["\t".join(example.texts) for example in examples]
     return [examples[i] for i in choose(names, [0] * len(examples), {0: size}, SAMPLE_SEED)]

@@ -1,4 +1,4 @@
-"""The one exception of the data loaders."""
+"""The exceptions of the data loaders."""
 
 
 class DataError(ValueError):
@@ -7,3 +7,16 @@ class DataError(ValueError):
     The message names the file or folder and says what to do. Loaders raise it before any training
     and leave the data as they found it.
     """
+
+
+class TooFewItems(DataError):
+    """A split has fewer items than the setting ``examples`` asks of it.
+
+    Attributes:
+        split: its name in ``examples``.
+        there: how many it has.
+    """
+
+    def __init__(self, message: str, split: str, there: int):
+        super().__init__(message)
+        self.split, self.there = split, there

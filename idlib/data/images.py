@@ -19,12 +19,12 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset, default_collate
 
-from idlib.data import checksums, tables
+from idlib.data import checksums, limits, tables
 from idlib.data.errors import DataError
 from idlib.data.splits import choose, proportional_quotas
 
 SOURCES = ("embedded", "hub", "path")
-SPLITS = ("train", "validation", "test")
+SPLITS = limits.SPLITS
 
 EMBEDDED = Path(__file__).parent / "embedded" / "fashion_mnist"
 EMBEDDED_SIZE = 28  # pixels
@@ -177,11 +177,12 @@ def load(
     """
     if source not in SOURCES:
         raise DataError(f"unknown source {source!r}; choose one of {', '.join(SOURCES)}")
-    unknown = [name for name in (*splits, *(sizes or {})) if name not in SPLITS]
-    if unknown:
-        raise DataError(f"unknown split {unknown[0]!r}; choose from {', '.join(SPLITS)}")
+    limits.check_splits([*splits, *(sizes or {})])
     if image_size is not None and image_size < 1:
-        raise DataError(f"image_size is {image_size}, but must be at least 1 pixel")
+        raise DataError(
+            f"image_size is {image_size}, but must be at least 1 pixel; "
+            + limits.how("image_size", EMBEDDED_SIZE if source == "embedded" else HUB_SIZE)
+        )
     if source == "embedded":
         return _load_embedded(Path(root or EMBEDDED).expanduser(), image_size, splits, sizes or {})
     if source == "path" and root is None:
@@ -246,6 +247,5 @@ def _load_embedded(root, image_size, names, sizes) -> ImageData:
 def _sample(names, labels, size, split) -> list[int]:
     if size is None:
         return list(range(len(names)))
-    if not 1 <= size <= len(names):
-        raise DataError(f"{split} has {len(names)} items, so {size} cannot be taken from it")
+    limits.check_size(split, size, len(names))
     return choose(names, labels, proportional_quotas(labels, size), SAMPLE_SEED)

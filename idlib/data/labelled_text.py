@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from idlib.data import rows
+from idlib.data import limits, rows
 from idlib.data.errors import DataError
 from idlib.data.rows import EMBEDDED, FILES, SPLITS, Table
 from idlib.data.splits import choose, proportional_quotas
@@ -117,19 +117,32 @@ def dataset_of(source: str, root: Path | None, dataset: str | None) -> str:
     """
     if source not in SOURCES:
         raise DataError(f"unknown source {source!r}; choose one of {', '.join(SOURCES)}")
-    there = list(DATASETS[source])
-    if source == "path":
-        if root is None:
-            raise DataError('source "path" needs root, a folder with one folder a data set')
-        shapes = [f"*/train{suffix}" for suffix in FILES]
-        there = sorted({path.parent.name for shape in shapes for path in root.glob(shape)})
-        if not there:
-            raise DataError(f"{root} has no folder with a train.parquet or train.jsonl")
-        if dataset is None and len(there) > 1:
-            raise DataError(f"{root} has several data sets, choose one of {', '.join(there)}")
+    there = datasets(source, root)
+    if source == "path" and dataset is None and len(there) > 1:
+        raise DataError(
+            f"{root} has several data sets, choose one of {', '.join(there)}: "
+            + limits.how("dataset", there[0])
+        )
     if dataset is not None and dataset not in there:
         raise DataError(f"unknown dataset {dataset!r}; choose one of {', '.join(there)}")
     return dataset or there[0]
+
+
+def datasets(source: str, root: Path | None) -> tuple[str, ...]:
+    """The data sets of a source: those published, or the folders of ``path`` with a training table.
+
+    Raises:
+        DataError: the folder has none.
+    """
+    if source != "path":
+        return tuple(DATASETS[source])
+    if root is None:
+        raise DataError('source "path" needs root, a folder with one folder a data set')
+    shapes = [f"*/train{suffix}" for suffix in FILES]
+    there = sorted({path.parent.name for shape in shapes for path in root.glob(shape)})
+    if not there:
+        raise DataError(f"{root} has no folder with a train.parquet or train.jsonl")
+    return tuple(there)
 
 
 def _tables(

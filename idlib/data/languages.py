@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from idlib.data import limits
 from idlib.data.errors import DataError
 from idlib.data.splits import choose
 
@@ -55,7 +56,10 @@ def tested(there: Sequence[str], asked: Sequence[str] | None, where: str) -> tup
         )
     every = tuple(dict.fromkeys((ENGLISH, *there)))
     if unknown := [name for name in asked or () if name not in every]:
-        raise DataError(f"unknown language {unknown[0]!r}; {where} has {', '.join(every)}")
+        raise DataError(
+            f"unknown language {unknown[0]!r}; {where} has {', '.join(every)}: "
+            + limits.how("languages", f"'[{', '.join(every[:2])}]'")
+        )
     return every if asked is None else tuple(dict.fromkeys((ENGLISH, *asked)))
 
 
@@ -81,8 +85,7 @@ def sample(name: str, ids: Sequence[str], size: int | None, first: frozenset[str
     if size is None:
         return list(range(len(ids)))
     test = name.startswith("test/")
-    if size < 1 or (size > len(ids) and not test):
-        raise DataError(f"{name} has {len(ids)} items, so {size} cannot be taken from it")
+    limits.check_size(name, min(size, len(ids)) if test else size, len(ids))
     size = min(size, len(ids))
     classes = [int(test and item not in first) for item in ids]
     before = min(size, classes.count(0))

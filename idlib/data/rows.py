@@ -75,7 +75,8 @@ def read_hub(
         columns: what every row must have.
         config: the data set's configuration; in a folder, the folder of that name.
         root: a folder that holds parquet files laid out as the hub's (``<config>/train/*.parquet``
-            or ``<config>/train*.parquet``); any other folder is where the download is kept.
+            or ``<config>/train*.parquet``); any other folder is where the download is kept. None:
+            the one of the repository's name in ``.idlib/data``, if it holds them.
         cache: what ``datasets`` makes from such parquet files is kept in ``cache/datasets``.
 
     Raises:
@@ -85,7 +86,8 @@ def read_hub(
         import datasets
     except ImportError as error:
         raise DataError('source "hub" needs the package datasets; install it') from error
-    local = None if root is None else _parquet_folder(root, config)
+    folder = local_folder(repository, root)
+    local = _parquet_folder(folder, config)
     where = str(local or repository)
     asked = {"name": config, "revision": revision}
     if local:
@@ -94,11 +96,17 @@ def read_hub(
     try:
         loaded = datasets.load_dataset(where, cache_dir=str(keep), **asked)
     except Exception as error:  # it raises many kinds
-        named = f" ({config})" if config and not local else ""
-        raise DataError(
-            f"{where}{named} cannot be loaded ({error}); where there is no network, put its "
-            f"parquet files (revision {revision}) into a folder and name that as root"
-        ) from error
+        if local:
+            advice = f"restore its files from {repository}, revision {revision}"
+        else:
+            where += f" ({config})" if config else ""
+            advice = (
+                f"where there is no network, put its parquet files (revision {revision}; "
+                f"train*.parquet or train/*.parquet and so on) into {folder / (config or '')} and "
+                "try again, or take the embedded data (--source embedded)"
+            )
+        reason = " ".join(str(error).split())
+        raise DataError(f"{where} cannot be loaded ({reason}); {advice}") from error
     found = {}
     for name in splits:
         if name not in loaded:
@@ -108,6 +116,11 @@ def read_hub(
         rows = _rows(table, columns, file)
         found[name] = Table(rows, file, content_checksum(rows), _class_names(table.schema))
     return found
+
+
+def local_folder(repository: str, root: Path | None) -> Path:
+    """Where parquet files of a repository are looked for before the hub is asked."""
+    return HUB_ROOT / repository.rpartition("/")[2] if root is None else root
 
 
 def read_path(folder: Path, name: str, columns: Sequence[str]) -> Table:

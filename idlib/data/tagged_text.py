@@ -71,11 +71,13 @@ def languages(source: str, root: Path | None) -> tuple[str, ...]:
     Raises:
         DataError: if English, which a tagger is trained on, is not among them.
     """
-    folder = EMBEDDED if root is None and source == "embedded" else root
+    folder = root
     if source == "embedded":
-        folder = folder / TASK
-    elif source == "hub" and (folder is None or not (folder / ENGLISH).is_dir()):
-        return HUB_LANGUAGES
+        folder = (root or EMBEDDED) / TASK
+    elif source == "hub":
+        folder = rows.local_folder(HUB, root)
+        if not (folder / ENGLISH).is_dir():
+            return HUB_LANGUAGES
     as_hub = ("*/test*.parquet", "*/test/*.parquet")
     shapes = as_hub if source == "hub" else [f"*/{SPLITS[-1]}{suffix}" for suffix in FILES]
     there = (path for shape in shapes for path in folder.glob(shape))

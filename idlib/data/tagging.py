@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from idlib.data import checksums, spans, tagged_text
+from idlib.data import checksums, limits, spans, tagged_text
 from idlib.data import languages as multilingual
 from idlib.data.errors import DataError
 from idlib.data.languages import Multilingual
@@ -105,15 +105,10 @@ def _check(
 ) -> None:
     if source not in SOURCES:
         raise DataError(f"unknown source {source!r}; choose one of {', '.join(SOURCES)}")
-    if unknown := [name for name in sizes if name not in SPLITS]:
-        raise DataError(f"unknown split {unknown[0]!r}; choose from {', '.join(SPLITS)}")
+    limits.check_splits(sizes)
     if source == "path" and root is None:
         raise DataError('source "path" needs root, the folder that holds en/train.parquet, …')
-    least, most = tokenizer.num_special_tokens_to_add() + 1, tokenizer.model_max_length
-    if not least <= max_length <= most:
-        raise DataError(
-            f"max_length is {max_length}, but the encoder takes from {least} to {most} pieces"
-        )
+    limits.check_length(max_length, tokenizer)
 
 
 def _unpredictable(name: str, data: TaggedPieces, max_length: int) -> list[str]:

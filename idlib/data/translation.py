@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
-
-from idlib.data import checksums, parallel_text
+from idlib.data import checksums, limits, parallel_text
 from idlib.data import vocabulary as vocabularies
 from idlib.data.batching import token_batches
 from idlib.data.errors import DataError
+from idlib.data.pairs import Pairs
 from idlib.data.parallel_text import ParallelText
 from idlib.data.rows import EMBEDDED, SPLITS
 from idlib.data.splits import choose
@@ -40,69 +36,11 @@ __all__ = [
 SOURCES = ("embedded", "hub", "path")
 SAMPLE_SEED = 1  # of the smaller samples that `sizes` asks for
 NAMED = 5  # offenders that the report names for each reason
-
-Batch = dict[str, Tensor]
-
-
-class Pairs(Dataset):
-    """Sentence pairs, their pieces, and batches of them.
-
-    Args:
-        sources: texts.
-        targets: their translations.
-        source_ids: pieces of each source, ``EOS`` at the end, no ``BOS``.
-        target_ids: pieces of each target, likewise.
-
-    Attributes:
-        lengths: pieces of the longer side of each pair, ``EOS`` included.
-
-    >>> pairs = Pairs(["a b"], ["c d e"], [[5, 6, EOS]], [[7, 8, 9, EOS]])
-    >>> pairs.batch([0])["decoder_input_ids"]
-    tensor([[2, 7, 8, 9]])
-    """
-
-    def __init__(
-        self,
-        sources: Sequence[str],
-        targets: Sequence[str],
-        source_ids: Sequence[list[int]],
-        target_ids: Sequence[list[int]],
-    ):
-        self.sources, self.targets = list(sources), list(targets)
-        self.source_ids, self.target_ids = list(source_ids), list(target_ids)
-        both = zip(self.source_ids, self.target_ids, strict=True)
-        self.lengths: list[int] = [max(len(source), len(target)) for source, target in both]
-
-    def __len__(self) -> int:
-        return len(self.source_ids)
-
-    def batch(self, indices: Sequence[int] | Tensor) -> Batch:
-        """What an encoder and a decoder take and should give, padded at the end with ``PAD``.
-
-        Returns:
-            ``input_ids`` int64 [B, S]; ``attention_mask`` int64 [B, S], 1 where there is a piece;
-            ``labels`` int64 [B, T]; ``decoder_input_ids`` int64 [B, T], the labels moved one to
-            the right after ``EOS``, with which fairseq starts decoding; ``label_mask`` bool [B, T].
-        """
-        rows = torch.as_tensor(indices, dtype=torch.int64).tolist()
-        input_ids, source_mask = _padded([self.source_ids[i] for i in rows])
-        labels, label_mask = _padded([self.target_ids[i] for i in rows])
-        started = torch.full_like(labels, PAD)
-        started[:, :1] = EOS
-        started[:, 1:] = labels[:, :-1].masked_fill(~label_mask[:, 1:], PAD)
-        return {
-            "input_ids": input_ids,
-            "attention_mask": source_mask.long(),
-            "decoder_input_ids": started,
-            "labels": labels,
-            "label_mask": label_mask,
-        }
-
-    __getitems__ = batch
-
-    def __getitem__(self, index: int) -> Batch:
-        """The batch of one pair without its first dimension."""
-        return {name: value[0] for name, value in self.batch([index]).items()}
+LIMITS = {  # of the longer side of a pair, by split: the lowest of those set holds
+    "train": ("max_tokens",),
+    "validation": ("max_tokens", "test_tokens"),
+    "test": ("test_tokens",),
+}
 
 
 @dataclass(frozen=True)
@@ -114,6 +52,7 @@ class TranslationData:
         splits: pairs by name (``train``, ``validation``, ``test``).
         vocabulary: of both languages together, trained on the training split alone.
         checksums: sha256 of each loaded split's content, independent of where it lies.
+        lines: for each split the places of its pairs in their source, counted from 0, ascending.
         dropped: for each split the number of pairs left out, by reason: ``empty`` (a side without
             pieces), ``long`` (a side above the limit) and ``ratio`` (sides too different).
         report: one line of text for each split and reason that dropped pairs, with the place
@@ -124,6 +63,7 @@ class TranslationData:
     splits: dict[str, Pairs]
     vocabulary: Vocabulary
     checksums: dict[str, str]
+    lines: dict[str, list[int]]
     dropped: dict[str, dict[str, int]]
     report: list[str] = field(default_factory=list)
 
@@ -172,37 +112,41 @@ def load(
     _check(source, root, [*splits, *sizes], max_tokens, max_ratio, test_tokens)
     # The vocabulary needs the training split, whatever else is asked for.
     text = _read(source, root, tuple(dict.fromkeys(("train", *splits))), Path(cache))
-    pieces = vocabularies.cached(_both_sides(text["train"]), vocabulary, Path(cache))
-    limits = {
-        "train": (max_tokens, max_ratio),
-        "validation": (min((n for n in (max_tokens, test_tokens) if n), default=None), None),
-        "test": (test_tokens, None),
-    }
-    loaded, dropped, report = {}, {}, []
+    pieces = _vocabulary(text["train"], vocabulary, Path(cache))
+    longest = {"max_tokens": max_tokens, "test_tokens": test_tokens}
+    loaded, kept, dropped, report = {}, {}, {}, []
     for name in splits:
-        every = Pairs(
-            text[name].sources,
-            text[name].targets,
-            *([[*ids, EOS] for ids in pieces.encode(side)] for side in _sides(text[name])),
-        )
-        kept, dropped[name], lines = _filter(name, text[name], every, *limits[name])
-        report += lines
-        kept = _sample(name, text[name], kept, sizes.get(name))
-        loaded[name] = _subset(every, kept)
+        every = _in_pieces(text[name], pieces)
+        long = {limit: longest[limit] for limit in LIMITS[name] if longest[limit]}
+        ratio = max_ratio if name == "train" else None
+        fitting, dropped[name], said = _filter(name, text[name], every, long, ratio)
+        report += said
+        kept[name] = _sample(name, text[name], fitting, sizes.get(name))
+        loaded[name] = _subset(every, kept[name])
     sums = {name: text[name].checksum for name in splits}
-    return TranslationData(source, loaded, pieces, sums, dropped, report)
+    return TranslationData(source, loaded, pieces, sums, kept, dropped, report)
+
+
+def whole(
+    source: str,
+    split: str,
+    pieces: Vocabulary,
+    *,
+    root: str | Path | None = None,
+    cache: str | Path = checksums.CACHE,
+) -> Pairs:
+    """All pairs of a split in the order of their source, whatever their length, also empty ones."""
+    return _in_pieces(_read(source, root, (split,), Path(cache))[split], pieces)
 
 
 def _check(source, root, names, max_tokens, max_ratio, test_tokens) -> None:
     if source not in SOURCES:
         raise DataError(f"unknown source {source!r}; choose one of {', '.join(SOURCES)}")
-    unknown = [name for name in names if name not in SPLITS]
-    if unknown:
-        raise DataError(f"unknown split {unknown[0]!r}; choose from {', '.join(SPLITS)}")
+    limits.check_splits(names)
     if source == "path" and root is None:
         raise DataError('source "path" needs root, the folder that holds train.de, train.en, …')
-    limits = {"max_tokens": max_tokens, "max_ratio": max_ratio, "test_tokens": test_tokens}
-    for name, value in limits.items():
+    given = {"max_tokens": max_tokens, "max_ratio": max_ratio, "test_tokens": test_tokens}
+    for name, value in given.items():
         if value is not None and not value >= 1:
             raise DataError(f"{name} is {value}, but must be at least 1, or None for no limit")
 
@@ -220,6 +164,19 @@ def _sides(text: ParallelText) -> tuple[list[str], list[str]]:
     return text.sources, text.targets
 
 
+def _in_pieces(text: ParallelText, pieces: Vocabulary) -> Pairs:
+    sides = _sides(text)
+    return Pairs(*sides, *([[*ids, EOS] for ids in pieces.encode(side)] for side in sides))
+
+
+def _vocabulary(text: ParallelText, size: int, cache: Path) -> Vocabulary:
+    texts = _both_sides(text)
+    try:
+        return vocabularies.cached(texts, size, cache)
+    except DataError as error:
+        raise DataError(f"{error}: {limits.how('vocabulary', 'N')}") from error
+
+
 def _both_sides(text: ParallelText) -> list[str]:
     """All sources, then all targets, of the pairs that have both."""
     pairs = [pair for pair in zip(*_sides(text), strict=True) if all(pair)]
@@ -231,8 +188,10 @@ def _both_sides(text: ParallelText) -> list[str]:
     return [source for source, _ in pairs] + [target for _, target in pairs]
 
 
-def _filter(name, text, pairs, limit, ratio) -> tuple[list[int], dict[str, int], list[str]]:
+def _filter(name, text, pairs, longest, ratio) -> tuple[list[int], dict[str, int], list[str]]:
     """Indices of the pairs that stay, how many go for each reason, and lines that say which."""
+    setting = min(longest, key=longest.get, default=None)
+    limit = longest.get(setting)
     gone: dict[str, list[str]] = {"empty": [], "long": [], "ratio": []}
     kept = []
     for i, both in enumerate(zip(pairs.source_ids, pairs.target_ids, strict=True)):
@@ -248,8 +207,8 @@ def _filter(name, text, pairs, limit, ratio) -> tuple[list[int], dict[str, int],
             kept.append(i)
     why = {
         "empty": "a side without pieces",
-        "long": f"a side of more than {limit} pieces",
-        "ratio": f"one side more than {ratio} times as long as the other",
+        "long": f"a side of more than {limit} pieces ({setting})",
+        "ratio": f"one side more than {ratio} times as long as the other (max_ratio)",
     }
     dropped = {reason: len(places) for reason, places in gone.items()}
     report = [
@@ -261,17 +220,15 @@ def _filter(name, text, pairs, limit, ratio) -> tuple[list[int], dict[str, int],
     ]
     if not kept:
         said = "; ".join(report) or f"{text.files[0]} holds no pair"
-        raise DataError(f"nothing is left of split {name}: {said}; allow more, or give more text")
+        more = f"; allow more: {limits.how(setting, 4 * limit)}" if gone["long"] else ""
+        raise DataError(f"nothing is left of split {name}: {said}{more}; or give more text")
     return kept, dropped, report
 
 
 def _sample(name: str, text: ParallelText, kept: list[int], size: int | None) -> list[int]:
     if size is None:
         return kept
-    if not 1 <= size <= len(kept):
-        raise DataError(
-            f"{name} has {len(kept)} pairs within the limits, so {size} cannot be taken from it"
-        )
+    limits.check_size(name, size, len(kept), "pairs within the limits")
     names = [f"{text.sources[i]}\t{text.targets[i]}" for i in kept]
     return [kept[i] for i in choose(names, [0] * len(kept), {0: size}, SAMPLE_SEED)]
 
@@ -279,12 +236,3 @@ def _sample(name: str, text: ParallelText, kept: list[int], size: int | None) ->
 def _subset(pairs: Pairs, kept: Sequence[int]) -> Pairs:
     columns = (pairs.sources, pairs.targets, pairs.source_ids, pairs.target_ids)
     return Pairs(*([column[i] for i in kept] for column in columns))
-
-
-def _padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Rows of different lengths as int64 [B, L], and bool [B, L], where they have a value."""
-    lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
-    mask = torch.arange(max(map(len, rows), default=0)) < lengths[:, None]  # [B, L]
-    padded = torch.full(mask.shape, PAD, dtype=torch.int64)
-    padded[mask] = torch.tensor(list(chain.from_iterable(rows)), dtype=torch.int64)
-    return padded, mask
