@@ -23,9 +23,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from idlib.profiles import default_source
 from idlib.records import COMMITTED_STORE, Record, Store
 from idlib.runs import Spec, Workspace, run
+from idlib.sources import located
 from idlib.tasks import task_class
 from idlib.training import Progress
 
@@ -87,7 +87,8 @@ def grid(
         cells += [(method, amounts[0], 0, {}) for method in ("passes", "compute")]
     if sweep:
         cells += [(m, amounts[0], 0, varied) for varied in task_class(task).sweep for m in pair]
-    named = _datasets(task, source or default_source(profile), datasets, overrides or {})
+    there = task_class(task).datasets_of(*located(source, task, profile))
+    named = _datasets(there, datasets, overrides or {})
     specs = []
     for seed, dataset, (method, s, number, varied) in product(seeds, named, cells):
         settings = {**(overrides or {}), **varied, **dataset, "smoothing": s, "round": number}
@@ -96,10 +97,9 @@ def grid(
 
 
 def _datasets(
-    task: str, source: str, asked: Iterable[str] | None, overrides: Mapping[str, Any]
+    several: Sequence[str], asked: Iterable[str] | None, overrides: Mapping[str, Any]
 ) -> list[dict[str, str]]:
     """For each data set the setting that names it; an empty one where none needs naming."""
-    several = task_class(task).datasets.get(source, ())
     if asked is None and (not several or overrides.get("dataset") is not None):
         return [{}]
     return [{"dataset": name} for name in (several if asked is None else asked)]

@@ -19,10 +19,11 @@ from torch import nn
 
 from idlib import checkpoints
 from idlib.distillation import frozen_teacher
-from idlib.profiles import Settings, SettingsError, check_choice, default_source, resolve
+from idlib.profiles import Settings, SettingsError, check_choice, resolve
 from idlib.randomness import derive_seed, seed_everything
 from idlib.records import Asked, Cost, Measured, Record, Store, origin
 from idlib.sensitivity import Sensitivity, parameter_sensitivity
+from idlib.sources import located
 from idlib.tasks import Task, task_class
 from idlib.training import Progress, Trained, processes, train
 
@@ -151,10 +152,10 @@ def _plan(spec: Spec) -> Plan:
     settings = resolve(
         task_type.schema, task_type.profiles, spec.profile, spec.method, dict(spec.overrides)
     )
-    name = spec.source or default_source(spec.profile)
-    source, root = (name, None) if name in ("embedded", "hub") else ("path", _root(name, spec.task))
-    settings = task_type.adapt(settings, source)
-    task = task_type(settings, source, root)
+    source, root = located(spec.source, spec.task, spec.profile)
+    named = {name for name, value in spec.overrides.items() if value is not None}
+    task = task_type(task_type.adapt(settings, source), source, root).fitted(named)
+    settings = task.settings
     device = spec.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -173,18 +174,6 @@ def _plan(spec: Spec) -> Plan:
         revision=task.revision,
     )
     return Plan(spec, task, asked)
-
-
-def _root(name: str, task: str) -> Path:
-    """The folder of a task's data: the one named, or in it the one that has the task's name."""
-    root = Path(name)
-    if not root.is_dir():
-        raise SettingsError(
-            f"source {name!r} is neither embedded nor hub, nor is there a folder of that name"
-        )
-    # Oxford-IIIT Pet keeps its pictures in a folder "images", beside "annotations".
-    by_task = (root / task).is_dir() and not (root / "annotations").is_dir()
-    return root / task if by_task else root
 
 
 def _named(settings: Settings) -> dict[str, Any]:

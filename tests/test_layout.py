@@ -24,7 +24,7 @@ METHOD = [*MATHS, "objective", "distillation"]
 LOOP = [*METHOD, "profiles", "files", "checkpoints", "costs", "randomness", "recipe", "training"]
 TASKS = [*LOOP, "calibration", "data", "transformer", "encoders", "bleu", "items", "squad"]
 TASKS += ["scores", "tasks"]
-RUNS = [*TASKS, "records", "runs", "grid"]
+RUNS = [*TASKS, "records", "sources", "runs", "grid"]
 EVIDENCE = ["bleu", "items", "records", "names", "published", "statistics", "contrasts"]
 EVIDENCE += ["designs", "claims"]
 MAY_IMPORT = {
@@ -43,6 +43,7 @@ MAY_IMPORT = {
     "checkpoints": ["files"],
     **dict.fromkeys(["recipe", "training"], LOOP),
     "tasks": TASKS,
+    "sources": ["profiles"],
     "records": ["files"],
     "runs": RUNS,
     "grid": RUNS,

@@ -426,7 +426,8 @@ def test_the_grid_has_the_data_sets_that_are_asked_for(root):
     assert named(overrides={"dataset": None}) == ["application", "heading"]
     assert named(datasets=["application"], overrides={"dataset": "heading"}) == ["application"]
     assert named(datasets=[]) == []
-    assert named(source=str(root / "data")) == [None]  # a folder's data sets are named
+    assert named(source=str(root / "data")) == ["likeness", "mood"]
+    assert named(source=str(root / "data"), overrides={"dataset": "mood"}) == ["mood"]
     assert named(source=str(root / "data"), datasets=["mood"]) == ["mood"]
 
 

@@ -139,14 +139,12 @@ def read(
         )
     if source == "hub":
         return _from_hub(root, languages, cache)
+    folder = root or EMBEDDED
     if source == "embedded":
-        folder = root or EMBEDDED
         there = [name.split("/") for name in tables.published(folder)]
         known = [part[1] for part in there if part[0] == TASK and part[2:] == ["test.parquet"]]
     else:
-        folder = root
-        paths = (path for suffix in FILES for path in folder.glob(f"*/test{suffix}"))
-        known = [path.parent.name for path in paths]
+        known = languages_of(folder)
     tested = tested_languages(sorted(known), languages, str(folder))
     names = {f"{ENGLISH}/{split}": split for split in SPLITS[:2]}
     names |= {f"{language}/test": f"test/{language}" for language in tested}
@@ -158,6 +156,16 @@ def read(
             table = rows.read_path(folder, name, COLUMNS)
         found[split] = _checked(table, table.checksum, range(len(table.rows)), strict=True)
     return found, []
+
+
+def languages_of(folder: Path) -> tuple[str, ...]:
+    """The languages that a folder of one's own has a test set of, English first.
+
+    Raises:
+        DataError: English, which is trained on, is not among them.
+    """
+    paths = (path for suffix in FILES for path in folder.glob(f"*/test{suffix}"))
+    return tested_languages(sorted({path.parent.name for path in paths}), None, str(folder))
 
 
 def _from_hub(root, languages, cache) -> tuple[dict[str, Found], list[str]]:

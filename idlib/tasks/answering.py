@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from idlib import items, squad
-from idlib.data import answering
+from idlib.data import answering, questions
 from idlib.data.languages import ENGLISH
 from idlib.losses import cross_entropy
 from idlib.objective import Target
@@ -131,6 +131,10 @@ class AnsweringTask(EncoderTask):
     def load(cls, source: str, tokenizer: Any, **options: Any) -> answering.AnsweringData:
         """Windows of the training, validation and test questions."""
         return answering.load(source, tokenizer, **options)
+
+    def of_folder(self) -> dict[str, Any]:
+        """The languages that the folder has a test set of."""
+        return {"languages": questions.languages_of(self.root)}
 
     def forward(self, model: nn.Module) -> Callable[[Batch], dict[str, Tensor]]:
         """From a batch to the logits of start and end, [B, L] each."""

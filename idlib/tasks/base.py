@@ -7,13 +7,14 @@ and ``evaluate``; a run (:mod:`idlib.runs`) needs the rest.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from idlib.data.errors import TooFewItems
 from idlib.objective import IntraDistillation, Target
 from idlib.profiles import Profiles, Settings
 from idlib.training import Selection
@@ -48,6 +49,44 @@ class Task(ABC):
     def adapt(cls, settings: Settings, source: str) -> Settings:
         """The settings that a source allows (weights that it cannot bring, updates it caps)."""
         return settings
+
+    def fitted(self, named: Collection[str]) -> Task:
+        """This task with what a profile cannot know of a user's own folder.
+
+        A profile's languages and sizes are those of the embedded data. Where the user named no
+        others, all languages of a folder are tested, and a split that has fewer items than
+        ``examples`` asks for is taken whole.
+
+        Args:
+            named: the settings that the user named.
+
+        Raises:
+            idlib.data.DataError: the data cannot be used.
+        """
+        if self.source != "path":
+            return self
+        found = {name: value for name, value in self.of_folder().items() if name not in named}
+        task = self._with(**found)
+        while "examples" not in named:
+            try:
+                task.checksums  # noqa: B018  (loads the data)
+            except TooFewItems as few:
+                task = task._with(examples={**task.settings.examples, few.split: few.there})
+            else:
+                break
+        return task
+
+    def of_folder(self) -> dict[str, Any]:
+        """Settings that a folder decides: its languages, its only data set."""
+        return {}
+
+    @classmethod
+    def datasets_of(cls, source: str, root: Path | None) -> tuple[str, ...]:
+        """The data sets of a source, where a task has several."""
+        return cls.datasets.get(source, ())
+
+    def _with(self, **changes: Any) -> Task:
+        return type(self)(self.settings.model_copy(update=changes), self.source, self.root)
 
     @property
     @abstractmethod

@@ -6,6 +6,7 @@ Help the smaller profiles train the first layers of the embedded encoder.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from idlib import scores
-from idlib.data import classification
+from idlib.data import classification, labelled_text
 from idlib.losses import cross_entropy
 from idlib.objective import Target
 from idlib.profiles import check_choice
@@ -119,6 +120,15 @@ class ClassificationTask(EncoderTask):
             found["dataset"] = settings.dataset or choices[0]
             check_choice("dataset", found["dataset"], choices)
         return settings.model_copy(update=found)
+
+    def of_folder(self) -> dict[str, Any]:
+        """The data set: the one named, or the folder's only one."""
+        return {"dataset": labelled_text.dataset_of("path", self.root, self.settings.dataset)}
+
+    @classmethod
+    def datasets_of(cls, source: str, root: Path | None) -> tuple[str, ...]:
+        """Those that the source publishes, or those of the folder."""
+        return labelled_text.datasets(source, root) if source == "path" else cls.datasets[source]
 
     @property
     def pooling(self) -> str | None:

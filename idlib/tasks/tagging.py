@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import nn
 
 from idlib import items
-from idlib.data import spans, tagging
+from idlib.data import spans, tagged_text, tagging
 from idlib.data.languages import ENGLISH
 from idlib.data.spans import Counts
 from idlib.losses import cross_entropy
@@ -111,6 +111,10 @@ class TaggingTask(EncoderTask):
     def load(cls, source: str, tokenizer: Any, **options: Any) -> tagging.TaggingData:
         """English to train on, and the test sets by language."""
         return tagging.load(source, tokenizer, **options)
+
+    def of_folder(self) -> dict[str, Any]:
+        """The languages that the folder has a test set of."""
+        return {"languages": tagged_text.languages(self.source, self.root)}
 
     @property
     def outputs(self) -> int:
