@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +19,7 @@ from idlib import checkpoints, data, profiles, records, runs, tasks, training
 from idlib.files import replacing
 from idlib.grid import RunsFailed, describe, grid, run_all
 from idlib.runs import Spec, Workspace
+from idlib.tasks.translating import every_line, scored_lines
 
 app = typer.Typer(
     help="Intra-distillation, reproduced: make runs, and look at their records.",
@@ -74,6 +75,8 @@ def run_command(
     spec = Spec(task, method, profile, source, seed, _settings(set_), device)
     workspace = Workspace(runs.Store(records), checkpoints)
     quiet = not runs.is_main_process()
+    if not quiet:
+        _tell([spec])
     bar = tqdm(total=spec.plan.updates, desc=describe(spec), unit="update", disable=quiet)
     with _resumable(), bar:
         record = runs.run(spec, workspace, bar.update)
@@ -119,6 +122,7 @@ def grid_command(
         overrides=_settings(set_),
         device=device,
     )
+    _tell(specs)
     workspace = Workspace(runs.Store(records), checkpoints)
     with _resumable():
         made = run_all(specs, workers=workers, workspace=workspace)
@@ -133,31 +137,33 @@ def translate_command(
     profile: Profile = "small",
     source: Source = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    scored_only: Annotated[
+        bool, typer.Option("--scored-only", help="Only the lines that the run's scores are over.")
+    ] = False,
     set_: Changes = None,
     device: Device = "auto",
     checkpoints: Checkpoints = runs.CHECKPOINTS,
 ) -> None:
-    """Write the translations of a run's selected model, one sentence a line.
+    """Write the translations of a run's selected model, one line for each line of the data.
 
     Beside hypotheses.txt stand references.txt and sources.txt: sacrebleu scores the files as they
-    are. A run that is not there is trained first.
+    are. With --scored-only they hold the pairs that test/bleu of the record is over. A run that
+    is not there is trained first.
 
     Example: idlib translate out --method id --seed 1 --profile small
     """
     profiles.check_choice("split", split, ("train", "validation", "test"))
     spec = Spec("translation", method, profile, source, seed, _settings(set_), device)
+    _tell([spec])
     with _resumable():
         model = runs.load_model(spec, workspace=Workspace(checkpoints=checkpoints))
-    task = spec.plan.task
-    pairs = task.data.splits[split]
-    texts = {
-        "sources": pairs.sources,
-        "references": pairs.targets,
-        "hypotheses": task.translate(model, split),
-    }
-    for name, lines in texts.items():
+        lines = (scored_lines if scored_only else every_line)(spec.plan.task, model, split)
+    for name in ("sources", "references", "hypotheses"):
         with replacing(out / f"{name}.txt") as path:
-            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            text = "".join(f"{line}\n" for line in getattr(lines, name))
+            path.write_text(text, encoding="utf-8")
+    for line in lines.report:
+        typer.echo(f"data: {line}", err=True)
     typer.echo(f"sacrebleu {out}/references.txt -i {out}/hypotheses.txt -m bleu chrf")
 
 
@@ -242,6 +248,21 @@ def _resumable() -> Iterator[None]:
     except KeyboardInterrupt:
         print("\nidlib: stopped; the same command goes on where it was", file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+def _tell(specs: Iterable[Spec]) -> None:
+    """Say on stderr, each line once, what is left out of the data.
+
+    What is left out of the embedded data stands in the book, unless the limits are the user's.
+    """
+    lines: dict[str, None] = {}
+    for spec in specs:
+        task = spec.plan.task
+        named = any(spec.overrides.get(name) is not None for name in task.limits)
+        if task.source != "embedded" or named:
+            lines |= dict.fromkeys(task.report)
+    for line in lines:
+        typer.echo(f"data: {line}", err=True)
 
 
 def _settings(changes: list[str] | None) -> dict[str, Any]:

@@ -216,7 +216,7 @@ def _record(plan: Plan, trained: Trained) -> Record:
     metrics = {"selected/step": trained.selected_step, **metrics}
     metrics |= {f"test/{k}/last": v for k, v in plan.task.evaluate(last, "test").items()}
     measured = _sensitivity(plan, best)
-    metrics |= {**_balance(measured), **_layers(plan.task, measured)}
+    metrics |= {**_balance(measured), **_layers(plan.task, measured), **_dropped(plan.task)}
     curves = {**trained.curves, **at_test, **_distribution(measured)}
     # What was selected after the last update is the last model, and is not measured twice.
     at_end = measured if trained.selected_step == plan.updates else _sensitivity(plan, last)
@@ -253,6 +253,16 @@ def _layers(task: Task, measured: Sensitivity) -> dict[str, float]:
         f"sensitivity/{name}/{row.layer}": getattr(row, name)
         for row in measured.by_layer(task.layer)
         for name in ("mean", "std")
+    }
+
+
+def _dropped(task: Task) -> dict[str, int]:
+    """``dropped/<split>/<reason>``: items that were left out of the data, where there are any."""
+    return {
+        f"dropped/{split}/{reason}": count
+        for split, reasons in task.data.dropped.items()
+        for reason, count in reasons.items()
+        if count
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from made_up_pairs import change, write_splits
 from torch.nn import functional
 
 from idlib import bleu, cli
@@ -140,6 +141,7 @@ def test_the_sacrebleu_command_gives_the_records_score_on_the_written_files(
 ):
     out, folder = tmp_path / "out", str(shared.checkpoints)
     arguments = ["idlib", "translate", str(out), "--profile", "smoke", "--checkpoints", folder]
+    arguments.append("--scored-only")
     monkeypatch.setattr("sys.argv", arguments)
     record = run(Spec("translation", "id", "smoke"), shared)
     with pytest.raises(SystemExit) as stopped:
@@ -155,6 +157,43 @@ def test_the_sacrebleu_command_gives_the_records_score_on_the_written_files(
     assert scores["chrF2++"] == pytest.approx(metrics["test/chrf"], abs=1e-9)
     sources = (out / "sources.txt").read_text(encoding="utf-8").splitlines()
     assert len(sources) == 40
+
+
+def test_translations_keep_to_the_lines_of_the_users_files(workspace, monkeypatch, capsys):
+    """Also those that are empty, too long for the limits or the model, or not in the sample."""
+    text = write_splits(workspace / "text")
+    change(text / "test.de", 3, "")  # no pieces
+    change(text / "test.en", 5, "")  # only the reference is empty
+    change(text / "test.de", 7, "Klicken Sie auf die Zelle und " * 4)  # above test_tokens
+    change(text / "test.de", 9, "und " * POSITIONS)  # beyond the model
+    options = ["--source", str(text), "--profile", "smoke"]
+    changes = {"vocabulary": 80, "epochs": 1, "examples": {"test": 5}}
+    for name, value in changes.items():
+        options += ["--set", f"{name}={json.dumps(value)}"]
+    written = {}
+    for out, more in (("all", []), ("scored", ["--scored-only"])):
+        monkeypatch.setattr("sys.argv", ["idlib", "translate", out, *options, *more])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        assert not stopped.value.code
+        names = ("sources", "references", "hypotheses")
+        columns = [(workspace / out / f"{name}.txt").read_text().splitlines() for name in names]
+        written[out] = list(zip(*columns, strict=True))
+    said = capsys.readouterr().err
+    lines = [(text / f"test.{side}").read_text().splitlines() for side in ("de", "en")]
+    assert [row[:2] for row in written["all"]] == [
+        (source.strip(), target.strip()) for source, target in zip(*lines, strict=True)
+    ]
+    empty = [number for number, row in enumerate(written["all"], 1) if not row[2]]
+    assert {3, 9} <= set(empty) and not {5, 7} & set(empty)
+    spec = Spec("translation", "id", "smoke", str(text), overrides=changes)
+    data = spec.plan.task.data
+    assert written["scored"] == [written["all"][line] for line in data.lines["test"]]
+    assert len(written["scored"]) == len(data.splits["test"]) == 5
+    long = data.dropped["test"]["long"]
+    assert "test: 10 of 15 lines are outside what test/bleu is over: 2 a side without" in said
+    assert f"{long} a side above test_tokens, {8 - long} not in the sample (examples)" in said
+    assert long >= 2 and "test: 2 lines have no source pieces" in said
 
 
 def test_students_of_both_methods_learn_from_their_teachers(shared):

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ class ImageData:
         checksums: sha256 of each loaded split's content, independent of where it lies.
         mean: what was subtracted, by channel, from pixels in [0, 1].
         std: what they were then divided by, by channel.
+        report: lines of text on images that are taken otherwise than they look.
+        dropped: always empty: an image that cannot be used is an error.
     """
 
     source: str
@@ -61,6 +63,8 @@ class ImageData:
     checksums: dict[str, str]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    report: list[str] = field(default_factory=list)
+    dropped: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 class MemoryImages(Dataset):

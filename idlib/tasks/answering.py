@@ -92,6 +92,7 @@ class AnsweringTask(EncoderTask):
     # so the characters of its pieces are not known.
     public_encoder = "xlm-roberta-base"
     loading = ("languages", "stride")
+    limits = (*EncoderTask.limits, "stride")
     selection = Selection("f1", True)
     outputs = len(HEADS)
     profiles = {

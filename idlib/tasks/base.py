@@ -41,6 +41,7 @@ class Task(ABC):
     smoothing: ClassVar[tuple[float, ...]] = (0.0,)  # amounts of label smoothing in the grid
     sweep: ClassVar[tuple[dict[str, Any], ...]] = ()  # settings that the gain is shown against
     datasets: ClassVar[dict[str, tuple[str, ...]]] = {}  # by source, where a task has several
+    limits: ClassVar[tuple[str, ...]] = ()  # settings that decide which items are left out
 
     def __init__(self, settings: Settings, source: str, root: Path | None = None) -> None:
         self.settings, self.source, self.root = settings, source, root
@@ -87,6 +88,19 @@ class Task(ABC):
 
     def _with(self, **changes: Any) -> Task:
         return type(self)(self.settings.model_copy(update=changes), self.source, self.root)
+
+    @property
+    @abstractmethod
+    def data(self) -> Any:
+        """The loaded data: ``splits`` by name, and what was left out of them.
+
+        ``dropped`` counts that by split and reason, ``report`` says it in lines of text.
+        """
+
+    @property
+    def report(self) -> list[str]:
+        """Lines of text on what was left out of the data, with the places of the first items."""
+        return self.data.report
 
     @property
     @abstractmethod

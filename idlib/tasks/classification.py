@@ -131,6 +131,11 @@ class ClassificationTask(EncoderTask):
         return labelled_text.datasets(source, root) if source == "path" else cls.datasets[source]
 
     @property
+    def report(self) -> list[str]:
+        """Lines of text on what was left out of the data set, each with its name."""
+        return [f"{self.data.dataset}: {line}" for line in self.data.report]
+
+    @property
     def pooling(self) -> str | None:
         """How the states of a text's pieces become one."""
         return self.settings.pooling

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -27,8 +26,6 @@ LAYERS = (  # part of the parameter's name -> how sensitivity is reported; the f
     ("attention", "attention"),
     ("", "feed-forward"),
 )
-
-_log = logging.getLogger(__name__)
 
 
 class Split(Protocol):
@@ -74,6 +71,7 @@ class EncoderTask(Task):
     public_encoder: ClassVar[str]  # of sources other than the embedded one
     pooling: ClassVar[str | None] = None  # None: logits of every token
     loading: ClassVar[tuple[str, ...]] = ()  # settings that ``load`` takes, beside max_length
+    limits = ("encoder", "max_length")
 
     @classmethod
     def adapt(cls, settings: EncoderSettings, source: str) -> EncoderSettings:
@@ -205,6 +203,4 @@ def _load(
     data = task.load(source, tokenizer, root=folder, sizes=dict(sizes), **dict(options))
     for name, split in data.splits.items():
         encoders.check_coverage(tokenizer, split.input_ids, f"the text of split {name}")
-    for line in data.report:
-        _log.info(line)
     return data

@@ -7,7 +7,6 @@ sentences.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -16,7 +15,6 @@ from pathlib import Path
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from idlib import bleu
 from idlib.data import translation
@@ -24,8 +22,8 @@ from idlib.losses import cross_entropy
 from idlib.objective import Target
 from idlib.profiles import Settings
 from idlib.tasks.base import Batch, Task
+from idlib.tasks.translating import POSITIONS, by_length, translated
 
-POSITIONS = 1024  # fairseq's longest input
 LAYERS = {  # by the parameter's module: how sensitivity is reported
     "embed_tokens": "embedding",
     "self_attn": "attention",
@@ -37,8 +35,6 @@ LAYERS = {  # by the parameter's module: how sensitivity is reported
     "final_layer_norm": "norm",
     "lm_head": "output",
 }
-
-_log = logging.getLogger(__name__)
 
 
 class TranslationSettings(Settings):
@@ -117,6 +113,7 @@ class TranslationTask(Task):
         },
     }
     smoothing = (0.1,)  # the paper's
+    limits = ("vocabulary", "max_tokens", "max_ratio", "test_tokens")
     sweep = (
         {"epochs": 12},
         {"epochs": 24},
@@ -204,25 +201,9 @@ class TranslationTask(Task):
         self, model: nn.Module, split: str, indices: Sequence[int] | None = None
     ) -> list[str]:
         """Translations of a split (or of these sentences of it), by beam search, in their order."""
-        from idlib.transformer import beam_search
-
-        pairs, s = self.data.splits[split], self.settings
-        wanted = list(range(len(pairs)) if indices is None else indices)
-        device, found = next(model.parameters()).device, {}
-        parts = self._by_length(split, wanted, s.batch_tokens)
-        for part in tqdm(parts, desc=f"translating {split}", unit="batch", leave=False):
-            batch = pairs.batch(part)
-            pieces = beam_search(
-                model,
-                batch["input_ids"].to(device),
-                batch["attention_mask"].to(device),
-                beams=s.beams,
-                length_penalty=s.length_penalty,
-                max_length=s.decode_tokens,
-            )
-            texts = self.data.vocabulary.decode(pieces.tolist())
-            found |= dict(zip(part, texts, strict=True))
-        return [found[index] for index in wanted]
+        pairs = self.data.splits[split]
+        wanted = range(len(pairs)) if indices is None else indices
+        return translated(model, pairs, wanted, self.data.vocabulary, self.settings, split)
 
     def sensitivity_batches(self) -> Iterable[Batch]:
         """The first training pairs in their fixed order, equally many sentences a batch."""
@@ -250,13 +231,6 @@ class TranslationTask(Task):
             torch.arange(min(len(pairs), s.sensitivity_examples)).split(s.sensitivity_batch)
         )
 
-    def _by_length(self, split: str, wanted: Sequence[int], tokens: int) -> list[list[int]]:
-        """Indices in batches of sentences of like length."""
-        lengths = self.data.splits[split].lengths
-        chosen = [lengths[index] for index in wanted]
-        parts = translation.token_batches(chosen, max(tokens, *chosen), None)
-        return [[wanted[place] for place in part] for part in parts]
-
     @torch.no_grad()
     def _sentence_nll(self, model: nn.Module, split: str) -> tuple[Tensor, Tensor]:
         """Summed NLL (nats, float64) and number of tokens of each sentence, on the CPU."""
@@ -264,7 +238,7 @@ class TranslationTask(Task):
         device = next(model.parameters()).device
         summed = torch.zeros(len(pairs), dtype=torch.float64)
         tokens = torch.zeros(len(pairs), dtype=torch.int64)
-        for part in self._by_length(split, range(len(pairs)), 4 * self.settings.batch_tokens):
+        for part in by_length(pairs.lengths, range(len(pairs)), 4 * self.settings.batch_tokens):
             batch = {name: value.to(device) for name, value in pairs.batch(part).items()}
             losses = cross_entropy(forward(batch), batch["labels"])
             counted = batch["label_mask"]
@@ -286,7 +260,7 @@ def _load(
     sizes: tuple[tuple[str, int], ...],
 ) -> translation.TranslationData:
     vocabulary, max_tokens, max_ratio, test_tokens = limits
-    data = translation.load(
+    return translation.load(
         source,
         root=None if root is None else Path(root),
         vocabulary=vocabulary,
@@ -295,6 +269,3 @@ def _load(
         test_tokens=test_tokens,
         sizes=dict(sizes),
     )
-    for line in data.report:
-        _log.info(line)
-    return data
