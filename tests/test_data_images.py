@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -20,8 +21,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Subset
 
-from idlib.data import DataError, images
-from idlib.data.checksums import combined_checksum, file_checksum, image_checksums
+from idlib.data import DataError, images, pixels
+from idlib.data.checksums import combined_checksum, file_checksum, verified_images
 from idlib.data.splits import choose, equal_quotas, proportional_quotas
 
 ROOT = Path(__file__).parents[1]
@@ -334,6 +335,80 @@ def test_folder_images_are_normalised_as_for_imagenet(folder, cache):
     assert image.std() < 1  # constant in each channel
 
 
+def saved(path: Path, image: Image.Image, **more) -> Path:
+    image.save(path, **more)
+    return path
+
+
+GREYS = np.array([[0, 255, 256, 32768], [40000, 65279, 65280, 65535]], np.uint16)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tiff", "a.pgm"])
+def test_16_bit_greys_are_scaled_by_their_range(folder, cache, name):
+    """As Pillow scales 16-bit colour, by the upper eight bits; clipped they would be white."""
+    path = folder / "train/cat" / name
+    if name == "a.pgm":
+        path.write_bytes(b"P5 4 2 65535\n" + GREYS.astype(">u2").tobytes())
+    else:
+        Image.fromarray(GREYS).save(path)
+    with Image.open(path) as image:
+        found = np.asarray(pixels.rgb(image))
+    assert np.array_equal(found, np.repeat(GREYS[..., None] // 256, 3, axis=2))
+    data = images.load("path", root=folder, image_size=8, cache=cache)
+    data.splits["train"].batch(range(7))
+    (line,) = data.report
+    assert line.startswith("train: 1 of 7 images have 16 bits") and line.endswith(f"cat/{name}")
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_values_of_no_known_range_are_refused_by_name(folder, cache, kind):
+    path = saved(folder / "train/dog/1.tiff", Image.fromarray(np.eye(4, dtype=kind)))
+    number = sorted(p.name for p in (folder / "train/dog").iterdir()).index("1.tiff") + 3
+    with pytest.raises(DataError, match=rf"image {number}, {path}, .*: save it with 8 bits"):
+        images.load("path", root=folder, cache=cache)
+
+
+def test_eight_bits_stay_as_they_are(tmp_path):
+    """Whatever the mode: as Pillow converts them, with no warning of a palette's transparency."""
+    values = np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5
+    colour = Image.fromarray(values)
+    palette = colour.quantize(8)
+    alpha = colour.copy()
+    alpha.putalpha(Image.fromarray(values[..., 0]))
+    kinds = {
+        "rgb.png": (colour, {}),
+        "l.png": (colour.convert("L"), {}),
+        "1.png": (colour.convert("1"), {}),
+        "cmyk.tiff": (colour.convert("CMYK"), {}),
+        "ycc.jpg": (colour, {}),
+        "p.png": (palette, {}),
+        "p.gif": (palette, {"transparency": 0}),
+        "pa.png": (palette, {"transparency": bytes(range(0, 240, 30))}),
+        "la.png": (alpha.convert("LA"), {}),
+        "rgba.png": (alpha, {}),
+    }
+    transparent = set()
+    for name, (image, more) in kinds.items():
+        with Image.open(saved(tmp_path / name, image, **more)) as read:
+            if pixels.note(read):
+                transparent.add(name)
+            found = np.asarray(pixels.rgb(read))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                assert np.array_equal(found, np.asarray(read.convert("RGB"))), name
+    assert transparent == {"p.gif", "pa.png", "la.png", "rgba.png"}
+
+
+def test_transparency_that_is_left_out_is_said(folder, cache):
+    whole, partly = Image.new("RGBA", (8, 8), "red"), Image.new("RGBA", (8, 8), (9, 9, 9, 0))
+    whole.save(folder / "train/cat/0.png")
+    partly.save(folder / "test/dog/0.png")
+    for _ in range(2):  # also where the files were verified before
+        (line,) = images.load("path", root=folder, cache=cache).report
+        assert line.startswith("test: 1 of 2 images are partly transparent")
+        assert line.endswith("test/dog/0.png")
+
+
 def test_hub_reads_a_folder_that_is_there_by_the_default_root(pet, monkeypatch):
     monkeypatch.chdir(pet)
     (pet / ".idlib/data").mkdir(parents=True)
@@ -466,15 +541,15 @@ def test_bad_arguments(arguments, message):
 def test_verified_files_are_not_read_again(tmp_path, cache):
     path = tmp_path / "a.png"
     write_image(path, 0)
-    (first,) = image_checksums([path], cache=cache)
-    assert first == file_checksum(path)
+    (first,) = verified_images([path], cache=cache)
+    assert first == (file_checksum(path), "")
     info = path.stat()
     path.write_bytes(bytes(info.st_size))  # same size and time, other content: kept
     os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
-    assert image_checksums([path], cache=cache) == [first]
+    assert verified_images([path], cache=cache) == [first]
     os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns + 1))
     with pytest.raises(DataError, match="a.png, is corrupt"):
-        image_checksums([path], cache=cache)
+        verified_images([path], cache=cache)
     assert [p.name for p in cache.iterdir()] == ["checksums.json"]
 
 
@@ -484,23 +559,34 @@ def test_a_damaged_cache_is_made_again(tmp_path, cache, text):
     write_image(path, 0)
     cache.mkdir()
     (cache / "checksums.json").write_text(text)
-    assert image_checksums([path], cache=cache) == [file_checksum(path)]
+    assert verified_images([path], cache=cache) == [(file_checksum(path), "")]
     assert list(json.loads((cache / "checksums.json").read_text())["files"]) == [str(path)]
 
 
 def test_a_cache_with_another_checksum_is_not_believed(tmp_path, cache):
     path, store = tmp_path / "a.png", cache / "checksums.json"
     write_image(path, 0)
-    (checksum,) = image_checksums([path], cache=cache)
+    ((checksum, _),) = verified_images([path], cache=cache)
     store.write_text(store.read_text().replace(checksum[:8], "0" * 8))
-    assert image_checksums([path], cache=cache) == [checksum]
+    assert verified_images([path], cache=cache) == [(checksum, "")]
+
+
+def test_what_an_older_version_verified_is_verified_again(tmp_path, cache):
+    """It took images of no known range."""
+    path = saved(tmp_path / "a.tiff", Image.fromarray(np.eye(4, dtype=np.float32)))
+    info = path.stat()
+    cache.mkdir()
+    known = {str(path): [info.st_size, info.st_mtime_ns, file_checksum(path)]}
+    (cache / "checksums.json").write_text(json.dumps(known))
+    with pytest.raises(DataError, match="a.tiff, has floating-point values"):
+        verified_images([path], cache=cache)
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path):
     path = tmp_path / "a.png"
     write_image(path, 0)
     (tmp_path / "file").write_text("")
-    assert image_checksums([path], cache=tmp_path / "file") == [file_checksum(path)]
+    assert verified_images([path], cache=tmp_path / "file") == [(file_checksum(path), "")]
 
 
 def test_combined_checksum_depends_on_names_labels_and_content():

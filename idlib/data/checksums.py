@@ -10,14 +10,23 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 from tqdm.auto import tqdm
 
+from idlib.data import pixels
 from idlib.data.errors import DataError
 from idlib.files import replacing
 
 CACHE = Path(".idlib")
+
+
+class Verified(NamedTuple):
+    """The sha256 of an image file, and a name of :data:`idlib.data.pixels.NOTES` or ``""``."""
+
+    checksum: str
+    note: str
 
 
 def file_checksum(path: str | Path) -> str:
@@ -40,15 +49,15 @@ def combined_checksum(names: Sequence[str], labels: Sequence[int], files: Sequen
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def image_checksums(paths: Sequence[Path], *, cache: Path = CACHE) -> list[str]:
-    """The sha256 of each image file, all of them decoded once to prove that they are whole.
+def verified_images(paths: Sequence[Path], *, cache: Path = CACHE) -> list[Verified]:
+    """The sha256 of each image file, all of them decoded once to prove that they can be used.
 
     What was verified is kept in ``cache/checksums.json`` by size and time of change, so that the
     next call reads only files that are new or changed.
 
     Raises:
-        DataError: at a file that is missing, unreadable, or no whole image; the message names it
-            and its index in ``paths``.
+        DataError: at a file that is missing, unreadable, no whole image, or one whose values do
+            not say what is black; the message names it and its index in ``paths``.
     """
     store = cache / "checksums.json"
     known = _load_cache(store)
@@ -72,14 +81,14 @@ def image_checksums(paths: Sequence[Path], *, cache: Path = CACHE) -> list[str]:
                 disable=None if len(fresh) > 100 else True,
             )
             try:
-                for i, checksum in bar:
-                    found[keys[i]] = [*stamps[i], checksum]
+                for i, verified in bar:
+                    found[keys[i]] = [*stamps[i], *verified]
             except DataError:
                 pool.shutdown(cancel_futures=True)
                 raise
         known = _load_cache(store) | found  # another process may have written meanwhile
         _save_cache(store, known)
-    return [known[key][2] for key in keys]
+    return [Verified(*known[key][2:]) for key in keys]
 
 
 def _read(path: Path) -> bytes:
@@ -93,16 +102,22 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _verify(path: Path, index: int) -> str:
+def _verify(path: Path, index: int) -> Verified:
     content = _read(path)
     try:
         with Image.open(io.BytesIO(content)) as image:
             image.load()
+            if image.mode not in ("RGB", "L"):  # those are taken as they are
+                pixels.rgb(image)
+            note = pixels.note(image)
+    except pixels.UnknownRange as error:
+        raise DataError(f"image {index}, {path}, {error}") from error
     except Exception as error:  # decoders raise many kinds
         raise DataError(
-            f"image {index}, {path}, is corrupt ({error}); replace this file with a whole copy"
+            f"image {index}, {path}, is corrupt, or of a kind that cannot be read ({error}); "
+            "replace this file with a whole copy"
         ) from error
-    return hashlib.sha256(content).hexdigest()
+    return Verified(hashlib.sha256(content).hexdigest(), note)
 
 
 def _stamp(path: Path, index: int) -> list[int]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset, default_collate
 
-from idlib.data import checksums, limits, tables
+from idlib.data import checksums, limits, pixels, tables
 from idlib.data.errors import DataError
 from idlib.data.splits import choose, proportional_quotas
 
@@ -34,6 +34,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HUB_ROOT = Path(".idlib/data")
 HUB_SIZE = 224  # pixels
 SAMPLE_SEED = 1  # of the smaller samples that `sizes` asks for
+NAMED = 5  # images that the report names for each reason
 
 Batch = dict[str, Tensor]
 
@@ -106,7 +107,7 @@ class FileImages(Dataset):
     Args:
         paths: one file an image.
         labels: one class index an image.
-        transform: RGB PIL image -> float32 [3, H, W], normalised.
+        transform: RGB PIL image (:func:`idlib.data.pixels.rgb`) -> float32 [3, H, W], normalised.
     """
 
     def __init__(
@@ -135,7 +136,7 @@ class FileImages(Dataset):
         path = self.paths[index]
         try:
             with Image.open(path) as image:
-                return self.transform(image.convert("RGB"))
+                return self.transform(pixels.rgb(image))
         except Exception as error:  # decoders raise many kinds
             raise DataError(f"image {index}, {path}, can no longer be read ({error})") from error
 
@@ -209,18 +210,31 @@ def _load_files(source, found, image_size, names, sizes, cache) -> ImageData:
             transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
         ]
     )
-    loaded, sums = {}, {}
+    loaded, sums, report = {}, {}, []
     for name in names:
         items = found.splits[name]
-        files = checksums.image_checksums([found.root / n for n in items.names], cache=cache)
-        sums[name] = checksums.combined_checksum(items.names, items.labels, files)
+        files = checksums.verified_images([found.root / n for n in items.names], cache=cache)
+        plain = [file.checksum for file in files]
+        sums[name] = checksums.combined_checksum(items.names, items.labels, plain)
+        report += _unusual(name, items.names, [file.note for file in files])
         kept = _sample(items.names, items.labels, sizes.get(name), name)
         loaded[name] = FileImages(
             [found.root / items.names[i] for i in kept], [items.labels[i] for i in kept], transform
         )
     return ImageData(
-        source, loaded, found.classes, 3, image_size, sums, IMAGENET_MEAN, IMAGENET_STD
+        source, loaded, found.classes, 3, image_size, sums, IMAGENET_MEAN, IMAGENET_STD, report
     )
+
+
+def _unusual(split: str, names: Sequence[str], notes: Sequence[str]) -> list[str]:
+    """A line for each note that images of a split have, with the first of them."""
+    lines = []
+    for note, said in pixels.NOTES.items():
+        own = [name for name, its in zip(names, notes, strict=True) if its == note]
+        if own:
+            some = ", ".join(own[:NAMED]) + (", …" if len(own) > NAMED else "")
+            lines.append(f"{split}: {len(own)} of {len(names)} images {said}: {some}")
+    return lines
 
 
 def _load_embedded(root, image_size, names, sizes) -> ImageData:
