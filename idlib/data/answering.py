@@ -133,7 +133,8 @@ def load(
             ``root`` if they are not there; a tenth of the English training questions is held out
             for validation, and the public validation set is tested) or ``path`` (a folder with
             ``en/train.parquet``, ``en/validation.parquet``, ``de/test.parquet`` and so on, or
-            ``.jsonl``; questions with the same id in several languages are translations).
+            ``.jsonl``; questions with the same id in several languages are translations, without
+            ids none is the translation of another).
         tokenizer: a fast tokenizer of transformers.
         root: the folder of ``path`` and ``hub``; for ``embedded`` another place of its files.
         languages: that are tested; English always is. None takes all that there are.

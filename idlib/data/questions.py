@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +153,7 @@ def read(
         if source == "embedded":
             table = rows.read_embedded(f"{TASK}/{name}", COLUMNS, folder)
         else:
-            table = rows.read_path(folder, name, COLUMNS)
+            table = _with_ids(rows.read_path(folder, name, COLUMNS[1:]), name.split("/")[0])
         found[split] = _checked(table, table.checksum, range(len(table.rows)), strict=True)
     return found, []
 
@@ -166,6 +166,15 @@ def languages_of(folder: Path) -> tuple[str, ...]:
     """
     paths = (path for suffix in FILES for path in folder.glob(f"*/test{suffix}"))
     return tested_languages(sorted({path.parent.name for path in paths}), None, str(folder))
+
+
+def _with_ids(table: Table, language: str) -> Table:
+    """The table, its questions named by language and row where they have no id."""
+    named = [
+        row if row.get("id") is not None else {**row, "id": f"{language}/{number}"}
+        for number, row in enumerate(table.rows, 1)
+    ]
+    return replace(table, rows=named)
 
 
 def _from_hub(root, languages, cache) -> tuple[dict[str, Found], list[str]]:
