@@ -72,7 +72,7 @@ def load(
     """
     sizes, folder = dict(sizes or {}), None if root is None else Path(root).expanduser()
     _check(source, folder, sizes, tokenizer, max_length)
-    there, where = tagged_text.languages(source, folder), f"{source} data"
+    there, where = tagged_text.languages(source, folder), str(folder or f"{source} data")
     tested = multilingual.tested(there, languages, where)
     texts: dict[str, TaggedText] = {}
     names: tuple[str, ...] = ()

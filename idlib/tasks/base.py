@@ -70,7 +70,7 @@ class Task(ABC):
         task = self._with(**found)
         while "examples" not in named:
             try:
-                task.checksums  # noqa: B018  (loads the data)
+                task.data  # noqa: B018  (it is loaded here)
             except TooFewItems as few:
                 task = task._with(examples={**task.settings.examples, few.split: few.there})
             else:
