@@ -88,6 +88,37 @@ def test_paired_bootstrap_is_sacrebleus() -> None:
     assert 0 < ours.p_value < 1 and ours.low < ours.difference < ours.high
 
 
+def test_bootstrap_over_seeds_is_that_of_a_plain_loop() -> None:
+    """Two systems that differ on each side: both of a side enter, by the mean of their scores."""
+    references = corpus(0, 0.0, size=25)[1]
+    rng = np.random.default_rng(2)
+    sides = [
+        [
+            bleu.sentence_statistics(
+                [" ".join(w for w in line.split() if rng.random() > drop) for line in references],
+                references,
+            )
+            for drop in drops
+        ]
+        for drops in ((0.05, 0.2), (0.1, 0.3))
+    ]
+    found = bleu.paired_bootstrap(*sides, resamples=40, seed=3)
+    drawn = np.random.default_rng(3).choice(25, size=(40, 25))
+    scores = np.array(
+        [[[bleu.from_statistics(s[rows]) for s in side] for side in sides] for rows in drawn]
+    )  # [resamples, sides, systems]
+    first, second = scores.mean(-1).T
+    assert (found.low, found.high) == pytest.approx(
+        tuple(np.percentile(first - second, [2.5, 97.5]))
+    )
+    whole = [[bleu.from_statistics(system) for system in side] for side in sides]
+    assert found.difference == pytest.approx(np.mean(whole[0]) - np.mean(whole[1]))
+    away = np.abs(first - second) - np.abs(first - second).mean()
+    assert found.p_value == (sum(away > abs(found.difference)) + 1) / 41
+    # What this would not tell apart if the systems of a side were alike:
+    assert np.abs(scores[..., 0] - scores[..., 1]).min() > 1
+
+
 def test_a_system_against_itself_and_against_a_perfect_one() -> None:
     a, b, references = systems()
     one = bleu.sentence_statistics(a, references)
