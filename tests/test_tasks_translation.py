@@ -14,6 +14,7 @@ from made_up_pairs import change, write_splits
 from torch.nn import functional
 
 from idlib import bleu, cli
+from idlib import transformer as transformer_module
 from idlib.grid import grid, recorded
 from idlib.objective import IntraDistillation
 from idlib.profiles import SettingsError, resolve
@@ -22,7 +23,6 @@ from idlib.runs import Spec, Workspace, load_model, run
 from idlib.sensitivity import exact_sensitivity, parameter_sensitivity
 from idlib.tasks import TranslationTask
 from idlib.tasks.translation import LAYERS, POSITIONS, TranslationSettings
-from idlib.transformer import transformer
 
 SMOKE = TranslationSettings(**TranslationTask.profiles["smoke"])
 
@@ -107,6 +107,50 @@ def test_an_epoch_holds_every_pair_once_within_the_limit(task):
             len(part) * max(lengths[i] for i in part) <= SMOKE.batch_tokens for part in parts
         )
     assert len(parts) == len(task.epoch(torch.Generator()))
+
+
+def test_the_model_is_the_one_that_the_settings_ask_for(task):
+    asked = dict(layers=3, width=12, ffn=20, heads=6, dropout=0.21, attention_dropout=0.43)
+    changed = task.settings.model_copy(update=asked)
+    model = TranslationTask(changed, task.source).model()
+    sides = [model.model.encoder, model.model.decoder]
+    for side in sides:
+        assert (len(side.layers), side.dropout) == (3, 0.21)
+        assert side.embed_tokens.weight.shape == (task.data.vocabulary.size, 12)
+    blocks = [layer for side in sides for layer in side.layers]
+    attentions = [layer.self_attn for layer in blocks]
+    attentions += [layer.encoder_attn for layer in sides[1].layers]
+    assert {(a.num_heads, a.dropout) for a in attentions} == {(6, 0.43)} and len(attentions) == 9
+    assert {(b.dropout, b.activation_dropout) for b in blocks} == {(0.21, 0.0)}
+    assert {b.fc1.out_features for b in blocks} == {20}
+
+
+def test_each_rate_of_dropout_makes_passes_differ(task):
+    batch = task.data.splits["train"].batch([0, 5, 9])
+    for rates in ((0.0, 0.0), (0.2, 0.0), (0.0, 0.2)):
+        names = ("dropout", "attention_dropout")
+        model = model_of(task, **dict(zip(names, rates, strict=True))).train()
+        with torch.no_grad():
+            one, two = (task.forward(model)(batch) for _ in range(2))
+        assert torch.equal(one, two) == (not any(rates)), rates
+
+
+def test_the_search_gets_the_settings_beams_penalty_and_length(task, monkeypatch):
+    asked = dict(beams=3, length_penalty=0.4, decode_tokens=9)
+    changed = TranslationTask(task.settings.model_copy(update=asked), task.source)
+    search, seen = transformer_module.beam_search, []
+
+    def seeing(*args, **options):
+        seen.append(options)
+        return search(*args, **options)
+
+    monkeypatch.setattr(transformer_module, "beam_search", seeing)
+    model, pairs = model_of(task).float(), task.data.splits["test"]
+    texts = changed.translate(model, "test", [3])
+    assert seen == [{"beams": 3, "length_penalty": 0.4, "max_length": 9}]
+    batch = pairs.batch([3])
+    pieces = search(model, batch["input_ids"], batch["attention_mask"], **seen[0])
+    assert texts == task.data.vocabulary.decode(pieces.tolist())
 
 
 def test_translations_come_in_their_own_order(task):
@@ -227,7 +271,7 @@ def test_rows_never_seen_have_no_sensitivity_and_are_counted_apart(task):
 
 def test_sensitivity_of_every_parameter_of_a_small_model():
     torch.manual_seed(0)
-    model = transformer(
+    model = transformer_module.transformer(
         *(9,),
         **dict(layers=1, width=4, ffn=4, heads=2, dropout=0.1, attention_dropout=0.1),
         positions=16,
