@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_up_questions import COUNTS, every_row, question, word_pieces, write, write_encoder
+from made_up_questions import COUNTS, every_row, question, write, write_encoder
 from torch import nn
 from torch.nn import functional
 
@@ -237,17 +237,35 @@ def test_the_window_with_the_highest_sum_answers(task):
 
 
 def test_an_answer_is_at_most_so_many_pieces_long(task, folder):
-    def ends(window):
+    """Where the end's logit rises with its place, the longest span that is allowed is the best."""
+    windows = task.data.splits["test/en"]
+    order = {tuple(window.ids): place for place, window in enumerate(windows.windows)}
+
+    def rising(window):
         logits = torch.zeros(len(window.ids), 2)
-        logits[window.first, 0] = logits[window.first + len(window.offsets) - 1, 1] = 4.0
+        logits[window.first, 0] = 100.0 * (1 + order[tuple(window.ids)])
+        logits[:, 1] = torch.arange(len(window.ids)) / 10
         return logits
 
-    for longest in (1, 5):
+    for longest in (1, 5, 100):
         changed = task.settings.model_copy(update={"max_answer": longest})
         other = AnsweringTask(changed, "path", folder)
-        texts = other.read(Told(other, ["test/en"], ends), "test/en").texts
-        pieces = [len(word_pieces().tokenize(text)) for text in texts]
-        assert max(pieces) <= longest and all(texts)
+        texts = other.read(Told(other, ["test/en"], rising), "test/en").texts
+        lengths = set()
+        for own, text in zip(windows.by_question(), texts, strict=True):
+            last = windows.windows[own[-1]]
+            length = min(longest, len(last.offsets))
+            assert text == windows.text(own[-1], last.first, last.first + length - 1)
+            lengths.add(length)
+        assert max(lengths) == longest or longest == 100
+
+
+def test_of_equal_spans_the_first_and_shortest_of_the_first_window_answers(task):
+    model = Told(task, ["test/en"], lambda window: torch.zeros(len(window.ids), 2))
+    windows = task.data.splits["test/en"]
+    for own, text in zip(windows.by_question(), task.read(model, "test/en").texts, strict=True):
+        first = windows.windows[own[0]].first
+        assert text == windows.text(own[0], first, first)
 
 
 def test_the_nll_of_a_question_is_that_of_the_windows_with_its_answer(task):

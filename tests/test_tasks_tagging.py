@@ -129,6 +129,30 @@ def test_the_grid_holds_rounds_controls_and_a_random_encoder():
     assert {spec.method for spec in swept} == {"baseline", "id"}
 
 
+# ---- the model
+
+
+def test_the_model_is_the_one_that_the_settings_ask_for(folder):
+    model = task_on(folder, layers=1, dropout=0.37, freeze_embeddings=True).model()
+    rates = {name: m.p for name, m in model.named_modules() if isinstance(m, nn.Dropout)}
+    assert "dropout" in rates and len(rates) > 3 and set(rates.values()) == {0.37}
+    assert len(model.encoder.encoder.layer) == 1
+    words = "encoder.embeddings.word_embeddings.weight"
+    assert words not in dict(model.named_parameters())
+    assert words in dict(task_on(folder, freeze_embeddings=False).model().named_parameters())
+
+
+def test_dropout_is_drawn_in_the_encoder_and_before_the_head(folder, task):
+    batch = task.data.splits["train"].batch([0, 5, 9])
+    for silent in ("encoder", "dropout", "encoder dropout"):
+        model = task_on(folder, dropout=0.3).model().train()
+        for name in silent.split():
+            model.get_submodule(name).eval()
+        with torch.no_grad():
+            one, two = (task.forward(model)(batch) for _ in range(2))
+        assert torch.equal(one, two) == (silent == "encoder dropout")
+
+
 # ---- what is counted
 
 
