@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from image_world import SEEDS, WORLD, grid, judged, line_of, noise, record
 
-from idlib.contrasts import by_cell, signed
+from idlib.contrasts import Runs, by_cell, difference, signed
 from idlib.names import NLL, STD, Cell
+from idlib.statistics import p_value, t_interval
 
 
 def test_no_seed_in_common_is_said():
@@ -39,6 +40,23 @@ def test_seeds_that_one_arm_lacks_are_left_out():
     extra = [record(Cell("id", 0, 0.0), 6, 9.0)]
     with_extra, without = (judged(r)["C8"] for r in (grid() + extra, grid()))
     assert with_extra == without
+
+
+def test_where_each_arm_lacks_a_seed_the_others_are_paired_by_number():
+    level = dict(zip(SEEDS, (0.1, 0.9, 0.3, 0.7, 0.5), strict=True))
+    gain = {2: 0.01, 3: 0.03, 4: 0.05}
+    baseline, ours = Cell("baseline", 0, 0.0), Cell("id", 0, 0.0)
+    items = np.linspace(0, 1, 7).round(4)
+    records = [record(baseline, s, level[s], items=list(items + level[s])) for s in (1, 2, 3, 4)]
+    for seed in (5, 4, 3, 2):
+        value = level[seed] - gain.get(seed, 0.0)
+        records.append(record(ours, seed, value, items=list(items + value)))
+    line = Runs(records, "images").line(difference("", ours, baseline), NLL, "below")
+    assert line.seeds == (2, 3, 4)
+    assert line.interval == pytest.approx(t_interval([-0.01, -0.03, -0.05]))
+    assert line.p_value == pytest.approx(p_value([-0.01, -0.03, -0.05]))
+    assert line.items[:3] == pytest.approx((-0.03, -0.03, -0.03))
+    assert set(line.signatures) == {r.signature for r in records if r.asked.seed in line.seeds}
 
 
 def test_bootstrap_over_items_stands_beside_the_interval():

@@ -34,6 +34,7 @@ from idlib.published import (
     REPORT_TRANSLATION_EPOCHS,
     REPORTED,
 )
+from idlib.tasks import TASKS
 
 BASELINE, ID = Cell("baseline", 0, 0.1), Cell("id", 0, 0.1)
 
@@ -136,10 +137,23 @@ def test_claims_are_complete():
     }
 
 
+def test_designs_are_what_the_rules_say_in_words():
+    primary = {
+        "images": ((0.0, 0.1), "test/nll", "below"),
+        "translation": ((0.1,), "test/bleu", "above"),
+        "tagging": ((0.0,), "test/f1_parallel/others", "above"),
+        "answering": ((0.0,), "test/f1/others", "above"),
+        "classification": ((0.0,), "test/score", "above"),
+    }
+    found = {task: (d.smoothings, d.quality, d.better) for task, d in DESIGNS.items()}
+    assert found == primary
+    # The grid trains at the smoothings that are judged.
+    assert {name: task.smoothing for name, task in TASKS.items()} == SMOOTHINGS
+    assert {task: smoothings for task, (smoothings, *_) in primary.items()} == SMOOTHINGS
+
+
 def test_every_metric_of_a_design_has_a_name_and_a_side():
-    assert set(DESIGNS) == set(SMOOTHINGS)
-    for task, design in DESIGNS.items():
-        assert design.smoothings == SMOOTHINGS[task]
+    for design in DESIGNS.values():
         sides = dict([(design.quality, design.better), *design.beside])
         assert len(sides) == 1 + len(design.beside)  # none twice
         for metric, side in sides.items():

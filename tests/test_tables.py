@@ -180,6 +180,20 @@ def test_cost_table_beside_the_reports():
     assert alone.loc[("K × the updates", ONE), "× baseline"] == "–"
 
 
+def test_a_methods_cost_is_the_median_of_its_runs_seconds_and_the_largest_peak():
+    seconds = {"baseline": (10.0, 500.0, 30.0), "id": (60.0, 40.0, 9000.0)}
+    records = []
+    for method, each in seconds.items():
+        for seed, value in enumerate(each, start=1):
+            one = record(Cell(method, 0, 0.0), seed)
+            cost = one.cost.model_copy(update={"seconds": value, "peak_memory_bytes": seed * 10**6})
+            records.append(one.model_copy(update={"cost": cost}))
+    table = tables.cost_table(records)
+    label = "this build (small, 3 seeds)"
+    assert list(table.loc[(BASELINE, label)]) == ["3", "30", "1.00", "3"]
+    assert list(table.loc[(ID, label)]) == ["3", "60", "2.00", "3"]
+
+
 def test_layer_table():
     table = tables.layer_table(medium())
     assert list(table.index) == list(LAYERS["images"])
