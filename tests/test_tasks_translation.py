@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_up_pairs import change, write_splits
+from made_up_pairs import change, load, write_splits
 from torch.nn import functional
 
 from idlib import bleu, cli
@@ -109,6 +109,19 @@ def test_an_epoch_holds_every_pair_once_within_the_limit(task):
     assert len(parts) == len(task.epoch(torch.Generator()))
 
 
+def test_the_data_are_those_that_the_settings_ask_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = write_splits(tmp_path / "text")
+    limits = dict(vocabulary=80, max_tokens=20, max_ratio=1.2, test_tokens=16)
+    asked = SMOKE.model_copy(update={**limits, "examples": {"train": 9}})
+    task = TranslationTask(asked, "path", folder)
+    expected = load(folder, tmp_path / "cache", **limits, sizes={"train": 9})
+    assert task.checksums == expected.checksums and task.data.dropped == expected.dropped
+    assert task.data.vocabulary.size == 80 and len(task.data.splits["train"]) == 9
+    for other in ({"max_ratio": 1.5}, {"max_tokens": 16}, {"test_tokens": 20}):
+        assert load(folder, tmp_path / "cache", **{**limits, **other}).dropped != expected.dropped
+
+
 def test_the_model_is_the_one_that_the_settings_ask_for(task):
     asked = dict(layers=3, width=12, ffn=20, heads=6, dropout=0.21, attention_dropout=0.43)
     changed = task.settings.model_copy(update=asked)
@@ -151,6 +164,26 @@ def test_the_search_gets_the_settings_beams_penalty_and_length(task, monkeypatch
     batch = pairs.batch([3])
     pieces = search(model, batch["input_ids"], batch["attention_mask"], **seen[0])
     assert texts == task.data.vocabulary.decode(pieces.tolist())
+
+
+def test_the_measured_batches_are_the_first_pairs_in_batches_of_the_settings(task):
+    asked = {"sensitivity_examples": 50, "sensitivity_batch": 20}
+    changed = TranslationTask(task.settings.model_copy(update=asked), task.source)
+    batches = list(changed.sensitivity_batches())
+    assert [len(batch["labels"]) for batch in batches] == [20, 20, 10]
+    found = [
+        row[mask].tolist()
+        for b in batches
+        for row, mask in zip(b["labels"], b["label_mask"], strict=True)
+    ]
+    assert found == task.data.splits["train"].target_ids[:50]
+
+
+def test_a_batch_holds_no_more_sentences_than_the_settings_allow(task):
+    limited = TranslationTask(task.settings.model_copy(update={"batch_size": 3}), task.source)
+    generator = torch.Generator().manual_seed(0)
+    assert {len(part) for part in limited.epoch(generator)} <= {1, 2, 3}
+    assert max(len(part) for part in task.epoch(generator)) > 3
 
 
 def test_translations_come_in_their_own_order(task):
