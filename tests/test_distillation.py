@@ -12,7 +12,8 @@ def test_a_teacher_is_deterministic_and_gets_no_gradient():
     model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     teacher = frozen_teacher(model, lambda m: m)
-    x = torch.randn(4, 3)
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    x = torch.randn(4, 3, requires_grad=True)
     assert torch.equal(teacher(x), teacher(x))
     assert not teacher(x).requires_grad and not model.training
 

@@ -1,11 +1,14 @@
 """The objective: modes agree, parts add up, masks and heads mean what they say."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from torch import nn
 
 from idlib.losses import DIVERGENCES, cross_entropy, x_divergence
 from idlib.objective import REDUCTIONS, IntraDistillation, Target, frozen_batch_norm
+from idlib.schedules import adaptive_alpha
 
 K, B, D, C = 3, 5, 6, 4
 
@@ -67,6 +70,34 @@ def test_stack_and_loop_agree_in_value_and_gradients(batch, divergence):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
 
 
+class Pair(NamedTuple):
+    x: torch.Tensor
+    y: torch.Tensor
+
+
+@pytest.mark.parametrize("mode", ["stack", "loop"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda b: (b["x"], b["y"]),
+        lambda b: [b["x"], b["y"]],
+        lambda b: Pair(b["x"], b["y"]),
+        lambda b: ({"x": b["x"]}, b["y"], "a name", torch.tensor(3)),
+    ],
+    ids=["tuple", "list", "named tuple", "nested"],
+)
+def test_a_batch_may_be_a_sequence_or_nested(batch, form, mode):
+    objective, model, given = IntraDistillation(passes=K, mode=mode), network(), form(batch)
+
+    def forward(b):
+        assert type(b) is type(given) and len(b) == len(given)
+        return model(b[0]["x"] if isinstance(b[0], dict) else b[0])
+
+    expected, _ = value_and_gradients(objective, network(), batch)
+    parts = objective(forward, lambda b: Target(b[1]), given, 100, 100)
+    torch.testing.assert_close(parts[:3], expected[:3])
+
+
 def test_parts_are_those_of_the_formula(batch):
     model = network()
     parts, _ = value_and_gradients(IntraDistillation(passes=K, alpha=5.0), model, batch)
@@ -77,6 +108,15 @@ def test_parts_are_those_of_the_formula(batch):
     torch.testing.assert_close(parts.divergence, x)
     torch.testing.assert_close(parts.total, task + 5.0 * x)
     assert parts.alpha == 5.0
+
+
+@pytest.mark.parametrize(("alpha", "p", "q"), [(5.0, 5.0, 10.0), (4.0, 2.0, 3.0), (0.5, 2.0, 3.0)])
+def test_the_weight_is_the_adaptive_one_of_its_own_alpha_p_and_q(batch, alpha, p, q):
+    model, objective = network(), IntraDistillation(passes=K, alpha=alpha, p=p, q=q)
+    for step in (0, 15, 40, 100):
+        parts = objective(lambda b: model(b["x"]), targets, batch, step=step, total_steps=100)
+        assert parts.alpha == adaptive_alpha(step, 100, alpha, p, q)
+        torch.testing.assert_close(parts.total, parts.task + parts.alpha * parts.divergence)
 
 
 def test_one_pass_is_the_ordinary_loss(batch):
@@ -118,6 +158,25 @@ def test_a_teacher_that_is_sure_of_the_label_doubles_the_task_loss(batch):
     torch.testing.assert_close(parts.task, 2 * plain.task)
 
 
+def test_a_teacher_gets_no_gradient_from_its_student(batch):
+    teacher = network(masks=False)
+    value_and_gradients(
+        IntraDistillation(passes=K), network(), batch, teacher=lambda b: teacher(b["x"])
+    )
+    assert all(parameter.grad is None for parameter in teacher.parameters())
+
+
+def test_a_teacher_in_half_precision_teaches_in_full(batch):
+    """Its logits are rounded; the distribution that they give is not rounded again."""
+    half = torch.tensor([2.0, 1.0, 0.5, -1.0]).expand(B, C).bfloat16()
+    objective = IntraDistillation(passes=K)
+    rounded, exact = (
+        value_and_gradients(objective, network(), batch, teacher=lambda b, z=z: z)[0]
+        for z in (half, half.double())
+    )
+    torch.testing.assert_close(rounded.task, exact.task, rtol=1e-6, atol=0)
+
+
 def test_masked_positions_do_not_count_whatever_their_label():
     torch.manual_seed(0)
     z = torch.randn(K, B, 7, C, dtype=torch.float64, requires_grad=True)
@@ -135,17 +194,27 @@ def test_masked_positions_do_not_count_whatever_their_label():
     assert (z.grad[:, ~mask] == 0).all() and torch.isfinite(z.grad).all()
 
 
-def test_excluded_classes_equal_deleted_classes(batch):
+@pytest.mark.parametrize("taught", [False, True], ids=["labels", "teacher"])
+def test_excluded_classes_equal_deleted_classes(batch, taught):
+    """For the passes, and for a teacher that would put most on an excluded class."""
     model, allowed = network(), torch.tensor([True, True, False, True])
     batch["y"] = torch.tensor([0, 1, 3, 0, 1])
-    masked = IntraDistillation(passes=K)(
-        lambda b: model(b["x"]), lambda b: Target(b["y"], class_mask=allowed), batch, 100, 100
+    given = torch.tensor([1.0, -1.0, 3.0, 0.5], dtype=torch.float64).expand(B, C)
+    objective = IntraDistillation(passes=K, smoothing=0.1)
+    masked = objective(
+        lambda b: model(b["x"]),
+        lambda b: Target(b["y"], class_mask=allowed),
+        *(batch, 100, 100),
+        teacher=(lambda b: given) if taught else None,
     )
     renamed = torch.tensor([0, 1, -1, 2])[batch["y"]]
-    deleted = IntraDistillation(passes=K)(
-        lambda b: model(b["x"])[..., allowed], lambda b: Target(renamed), batch, 100, 100
+    deleted = objective(
+        lambda b: model(b["x"])[..., allowed],
+        lambda b: Target(renamed),
+        *(batch, 100, 100),
+        teacher=(lambda b: given[..., allowed]) if taught else None,
     )
-    torch.testing.assert_close(masked.total, deleted.total)
+    torch.testing.assert_close(masked[:3], deleted[:3])
 
 
 def test_heads_are_averaged(batch):
@@ -171,6 +240,37 @@ def test_regression_is_squared_error_and_variance_between_passes():
     parts = objective(lambda b: next(passes), lambda b: target, torch.zeros(2), 1, 1)
     assert parts.task == pytest.approx((0 + 4 + 4 + 4) / 4)
     assert parts.divergence == pytest.approx((1 + 1 + 0 + 0) / 4)
+
+
+@pytest.mark.parametrize(
+    ("labels", "logits"),
+    [((B,), (-1,)), ((B,), (-1, 1)), ((B, 1), (-1, 1))],
+    ids=["[B] from [B]", "[B] from [B, 1]", "[B, 1] from [B, 1]"],
+)
+def test_a_regressions_teacher_adds_the_squared_distance_to_its_value(labels, logits):
+    generator = torch.Generator().manual_seed(8)
+    z, y, taught = (torch.randn(n, B, generator=generator) for n in (K, 1, 1))
+    parts = IntraDistillation(passes=K)(
+        lambda b: z.reshape(logits),
+        lambda b: Target(y.view(labels), kind="regression"),
+        *(torch.zeros(B), 100, 100),
+        teacher=lambda b: taught.view(logits),
+    )
+    torch.testing.assert_close(parts.task, (z - y).square().mean() + (z - taught).square().mean())
+    torch.testing.assert_close(parts.divergence, (z - z.mean(0)).square().mean())
+
+
+def test_a_regression_in_half_precision_is_added_up_in_full():
+    z = (3 + torch.rand(K, B, 1, generator=torch.Generator().manual_seed(9)) / 8).bfloat16()
+    target = Target(torch.full((B,), 3.0), kind="regression")
+    rounded, exact = (
+        IntraDistillation(passes=K)(
+            lambda b, z=z: z.flatten(0, 1), lambda b: target, torch.zeros(B), 100, 100
+        )
+        for z in (z, z.double())
+    )
+    torch.testing.assert_close(rounded.task.double(), exact.task, rtol=1e-5, atol=0)
+    torch.testing.assert_close(rounded.divergence.double(), exact.divergence, rtol=1e-5, atol=0)
 
 
 def test_counts_of_the_whole_update_make_micro_batches_add_up(batch):
@@ -361,6 +461,9 @@ def test_shapes_and_heads_that_do_not_fit_are_named(batch):
         objective(lambda b: model(b["x"]), lambda b: Target(b["y"][:2]), batch, 1, 10)
     with pytest.raises(ValueError, match="'start'"):
         objective(lambda b: model(b["x"]), lambda b: {"start": Target(b["y"])}, batch, 1, 10)
+    with pytest.raises(ValueError, match="the teacher.*'start'"):
+        taught = {"start": torch.zeros(B, C, dtype=torch.float64)}
+        objective(lambda b: model(b["x"]), targets, batch, 1, 10, teacher=lambda b: taught)
     with pytest.raises(ValueError, match="no position"):
         nothing = torch.zeros(B, dtype=torch.bool)
         objective(lambda b: model(b["x"]), lambda b: Target(b["y"], nothing), batch, 1, 10)

@@ -99,14 +99,21 @@ def test_constant_is_constant():
     assert {constant(n, 0.25) for n in (0, 1, 10**6)} == {0.25}
 
 
-@pytest.mark.parametrize("passes", [2, 3])
-def test_a_stretched_schedule_has_the_same_last_rate(passes):
-    for schedule in (
+@pytest.mark.parametrize(
+    "schedule",
+    [
         lambda n: inverse_sqrt(n, 1e-3, 50, 2e-5),
-        lambda n: linear_decay(n, N, 1e-3, 100),
+        lambda n: linear_decay(n, 200, 1e-3, 50),
         lambda n: constant(n, 1e-3),
-    ):
-        assert schedule(passes * N / passes) == schedule(N)
+    ],
+    ids=["inverse_sqrt", "linear_decay", "constant"],
+)
+def test_between_two_updates_lies_a_rate_between_theirs(schedule):
+    """A run that is stretched to three times the updates takes these two as well."""
+    for n in (1, 49, 50, 51, 199):
+        rates = [schedule(n + part / 3) for part in range(4)]
+        assert rates in (sorted(rates), sorted(rates, reverse=True))
+        assert len(set(rates)) == (4 if rates[0] != rates[-1] else 1)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The loop: exact resume, exact accumulation, and what stops it."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -10,16 +11,23 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from toy import ToySettings, ToyTask
+from toy import EXAMPLES, ToySettings, ToyTask
 
 from idlib import checkpoints
+from idlib.distillation import frozen_teacher
+from idlib.objective import Parts
 from idlib.profiles import SettingsError
 from idlib.randomness import derive_seed
-from idlib.recipe import learning_rate, optimizer_of
+from idlib.recipe import optimizer_of
+from idlib.schedules import adaptive_alpha, linear_decay
 from idlib.training import NonFiniteLoss, Selection, train
 
 ID = ToySettings(passes=3, alpha=5.0)
 BASELINE = ToySettings(passes=1, alpha=0.0)
+# It diverges and returns: the weights that are selected are neither the last nor the first.
+DIVERGING = ToySettings(passes=1, alpha=0.0, epochs=12, lr_peak=0.5)
+# AdamW's eps is so large that an update is the gradient times rate / eps, as in SGD with momentum.
+AS_SGD = {"eps": 1e6, "lr_peak": 1e6}
 
 
 def go(folder, settings=ID, task=None, seed=1, dropout=0.2, **kwargs):
@@ -51,14 +59,45 @@ def test_the_same_twice_and_another_seed_differs(tmp_path):
 
 
 def test_the_selected_weights_are_those_of_the_best_evaluation(tmp_path):
-    settings = ToySettings(passes=1, alpha=0.0, epochs=12, lr_peak=0.5)  # it diverges and returns
-    trained, task = go(tmp_path, settings), ToyTask()
+    trained, task = go(tmp_path, DIVERGING), ToyTask()
     nll = trained.curves["validation/nll"]
     best, last = (
         task.evaluate(checkpoints.load_weights(task.model(), path).eval(), "validation")["nll"]
         for path in (trained.best, trained.last)
     )
     assert best == min(nll) and last == nll[-1] and best < last
+
+
+class ScriptedTask(ToyTask):
+    """Its validation loss falls at every evaluation, and its F1 is written down."""
+
+    selection = Selection("f1", higher_is_better=True)
+
+    def __init__(self, *f1: float) -> None:
+        super().__init__()
+        self.f1, self.nll = iter(f1), 9.0
+
+    def evaluate(self, model, split):
+        self.nll -= 1
+        return {"nll": self.nll, "f1": next(self.f1)}
+
+
+def test_the_tasks_own_metric_selects(tmp_path):
+    settings = BASELINE.model_copy(update={"epochs": 4})
+    trained = go(tmp_path, settings, ScriptedTask(0.2, 0.7, 0.7, 0.4))
+    assert trained.curves["validation/f1"] == [0.2, 0.7, 0.7, 0.4]
+    assert trained.selected_step == 6  # the first of the two best
+
+
+def test_the_last_update_is_evaluated_whatever_the_interval(tmp_path):
+    trained = go(tmp_path, BASELINE.model_copy(update={"evaluate_every": 4}))
+    assert trained.curves["validation/step"] == trained.curves["train/step"] == [4.0, 6.0]
+
+
+def test_progress_is_told_of_every_update(tmp_path):
+    told = []
+    go(tmp_path, progress=told.append)
+    assert told == [0, 1, 1, 1, 1, 1, 1]  # none was done before
 
 
 # Killed at any point -------------------------------------------------------------------------
@@ -136,6 +175,39 @@ def test_a_resume_in_the_middle_of_an_epoch_is_exact(tmp_path):
     assert outcome(tmp_path / "part", trained) == whole
 
 
+def stopped(folder: Path, settings: ToySettings, update: int) -> None:
+    """Train until an update, and be interrupted there."""
+    made = []
+
+    def stop(updates: int) -> None:
+        made.append(updates)
+        if sum(made) == update:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(folder, settings, progress=stop)
+
+
+def test_a_resumed_run_remembers_what_was_best(tmp_path):
+    worse = DIVERGING.model_copy(update={"epochs": 5})  # after the first it is only worse
+    whole = go(tmp_path / "whole", worse)
+    assert whole.selected_step == 3
+    stopped(tmp_path / "part", worse, 7)
+    resumed = go(tmp_path / "part", worse)
+    assert outcome(tmp_path / "part", resumed) == outcome(tmp_path / "whole", whole)
+
+
+def test_a_resumed_run_costs_what_all_its_sessions_cost(tmp_path):
+    stopped(tmp_path, ID, 4)
+    state = checkpoints.load(tmp_path)
+    assert state["seconds"] > 0 and state["peak_memory_bytes"] > 0
+    longer = {**state, "seconds": 1e6, "peak_memory_bytes": 10**15}
+    checkpoints.save(tmp_path, {}, longer)
+    trained = go(tmp_path)
+    assert trained.seconds > 1e6 and trained.peak_memory_bytes == 10**15
+    assert go(tmp_path).seconds == trained.seconds
+
+
 def test_a_finished_run_is_read_back_and_not_trained(tmp_path):
     first = go(tmp_path)
     again = go(tmp_path, progress=lambda n: pytest.fail("it trained again"))
@@ -147,10 +219,12 @@ def test_a_finished_run_is_read_back_and_not_trained(tmp_path):
 
 @pytest.mark.parametrize("settings", [BASELINE, ID])
 def test_micro_batches_give_the_update_of_one_batch(tmp_path, settings):
-    """12 examples at once, or in four slices of which the last is smaller."""
-    one = settings.model_copy(update={"batch_size": 12})
-    four = one.model_copy(update={"micro_batch": 3 if settings is BASELINE else 5})
-    runs = [go(tmp_path / str(i), s, dropout=0.0) for i, s in enumerate((one, four))]
+    """12 examples at once, or in slices of which the last may be smaller."""
+    one = settings.model_copy(update={"batch_size": 12, **AS_SGD, "lr_peak": 1e5})
+    size, slices = (3, [3, 3, 3, 3]) if settings is BASELINE else (5, [5, 5, 2])
+    cut, tasks = one.model_copy(update={"micro_batch": size}), [ToyTask(12), ToyTask(12)]
+    runs = [go(tmp_path / str(i), (one, cut)[i], tasks[i], dropout=0.0) for i in (0, 1)]
+    assert [[len(rows) for rows in task.seen] for task in tasks] == [[12] * 2, slices * 2]
     a, b = (load_file(run.last) for run in runs)
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=1e-6, atol=1e-6)
@@ -158,8 +232,9 @@ def test_micro_batches_give_the_update_of_one_batch(tmp_path, settings):
 
 
 def test_two_processes_give_the_update_of_one(tmp_path):
-    """A batch of 5 goes to the two as 3 and 2; SGD on the sum of unequal parts would differ."""
-    settings = ID.model_copy(update={"batch_size": 5, "micro_batch": 2})
+    """A batch of 5 goes to the two as 3 and 2, and the gradient is that of the five."""
+    sgd = {**AS_SGD, "lr_peak": 1e5}
+    settings = ID.model_copy(update={"batch_size": 5, "micro_batch": 2, **sgd})
     alone = go(tmp_path / "one", settings, dropout=0.0)
     script = Path(__file__).with_name("two_processes.py")
     subprocess.run(
@@ -173,7 +248,8 @@ def test_two_processes_give_the_update_of_one(tmp_path):
         capture_output=True,
     )
     told = json.loads((tmp_path / "two" / "told.json").read_text())
-    assert told["processes"] == 2
+    assert told["processes"] == 2 and len(set(told["dropout"])) == 2  # each draws its own masks
+    assert told["resumed"] == told["whole"]  # with those masks, stopped in between
     a, b = load_file(alone.last), load_file(tmp_path / "two" / checkpoints.LAST)
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=1e-6, atol=1e-6)
@@ -186,24 +262,29 @@ def test_fewer_processes_than_asked_for_are_refused(tmp_path, monkeypatch):
         go(tmp_path)
 
 
-def test_clipping_bounds_the_gradient(tmp_path):
-    """With AdamW's eps large the step is proportional to the gradient, and so to the clip."""
-    base = {"passes": 1, "alpha": 0.0, "epochs": 1, "batch_size": 12, "eps": 1e6}
-    moved = []
-    for clip in (1e-3, 2e-3):
-        settings = ToySettings(**base, clip=clip, lr_peak=1e6)
-        start = ToyTask().model().state_dict()
-        last = load_file(go(tmp_path / str(clip), settings).last)
-        moved.append(sum((last[n] - start[n]).square().sum() for n in start).sqrt())
-    assert moved[1] / moved[0] == pytest.approx(2, rel=1e-2)
-
-
 def test_bfloat16_trains_with_float32_weights(tmp_path):
     settings = ToySettings(passes=3, epochs=10, precision="bf16")
     trained = go(tmp_path, settings)
     assert trained.curves["validation/nll"][-1] < trained.curves["validation/nll"][0]
     assert {t.dtype for t in load_file(trained.last).values()} == {torch.float32}
     go(tmp_path / "after", ID)  # another precision in the same process
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+)
+def test_model_and_teacher_compute_in_the_precision_asked_for(tmp_path, precision, dtype):
+    task, seen = ToyTask(), []
+
+    def watched(name: str) -> torch.nn.Module:
+        model = task.model()
+        model[0].register_forward_hook(lambda *given: seen.append((name, given[-1].dtype)))
+        return model
+
+    teacher = frozen_teacher(watched("teacher"), task.forward)
+    settings = ID.model_copy(update={"precision": precision})
+    train(watched("model"), task, settings, seed=1, folder=tmp_path, teacher=teacher)
+    assert set(seen) == {("model", dtype), ("teacher", dtype)}
 
 
 # Optimizers and their rates ------------------------------------------------------------------
@@ -214,6 +295,19 @@ def moved(folder: Path, settings: ToySettings) -> dict[str, torch.Tensor]:
     one = settings.model_copy(update={"epochs": 1, "batch_size": 12})
     start, last = ToyTask().model().state_dict(), load_file(go(folder, one, dropout=0.0).last)
     return {name: last[name] - start[name] for name in start}
+
+
+def test_clipping_bounds_the_gradient(tmp_path):
+    """The first update is as long as the gradient, or as the bound where that is less."""
+    settings, model, task = BASELINE.model_copy(update=AS_SGD), ToyTask().model(0.0), ToyTask()
+    torch.nn.functional.cross_entropy(model(task.x), task.y).backward()
+    gradient = sum(p.grad.square().sum() for p in model.parameters()).sqrt().item()
+    assert gradient > 0.1
+    for clip in (0.01, 0.1, 10.0, None):
+        clipped = settings.model_copy(update={"clip": clip})
+        change = moved(tmp_path / str(clip), clipped).values()
+        length = sum(part.square().sum() for part in change).sqrt().item()
+        assert length == pytest.approx(min(clip or gradient, gradient), rel=1e-3), clip
 
 
 def test_the_optimizer_has_the_settings_and_what_is_trained():
@@ -227,9 +321,11 @@ def test_the_optimizer_has_the_settings_and_what_is_trained():
         (group,) = optimizer.param_groups
         asked["lr"] = asked.pop("lr_peak")
         assert {setting: group[setting] for setting in asked} == asked
-        assert [id(p) for p in group["params"]] == [
-            id(p) for p in (model[0].bias, model[2].weight, model[2].bias)
-        ]
+        trained = [[id(p) for p in (model[0].bias, model[2].weight, model[2].bias)]]
+        assert [[id(p) for p in group["params"]]] == trained
+        apart = optimizer_of(model, settings.model_copy(update={"lr_head": 0.4}), task.is_head)
+        groups = [[id(p) for p in group["params"]] for group in apart.param_groups]
+        assert groups == [trained[0][:1], trained[0][1:]]
 
 
 def test_adamax_first_moves_every_entry_by_the_rate(tmp_path):
@@ -303,15 +399,70 @@ def test_two_rates_resume_to_the_same_bits(tmp_path):
     assert outcome(tmp_path / "part", trained) == whole
 
 
-# Schedules and methods -----------------------------------------------------------------------
+# Order, masks, schedules and methods ---------------------------------------------------------
 
 
-def test_a_stretched_run_walks_the_same_rates_to_the_same_end():
-    base = ToySettings(schedule="inverse_sqrt", warmup=2, lr_initial=0.001)
-    compute = base.model_copy(update={"stretch": 3})
-    rates = [learning_rate(base, step, 6) for step in range(1, 7)]
-    stretched = [learning_rate(compute, step, 18) for step in range(1, 19)]
-    assert stretched[2::3] == rates and len(stretched) == 18
+def orders(folder: Path, settings: ToySettings, seed: int = 1) -> list[tuple[int, ...]]:
+    """The training examples of each epoch, in the order in which they were taken."""
+    task = ToyTask(settings.batch_size)
+    go(folder, settings, task, seed)
+    seen = [example for rows in task.seen for example in rows]
+    return [tuple(seen[start : start + EXAMPLES]) for start in range(0, len(seen), EXAMPLES)]
+
+
+def test_every_epoch_of_every_seed_and_round_has_its_own_order(tmp_path):
+    settings = BASELINE.model_copy(update={"epochs": 3})
+    found = orders(tmp_path / "plain", settings)
+    found += orders(tmp_path / "seed", settings, seed=2)
+    found += orders(tmp_path / "round", settings.model_copy(update={"round": 1}))
+    assert len(set(found)) == len(found) == 9
+    assert all(sorted(order) == list(range(EXAMPLES)) for order in found)
+
+
+def test_the_methods_see_the_same_examples_in_the_same_order(tmp_path):
+    baseline = orders(tmp_path / "baseline", BASELINE)
+    slices = ID.model_copy(update={"micro_batch": 3})
+    assert orders(tmp_path / "id", ID) == orders(tmp_path / "slices", slices) == baseline
+    compute = BASELINE.model_copy(update={"stretch": 3})
+    assert orders(tmp_path / "compute", compute)[:2] == baseline
+
+
+def test_every_seed_and_round_has_its_own_dropout(tmp_path):
+    """Examples that are all alike make every order the same: what differs are the masks."""
+    task = ToyTask()
+    task.x[:], task.y[:] = task.x[0], 0
+    asked = [(1, 0), (2, 0), (1, 1), (2, 1)]  # seed, round
+    for dropout, distinct in ((0.5, 4), (0.0, 1)):
+        losses = set()
+        for seed, number in asked:
+            folder = tmp_path / f"{dropout}-{seed}-{number}"
+            settings = BASELINE.model_copy(update={"round": number})
+            trained = go(folder, settings, task, seed, dropout)
+            losses.add(tuple(trained.curves["train/task"]))
+        assert len(losses) == distinct
+
+
+@pytest.mark.parametrize("stretch", [1, 2])
+def test_each_update_has_the_weight_and_the_rate_of_its_place_in_the_whole_run(tmp_path, stretch):
+    """The curves hold means between evaluations, which are ``stretch`` updates apart."""
+    shape, updates = {"alpha": 4.0, "p": 1.5, "q": 4.0}, 12
+    settings = ToySettings(epochs=4 // stretch, stretch=stretch, evaluate_every=1, **shape)
+    settings = settings.model_copy(update={"schedule": "linear", "warmup": 3})
+    curves = go(tmp_path, settings).curves
+    steps = range(1, updates + 1)
+    expected = {
+        "step": steps,
+        "alpha": [adaptive_alpha(n, updates, **shape) for n in steps],
+        "lr": [linear_decay(n / stretch, updates / stretch, 0.01, 3) for n in steps],
+    }
+    assert curves["train/step"] == list(steps[stretch - 1 :: stretch])
+    for name in ("alpha", "lr"):
+        pairs = zip(*(expected[name][start::stretch] for start in range(stretch)), strict=True)
+        assert curves[f"train/{name}"] == pytest.approx([sum(pair) / stretch for pair in pairs])
+    if stretch == 1:
+        parts = zip(*(curves[f"train/{part}"] for part in Parts._fields), strict=True)
+        for total, task, divergence, alpha in parts:
+            assert total == pytest.approx(task + alpha * divergence, rel=1e-6)
 
 
 def test_a_stretched_run_chooses_among_equally_many_checkpoints(tmp_path):
@@ -371,6 +522,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path, settin
 
 def test_a_first_update_without_a_checkpoint_says_so(tmp_path):
     task = PoisonedTask()
-    task.visits = 1
-    with pytest.raises(NonFiniteLoss, match="no checkpoint|last good checkpoint"):
-        go(tmp_path, BASELINE.model_copy(update={"batch_size": 12}), task)
+    task.visits, task.batch_size = 1, EXAMPLES
+    with pytest.raises(NonFiniteLoss, match="update 1 of 2.*There is no checkpoint before it"):
+        go(tmp_path, BASELINE, task)
+
+
+def test_a_validation_metric_that_is_not_finite_stops_the_run_and_says_where(tmp_path):
+    with pytest.raises(NonFiniteLoss, match="validation f1 is nan at update 6") as raised:
+        go(tmp_path, ID, ScriptedTask(0.2, math.nan))
+    assert str(tmp_path / "state-3.pt") in str(raised.value)
+    assert checkpoints.load(tmp_path)["step"] == 3

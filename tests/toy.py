@@ -18,9 +18,16 @@ class ToySettings(Settings):
     lr_peak: float = 0.01
     schedule: str = "constant"
     sensitivity_batch: int = 4
+    dropout: float = 0.2  # of a run; the loop's tests give it to ``ToyTask.model``
+
+
+def network(dropout: float) -> nn.Module:
+    return nn.Sequential(nn.Linear(INPUTS, 8), nn.Dropout(dropout), nn.Linear(8, CLASSES))
 
 
 class ToyTask:
+    """What the loop needs of a task; ``seen`` keeps the examples of every batch that it gave."""
+
     selection = Selection("nll")
 
     def __init__(self, batch_size: int = 4) -> None:
@@ -28,17 +35,20 @@ class ToyTask:
         self.x = torch.randn(EXAMPLES, INPUTS, generator=generator)
         self.y = torch.arange(EXAMPLES) % CLASSES
         self.batch_size = batch_size
+        self.seen: list[list[int]] = []
 
     def model(self, dropout: float = 0.2) -> nn.Module:
         torch.manual_seed(5)
-        return nn.Sequential(nn.Linear(INPUTS, 8), nn.Dropout(dropout), nn.Linear(8, CLASSES))
+        return network(dropout)
 
     def epoch(self, generator):
         order = torch.randperm(EXAMPLES, generator=generator)
         return [part.tolist() for part in order.split(self.batch_size)]
 
     def batches(self, indices):
-        return ({"x": self.x[rows], "y": self.y[rows]} for rows in indices)
+        for rows in indices:
+            self.seen.append(rows)
+            yield {"x": self.x[rows], "y": self.y[rows]}
 
     def forward(self, model):
         return lambda batch: model(batch["x"])
@@ -51,5 +61,5 @@ class ToyTask:
 
     @torch.no_grad()
     def evaluate(self, model, split):
-        assert not model.training
+        assert not model.training and split == "validation"  # the loop looks at no other
         return {"nll": nn.functional.cross_entropy(model(self.x), self.y).item()}
