@@ -19,7 +19,8 @@ class Meter:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._earlier_seconds, self._earlier_joules, self._earlier_peak = 0.0, 0.0, 0
+        self._earlier_seconds, self._earlier_peak = 0.0, 0
+        self._earlier_joules: float | None = 0.0
         self._start, self._start_joules = time.perf_counter(), _joules(device)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
@@ -29,7 +30,8 @@ class Meter:
     def add(self, seconds: float, joules: float | None, peak_bytes: int) -> None:
         """Count an earlier session of the same run."""
         self._earlier_seconds += seconds
-        self._earlier_joules += joules or 0.0
+        known = joules is not None and self._earlier_joules is not None
+        self._earlier_joules = self._earlier_joules + joules if known else None
         self._earlier_peak = max(self._earlier_peak, peak_bytes)
 
     @property
@@ -39,9 +41,9 @@ class Meter:
 
     @property
     def energy_joules(self) -> float | None:
-        """Joules that the GPU drew over all sessions; ``None`` where nothing tells it."""
+        """Joules that the GPU drew over all sessions; ``None`` where nothing told it in one."""
         now = _joules(self.device)
-        if now is None or self._start_joules is None:
+        if now is None or self._start_joules is None or self._earlier_joules is None:
             return None
         return self._earlier_joules + now - self._start_joules
 

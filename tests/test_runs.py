@@ -1,30 +1,43 @@
-"""Runs from spec to record, at profile smoke on the real data."""
+"""Runs from spec to record, at profile smoke on the real data.
+
+What goes from where to where is tested on the toy task, whose every number is at hand.
+"""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
+from toy import EXAMPLES, ToySettings
+from toy_run import ToyRunTask
 
 from idlib import checkpoints
 from idlib.data import DataError
+from idlib.distillation import frozen_teacher
 from idlib.grid import RunsFailed, _environment, describe, grid, recorded, run_all
-from idlib.profiles import SettingsError
+from idlib.profiles import METHODS, SettingsError
+from idlib.randomness import derive_seed, seed_everything
 from idlib.records import Store
-from idlib.runs import Spec, Workspace, load_model, run
+from idlib.runs import HISTOGRAM_EDGES, QUANTILE_LEVELS, Spec, Workspace, load_model, run
 from idlib.sensitivity import parameter_sensitivity
-from idlib.tasks import ImageTask
+from idlib.tasks import TASKS, ImageTask
+from idlib.training import train
 
 ONE = Spec("images", "id", "smoke")
 # A rate that rises to far too much: the first of three evaluations is the best.
 DIVERGING = {"epochs": 3, "lr_peak": 0.05, "lr_initial": 0.0, "warmup": 12}
+TOY = Spec("toy", "id", "smoke")
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +52,10 @@ def fresh(tmp_path) -> Workspace:
     return Workspace(Store(tmp_path / "records", also=()), tmp_path / "checkpoints")
 
 
-def never(updates):
-    pytest.fail("it was trained again")
+@pytest.fixture
+def toy(monkeypatch) -> None:
+    """The toy task is one of the tasks."""
+    monkeypatch.setitem(TASKS, "toy", ToyRunTask)
 
 
 def test_a_run_leaves_a_record_with_all_figures(shared):
@@ -94,22 +109,6 @@ def test_a_student_needs_its_teacher_and_no_record_of_it(shared, fresh):
     assert record.measured.metrics["test/nll"] != run(ONE, shared).measured.metrics["test/nll"]
 
 
-def test_a_student_starts_from_other_weights_and_sees_another_order(shared):
-    teacher, student = (spec.plan for spec in (ONE, ONE.round(1)))
-    assert teacher.asked.settings == {**student.asked.settings, "round": 0}
-    assert teacher.updates == student.updates == 8
-
-
-def test_load_model_gives_the_selected_or_the_last_weights(shared):
-    record, task = run(ONE, shared), ONE.plan.task
-    best, last = (load_model(ONE, which, shared) for which in ("best", "last"))
-    assert not best.training
-    for model, name in ((best, "test/nll"), (last, "test/nll/last")):
-        assert task.evaluate(model, "test")["nll"] == record.measured.metrics[name]
-    with pytest.raises(SettingsError, match="choose one of best, last"):
-        load_model(ONE, "first", shared)
-
-
 @pytest.mark.parametrize("overrides", [{}, DIVERGING], ids=["improving", "diverging"])
 def test_sensitivity_is_that_of_the_selected_and_of_the_last_weights(overrides, shared):
     spec = Spec("images", "baseline", "smoke", overrides=overrides)
@@ -122,7 +121,7 @@ def test_sensitivity_is_that_of_the_selected_and_of_the_last_weights(overrides, 
         assert metrics[f"sensitivity/std{suffix}"] == measured.std
 
 
-def test_methods_start_from_the_same_weights():
+def test_methods_differ_in_their_settings_and_not_in_their_epochs():
     for profile in ("smoke", "small"):
         settings = [Spec("images", m, profile).plan.asked.settings for m in ("baseline", "id")]
         assert settings[0] != settings[1]
@@ -151,6 +150,173 @@ def test_bad_specs_are_refused_before_anything_is_made(spec, says, fresh):
 def test_a_gpu_that_is_not_there_is_said_at_once(fresh):
     with pytest.raises(SettingsError, match="finds no GPU: use cpu or auto"):
         run(Spec("images", "id", "smoke", device="cuda"), fresh)
+
+
+# What goes from where to where ---------------------------------------------------------------
+
+
+def diverging(method: str = "id", **overrides) -> Spec:
+    """A toy run whose selected weights are far from its last ones."""
+    settings = {"epochs": 5, "lr_peak": 0.5, **overrides}
+    return Spec("toy", method, "smoke", overrides=settings)
+
+
+def test_the_selected_weights_of_the_diverging_run_are_not_its_last(toy, fresh):
+    record = run(diverging(), fresh)
+    assert 0 < record.measured.metrics["selected/step"] < diverging().plan.updates
+    assert record.measured.metrics["test/nll"] < record.measured.metrics["test/nll/last"] - 0.1
+
+
+def test_load_model_gives_the_selected_or_the_last_weights(toy, fresh):
+    spec = diverging()
+    validation = run(spec, fresh).measured.curves["validation/nll"]
+    best, last = (load_model(spec, which, fresh) for which in ("best", "last"))
+    assert not best.training and not last.training
+    found = [spec.plan.task.evaluate(model, "validation")["nll"] for model in (best, last)]
+    assert found == [min(validation), validation[-1]] and found[0] < found[1]
+    with pytest.raises(SettingsError, match="choose one of best, last"):
+        load_model(spec, "first", fresh)
+
+
+def test_a_record_holds_the_figures_of_the_selected_and_of_the_last_weights(toy, fresh):
+    """Each equals the direct call; weights that are never seen are left out and counted."""
+    spec = diverging()
+    record, task = run(spec, fresh), spec.plan.task
+    best, last = (load_model(spec, which, fresh) for which in ("best", "last"))
+    expected = {"selected/step": record.measured.metrics["selected/step"]}
+    for model, suffix in ((best, ""), (last, "/last")):
+        expected[f"test/nll{suffix}"] = task.evaluate(model, "test")["nll"]
+        measured = parameter_sensitivity(
+            model, task.sensitivity_batches(), task.loss, task.never_seen(model)
+        )
+        for name in ("mean", "std", "cv", "gini"):
+            for kind in (name, f"{name}_normalized"):
+                expected[f"sensitivity/{kind}{suffix}"] = getattr(measured, kind)
+        expected |= {
+            f"sensitivity/parameters{suffix}": measured.count,
+            f"sensitivity/batches{suffix}": 3,
+            f"sensitivity/excluded{suffix}": 8,
+            f"train/nll{suffix}": measured.loss,
+        }
+        if model is best:
+            layers = {row.layer: row for row in measured.by_layer()}
+            expected |= {f"sensitivity/mean/{name}": row.mean for name, row in layers.items()}
+            expected |= {f"sensitivity/std/{name}": row.std for name, row in layers.items()}
+            curves = {
+                "sensitivity/histogram/edges": HISTOGRAM_EDGES,
+                "sensitivity/histogram/counts": measured.histogram(HISTOGRAM_EDGES),
+                "sensitivity/quantiles/levels": QUANTILE_LEVELS,
+                "sensitivity/quantiles/values": measured.quantiles(QUANTILE_LEVELS),
+                "test/nll/items": task.losses(best, "test").tolist(),
+            }
+    assert record.measured.metrics == expected
+    assert {name: record.measured.curves[name] for name in curves} == curves
+    weights = sum(parameter.numel() for parameter in best.parameters())
+    assert expected["sensitivity/parameters"] == weights - 8
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_student_is_taught_by_the_selected_weights_of_the_round_before(toy, fresh, number):
+    spec, before = diverging(round=number), diverging(round=number - 1)
+    curves = run(spec, fresh).measured.curves
+    taught = {}
+    for which in ("best", "last"):
+        teacher = frozen_teacher(load_model(before, which, fresh), before.plan.task.forward)
+        seed_everything(derive_seed(1, "round", number, "weights"))
+        model, task, folder = spec.plan.task.model(), spec.plan.task, fresh.checkpoints / which
+        made = train(model, task, spec.plan.settings, seed=1, folder=folder, teacher=teacher)
+        taught[which] = made.curves
+    assert {name: curves[name] for name in taught["best"]} == taught["best"]
+    assert taught["last"]["train/task"] != taught["best"]["train/task"]
+
+
+def start_of(spec: Spec, workspace: Workspace) -> dict[str, list]:
+    """The weights that a run starts from: its rates are too small to move them."""
+    still = replace(spec, overrides={**spec.overrides, "lr_peak": 1e-30})
+    run(still, workspace)
+    weights = load_file(workspace.checkpoints / still.signature / checkpoints.LAST)
+    return {name: value.tolist() for name, value in weights.items()}
+
+
+def order_of(spec: Spec, workspace: Workspace) -> list[int]:
+    """The training examples of a run in the order in which it took them."""
+    run(spec, workspace)
+    return [example for rows in spec.plan.task.seen for example in rows]
+
+
+def test_every_round_and_seed_starts_from_its_own_weights_and_sees_its_own_order(toy, fresh):
+    specs = [replace(TOY, seed=seed).round(number) for seed in (1, 2) for number in (0, 1, 2)]
+    settings = [{**spec.plan.asked.settings, "round": None} for spec in specs]
+    assert settings == settings[:1] * len(specs)  # all else is the same
+    starts = [start_of(spec, fresh) for spec in specs]
+    assert all(a != b for a, b in combinations(starts, 2))
+    taken = [order_of(spec, fresh) for spec in specs]
+    assert all(len(order) == 2 * EXAMPLES for order in taken)
+    assert all(a != b for a, b in combinations(taken, 2))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_methods_start_from_the_same_weights_and_see_the_same_order(toy, fresh, number):
+    specs = [Spec("toy", method, "smoke").round(number) for method in METHODS]
+    starts = [start_of(spec, fresh) for spec in specs]
+    assert starts == starts[:1] * len(METHODS)
+    taken = [order_of(spec, fresh)[: 2 * EXAMPLES] for spec in specs]
+    assert taken == taken[:1] * len(METHODS)
+
+
+def test_progress_counts_every_update_of_the_run_and_none_of_its_teacher(toy, fresh):
+    for spec in (TOY.round(1), Spec("toy", "compute", "smoke")):
+        told = []
+        run(spec, fresh, told.append)
+        assert sum(told) == spec.plan.updates == len(told) - 1
+    assert spec.plan.updates == 3 * TOY.plan.updates
+
+
+def test_a_record_costs_what_its_training_cost(toy, fresh):
+    record = run(TOY, fresh)
+    finished = checkpoints.read_finished(fresh.checkpoints / TOY.signature)
+    cost = record.cost.model_dump()
+    assert cost == {name: finished[name] for name in cost} and cost["seconds"] > 0
+
+
+def test_a_students_lost_record_needs_no_teacher(toy, fresh, tmp_path):
+    first = run(TOY.round(1), fresh)
+    shutil.rmtree(fresh.checkpoints / TOY.signature)
+    second = run(TOY.round(1), Workspace(Store(tmp_path / "again", also=()), fresh.checkpoints))
+    assert second.measured == first.measured
+    assert not (fresh.checkpoints / TOY.signature).exists()
+
+
+def test_a_run_has_the_threads_that_it_asked_for_and_no_longer(toy, fresh):
+    before = torch.get_num_threads()
+    spec = Spec("toy", "id", "smoke", overrides={"threads": before + 1})
+    run(spec, fresh)
+    assert spec.plan.task.threads == before + 1 and torch.get_num_threads() == before
+
+
+def test_every_setting_and_all_else_that_is_asked_is_in_the_signature(toy, monkeypatch):
+    """So that no run is ever taken for another one."""
+    others = {
+        **{"passes": 2, "alpha": 0.5, "p": 4.0, "q": 9.0, "divergence": "js", "mode": "loop"},
+        **{"divergence_reduction": "sum", "smoothing": 0.1, "round": 1, "epochs": 3},
+        **{"stretch": 2, "batch_size": 3, "micro_batch": 2, "evaluate_every": 1},
+        **{"schedule": "linear", "lr_peak": 0.1, "lr_initial": 0.01, "warmup": 1},
+        **{"betas": (0.8, 0.9), "eps": 1e-6, "weight_decay": 0.1, "clip": 1.0},
+        **{"optimizer": "adamax", "lr_head": 0.3, "precision": "bf16", "threads": 2},
+        **{"sensitivity_batch": 3, "dropout": 0.3},
+    }
+    assert set(others) == set(ToySettings.model_fields)
+    specs = [TOY, Spec("toy", "passes", "smoke"), replace(TOY, profile="small")]
+    specs += [replace(TOY, seed=2), *(replace(TOY, overrides={k: v}) for k, v in others.items())]
+    signatures = [spec.signature for spec in specs]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    signatures.append(replace(TOY).signature)
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.setattr(ToyRunTask, "revision", 2)
+    signatures.append(replace(TOY).signature)
+    monkeypatch.setattr(ToyRunTask, "checksums", {"train": "other data"})
+    signatures.append(replace(TOY).signature)
+    assert len(set(signatures)) == len(signatures)
 
 
 # Many runs -----------------------------------------------------------------------------------
@@ -295,12 +461,6 @@ def test_a_grid_that_is_stopped_makes_no_more_runs_and_leaves_no_process(
     assert not members(process.pid) & set(workers)
     assert len(list(tmp_path.glob(begun))) == 2
     assert not list(tmp_path.glob(".idlib/records/*.json"))
-
-
-def test_threads_are_put_back(shared):
-    before = torch.get_num_threads()
-    run(ONE, shared)
-    assert torch.get_num_threads() == before
 
 
 def test_a_record_says_all_that_was_asked(shared):
