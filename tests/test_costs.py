@@ -90,6 +90,13 @@ def test_energy_is_what_the_runs_card_drew_over_all_sessions_in_joules(driver):
     assert first_card.energy_joules == 0.75
 
 
+def test_a_session_that_did_not_tell_its_energy_leaves_it_unknown(driver):
+    meter = Meter(torch.device("cuda", 1))
+    meter.add(1.0, None, 0)
+    meter.add(1.0, 10.0, 0)
+    assert meter.energy_joules is None
+
+
 def test_where_nothing_tells_the_energy_there_is_none(driver):
     assert Meter(CPU).energy_joules is None
     del driver.nvmlDeviceGetTotalEnergyConsumption
