@@ -129,7 +129,7 @@ def execute_all(
     """
     folder, out = Path(folder), Path(out)
     check_choice("profile", profile, None)
-    given = {"profile": profile, "source": source or default_source(profile)}
+    given = {"profile": profile, "source": default_source(profile) if source is None else source}
     check_choice("source", given["source"], None)
     names = sorted(path.stem for path in folder.glob("*.ipynb"))
     if only is not None:

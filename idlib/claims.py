@@ -124,15 +124,16 @@ def _c5(runs: Runs, design: Design) -> Verdict:
             primary = condition.verdict == "supported" or open_
             line = runs.line(excess, NLL, "below", primary)
             if not line.primary and line.verdict != "not judged":
-                why = "the baseline student does not beat its teacher here"
+                why = "the baseline student is not shown to beat its teacher here"
                 line = replace(line, verdict="not judged", reason=why)
                 failed.append(condition)
             lines += [line, condition, runs.line(id_, NLL, None)]
             lines += [runs.line(c, m, None) for m in design.context for c in (baseline, id_)]
     reason = ""
     if not any(line.primary for line in lines):
-        reason = "no baseline student beats its teacher, so there is nothing to hold: " + "; ".join(
-            f"{line.label}: {in_words(line)}" for line in failed
+        told = "; ".join(f"{line.label}: {in_words(line)}" for line in failed)
+        reason = (
+            f"no baseline student is shown to beat its teacher, so there is nothing to hold: {told}"
         )
     subject = (
         "what distillation takes off the test NLL after intra-distillation, minus half of what it "

@@ -53,9 +53,10 @@ class Line:
 
     ``claimed`` is the side of zero that the claim names, ``None`` where the line is context only.
     ``items`` is the bootstrap over test items of the mean over seeds, and ``items_p`` its p where
-    it has one (SacreBLEU's paired test); ``report`` is the same sum over the earlier report's
-    table; each ``None`` where there is none. A ``primary`` line takes part in the claim's verdict.
-    Values are in the metric's own unit, unscaled.
+    it has one (SacreBLEU's paired test), which speaks of these trained models, not of another
+    seed's; ``report`` is the same sum over the earlier report's table; each ``None`` where there is
+    none. A ``primary`` line takes part in the claim's verdict. Values are in the metric's own
+    unit, unscaled.
     """
 
     label: str

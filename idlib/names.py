@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 
@@ -122,3 +123,14 @@ def title(metric: str) -> str:
     """
     how = written(metric)
     return f"{how.name} ({how.unit})" if how.unit else how.name
+
+
+def literal(text: object) -> str:
+    r"""A text as Markdown shows it as it is, inside a line and in a table's cell.
+
+    For what somebody's data name: a folder, a data set, a class, a language.
+
+    >>> print(literal("my_data*|<b>"))
+    my\_data\*\|\<b\>
+    """
+    return re.sub(r"[\\`*_\[\]<>|~$&]", r"\\\g<0>", " ".join(str(text).split()))

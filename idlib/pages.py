@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from idlib import claims
-from idlib.contrasts import signed
+from idlib.contrasts import by_cell, signed
+from idlib.names import literal
 from idlib.records import Record
 
 
@@ -56,9 +59,9 @@ class Page:
     def introduction(self) -> str:
         """What was built, and what the verdicts rest on, in Markdown."""
         return (
-            f"{self.banner}This build: profile `{self.profile}`, source `{self.source}`, seeds "
-            f"{_seeds(self.records)}, {len(self.records)} runs. The verdicts and the figures below "
-            f"rest on {self.basis}."
+            f"{self.banner}This build: profile `{self.profile}`, source {literal(self.source)}, "
+            f"seeds {_seeds(self.records)}, {len(self.records)} runs. The verdicts and the figures "
+            f"below rest on {self.basis}."
         )
 
     @cached_property
@@ -87,8 +90,33 @@ class Page:
             return "–"
         return signed(lines[0].interval.mean, lines[0].metric, unit=True)
 
+    def past_lowest(self, methods: Sequence[str] = ("baseline",)) -> list[str]:
+        """Where the validation NLL of teachers is lowest, and how far above that it ends.
+
+        A line of what is judged for each method, smoothing and data set. A model whose lowest
+        value is its last was not trained past the point where it overfits.
+        """
+        lines = []
+        for cell, runs in by_cell(self.judged).items():
+            if cell.round or cell.method not in methods:
+                continue
+            curves = [runs[seed].measured.curves for seed in sorted(runs)]
+            steps = curves[0]["validation/step"]
+            losses = [np.array(one["validation/nll"]) for one in curves]
+            lowest = [steps[int(loss.argmin())] for loss in losses]
+            past = sum(step < steps[-1] for step in lowest)
+            rises = [loss[-1] - loss.min() for loss in losses]
+            lines.append(
+                f"{cell.full_label}: lowest at update {_range(lowest, ',.0f')} of "
+                f"{steps[-1]:,.0f}, before the last with {past} of {_counted(losses, 'seed')}; at "
+                f"the last {_range(rises, '.3f')} nats above it"
+            )
+        return lines
+
     def glued(self, beside: Mapping[str, tuple[str, str]]) -> dict[str, str]:
         """Texts for other pages by key: banner, evidence, seeds, each verdict and its outcome.
+
+        They are plain text, not Markdown; ``…_past_lowest`` joins the lines of that name.
 
         Args:
             beside: further keys, each with the claim and the metric that is told.
@@ -99,6 +127,7 @@ class Page:
             f"{self.task}_banner": self.banner,
             f"{self.task}_evidence": self.basis,
             f"{self.task}_seeds": f"profile {self.profile}, {seeds}",
+            f"{self.task}_past_lowest": "; ".join(self.past_lowest()),
         }
         for name, verdict in self.verdicts.items():
             texts[f"verdict_{name.lower()}"] = verdict.sentence
@@ -108,13 +137,25 @@ class Page:
     def sentences(self, here: bool = False) -> str:
         """The verdicts as a list in Markdown; ``here``: those of this build alone."""
         if here:
-            return "\n".join(f"- {name}: {v.sentence}" for name, v in self.here.items())
-        return "\n".join(f"- **{name}.** {v.sentence}" for name, v in self.verdicts.items())
+            return bullets(f"{name}: {v.sentence}" for name, v in self.here.items())
+        told = self.verdicts.items()
+        return "\n".join(f"- **{name}.** {literal(v.sentence)}" for name, v in told)
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """Lines of plain text as a list in Markdown."""
+    return "\n".join(f"- {literal(line)}" for line in lines)
 
 
 def _seeds(records: Sequence[Record]) -> list[int]:
     return sorted({record.asked.seed for record in records})
 
 
-def _counted(values: Sequence[int], what: str) -> str:
+def _range(values: Sequence[float], form: str) -> str:
+    """The least and the largest value as text; one alone if they read the same."""
+    low, high = (f"{value:{form}}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _counted(values: Sequence[object], what: str) -> str:
     return f"{len(values)} {what}{'' if len(values) == 1 else 's'}"

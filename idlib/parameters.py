@@ -11,7 +11,8 @@ import ast
 import contextlib
 import difflib
 import json
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,18 @@ class ParameterError(ValueError):
     """A notebook parameter that does not exist, or whose value is not possible."""
 
 
-def check_parameters(namespace: dict[str, Any], **choices: Collection) -> None:
+def check_parameters(
+    namespace: dict[str, Any], minimum: Mapping[str, float] | None = None, **choices: Collection
+) -> None:
     """Refuse an unknown, ill-typed or impossible parameter, before any work.
+
+    A list has at least one item, and none twice.
 
     Args:
         namespace: ``globals()`` of the notebook, in the cell after the parameters. A value that
             came as text, as papermill's ``-p seeds "[1]"`` does, is replaced by what it says.
-        choices: allowed values of a parameter (of each of its items, if it is a list).
+        minimum: the least value of a number, by the parameter's name.
+        choices: allowed values of a parameter (of each of its items or keys, if it has such).
             Profiles and sources are known without being named.
 
     Raises:
@@ -55,6 +61,7 @@ def check_parameters(namespace: dict[str, Any], **choices: Collection) -> None:
         if name in namespace:
             value = _validated(name, namespace[name], annotation)
             check_choice(name, value, choices.get(name))
+            _check_size(name, value, (minimum or {}).get(name))
             namespace[name] = value
     namespace[CHECKED] = True
 
@@ -142,21 +149,39 @@ def _validated(name: str, value: Any, annotation: Any) -> Any:
 
 
 def check_choice(name: str, value: Any, allowed: Collection | None) -> None:
-    """Refuse a value, or an item of a list, that is not allowed; profiles and sources are known."""
+    """Refuse a value, an item of a list or a key that is not allowed.
+
+    Profiles and sources are known.
+    """
     if value is None:
         return
     if name == "profile":
         allowed = profiles.PROFILES
-    if name == "source" and value not in SOURCES and not Path(value).is_dir():
+    if name == "source" and value not in SOURCES and not (value and Path(value).is_dir()):
         message = f"source {value!r} is not one of {', '.join(SOURCES)} and not an existing folder"
         raise ParameterError(message)
-    for item in value if isinstance(value, (list, tuple)) else [value]:
+    for item in value if isinstance(value, (list, tuple, dict)) else [value]:
         if allowed is None:
             continue
         try:
             profiles.check_choice(name, item, tuple(allowed))
         except profiles.SettingsError as error:
             raise ParameterError(str(error)) from None
+
+
+def _check_size(name: str, value: Any, least: float | None) -> None:
+    """Refuse a number below ``least``, and a list that is empty or names something twice."""
+    several = isinstance(value, (list, tuple))
+    for number in value if several else [value]:
+        if least is not None and number is not None and number < least:
+            raise ParameterError(f"parameter {name!r} is {value}, but must be at least {least:g}")
+    if not several:
+        return
+    if not value:
+        raise ParameterError(f"parameter {name!r} is empty: give at least one value")
+    most, times = Counter(value).most_common(1)[0]
+    if times > 1:
+        raise ParameterError(f"parameter {name!r} has {most!r} {times} times: give it once")
 
 
 def _type_name(annotation: Any) -> str:

@@ -97,9 +97,9 @@ def train(
 ) -> Trained:
     """Train ``model`` and leave its selected and its last weights in ``folder``.
 
-    A run that was stopped at any point goes on from its last evaluation and ends, on a CPU with
-    the same number of threads, with the same bits as one that never stopped. A finished one is
-    read back at once.
+    A run that was stopped at any point goes on from its last evaluation and ends, on processors
+    of one kind (the same instruction sets) with the same threads and versions of the libraries,
+    with the same bits as one that never stopped. A finished one is read back at once.
 
     Args:
         model: freshly initialised; it is trained in place.

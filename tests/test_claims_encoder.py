@@ -171,7 +171,7 @@ def test_c5_is_contradicted_or_has_nothing_to_hold(task):
     world = {**WORLD, STUDENT: (WORLD[STUDENT][0], 2.51)}
     c5 = claims.verdicts(grid(task, world), task)["C5"]
     assert c5.verdict == "not judged"
-    assert c5.reason.startswith("no baseline student beats its teacher")
+    assert c5.reason.startswith("no baseline student is shown to beat its teacher")
     only_teachers = {cell: numbers for cell, numbers in WORLD.items() if not cell.round}
     c5 = claims.verdicts(grid(task, only_teachers), task)["C5"]
     assert c5.verdict == "not judged" and "baseline student, s = 0" in c5.reason

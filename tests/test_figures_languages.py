@@ -212,3 +212,18 @@ def test_gain_forest_of_two_data_sets_has_a_row_each():
     shown = [one.get_xdata()[0] for one in axes[0].lines if len(one.get_xdata()) == 1]
     assert sorted(shown) == pytest.approx([-2.0, 2.0, 6.0])
     assert {"supported", "contradicted"} <= set(legend_texts(figure))
+
+
+def test_names_with_dollars_are_no_formulas():
+    odd = "my_$x^$"  # as a formula this cannot be drawn
+    scores = {odd: CLASSIFIED["application"], "heading": CLASSIFIED["heading"]}
+    made = made_up_classifications(scores)
+    forest = figures.gain_forest(claims.verdicts(made, "classification")["C7"])
+    languages = [
+        made_up_tagging(Cell(method, 0, 0.0), 1, {"en": 0.5, odd: 0.4}, 2.0)
+        for method in ("baseline", "id")
+    ]
+    bars_ = figures.by_language(languages, "tagging")
+    for figure in (figures.by_model(made, SCORE), forest, bars_):
+        labels = [label.get_text() for label in drawn(figure)[0].get_yticklabels()]
+        assert any(odd.replace("$", r"\$") in label for label in labels)

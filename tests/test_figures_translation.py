@@ -156,3 +156,16 @@ def test_gain_of_one_setting_and_of_nothing():
     drawn(nothing)
     assert [text.get_text() for text in nothing.texts] == ["no records"]
     assert plt.get_fignums() == []
+
+
+def test_gain_of_runs_on_the_whole_training_split():
+    pair = list(enumerate((Cell("baseline", 0, 0.1), Cell("id", 0, 0.1))))
+    records = [
+        made_up_translation(cell, 1, 20 + epochs * ours, 2.5, epochs=epochs, examples={})
+        for epochs in (5, 20)
+        for ours, cell in pair
+    ]
+    _, _, by_epochs, by_size = drawn(figures.gain_by_setting(records))
+    assert coloured(by_epochs, "id")[0].get_ydata() == pytest.approx([5, 20])
+    assert not coloured(by_size, "id")  # one size, and none that has a place on the axis
+    assert drawn(figures.gain_by_setting(records))[0].get_title() == "all training pairs"

@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "figures": [*EVIDENCE, "tables"],
     "audit": [*RUNS, "findings", "names"],
     "bench": RUNS,
+    "specimens": [*RUNS, "names"],
     "parameters": ["profiles"],
     "book": ["files", "parameters", "profiles", "records"],
     "cli": [*RUNS, "bench", "book"],

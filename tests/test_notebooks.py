@@ -86,7 +86,7 @@ def test_form(name: str) -> None:
     assert metadata["kernelspec"]["name"] == "python3"  # papermill asks for both
     assert metadata["language_info"]["name"] == "python"
     assert cells[0]["metadata"]["tags"] == ["parameters"]
-    assert "check_parameters(globals()" in "".join(cells[1]["source"])
+    assert "check_parameters(globals()" in "".join("".join(cells[1]["source"]).split())
     for statement in ast.parse("".join(cells[0]["source"])).body:
         assert isinstance(statement, ast.AnnAssign), "parameters are typed assignments"
     for cell in cells:
@@ -143,11 +143,11 @@ def test_parameters_arrive_as_what_they_say(workspace: Path, notebook) -> None:
 
 def test_failure_keeps_the_previous_notebook(workspace: Path, notebook) -> None:
     out = workspace / "out/a.ipynb"
-    path = notebook(workspace / "a.ipynb", PARAMETERS, "print(1 // len(seeds))")
+    path = notebook(workspace / "a.ipynb", PARAMETERS, "print(1 / (2 if alpha is None else alpha))")
     assert execute(path, out) > 0
     before = out.read_bytes()
     with pytest.raises(NotebookError, match=r"a\.ipynb: cell 3 raised ZeroDivisionError"):
-        execute(path, out, {"seeds": []})
+        execute(path, out, {"alpha": 0.0})
     assert out.read_bytes() == before
     assert sorted(file.name for file in out.parent.iterdir()) == ["a.failed.ipynb", "a.ipynb"]
     execute(path, out)
@@ -228,6 +228,7 @@ def _copying_execute(notebook, out, parameters, note, progress_bar) -> float:
     [
         (["--profile", "tiny"], "unknown profile 'tiny': choose one of smoke, small, medium"),
         (["--source", "nowhere"], "source 'nowhere' is not one of embedded, hub"),
+        (["--source", ""], "source '' is not one of embedded, hub"),
         (["--only", "imagse"], "unknown notebook 'imagse': choose one of images, status"),
     ],
 )
@@ -294,3 +295,22 @@ def test_imports_and_later_cells_are_no_parameters() -> None:
         check_parameters({"__annotate__": lambda form: {"a": int}, "b": 2})
     with pytest.raises(ParameterError, match="there are: none"):
         check_parameters({"b": 2})
+
+
+@pytest.mark.parametrize(
+    "value, annotation, told",
+    [(-1, int, "-1.*at least 0"), (-0.5, float | None, "-0.5.*at least 0")]
+    + [([], list[int], "empty"), ([1, 2, 1], list[int], "1 2 times"), ("[]", list[str], "empty")],
+)
+def test_sizes_are_checked(value, annotation, told: str) -> None:
+    with pytest.raises(ParameterError, match=f"parameter 'x'.*{told}"):
+        checked(value, annotation, minimum={"x": 0})
+
+
+def test_least_values_and_tables_of_settings_pass() -> None:
+    assert checked(0, int, minimum={"x": 0}) == 0
+    assert checked(None, int | None, minimum={"x": 0}) is None
+    assert checked(-1, int, minimum={"y": 0}) == -1
+    assert checked('{"train": 4}', dict[str, int] | None, x=("train",)) == {"train": 4}
+    with pytest.raises(ParameterError, match="unknown x 'trian': choose one of train"):
+        checked({"trian": 4}, dict[str, int], x=("train",))

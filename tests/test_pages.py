@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 import pytest
-from made_up import made_up_translation
+from made_up import CLASSIFIED, made_up_classifications, made_up_translation
+from markdown_it import MarkdownIt
 
 from idlib import claims
-from idlib.names import BLEU, NLL, Cell
-from idlib.pages import Page
+from idlib.names import BLEU, NLL, Cell, literal
+from idlib.pages import Page, bullets
 
 PAIR = [Cell("baseline", 0, 0.1), Cell("id", 0, 0.1)]
 
@@ -69,3 +73,50 @@ def test_lists_of_sentences(page):
 def test_this_builds_gain(page):
     assert page.gain("C1") == "+2.00 points"
     assert page.gain("C8") == "–"  # no control was run
+
+
+def test_where_validation_loss_is_lowest_is_read_from_the_curves(page):
+    (line,) = page.past_lowest()  # as made up: 10, 20 and 30 updates, and 0.1 more at the last
+    assert line.startswith("baseline teacher, s = 0.1: lowest at update 20 of 30, before the last")
+    assert "with 3 of 3 seeds" in line and line.endswith("0.100 nats above it")
+    both = page.past_lowest(["baseline", "id"])
+    assert both[0] == line and both[1].startswith("intra-distillation teacher")
+    assert page.glued({})["translation_past_lowest"] == line
+
+
+def test_a_loss_that_is_lowest_at_the_end_is_not_past_it():
+    falling = records([1], "medium")
+    for record in falling:
+        record.measured.curves["validation/nll"] = [3.0, 2.0, 1.0]
+    page = Page("translation", "medium", "embedded", [*falling, *records([2], "medium")])
+    (line,) = page.past_lowest()
+    assert "lowest at update 20 to 30 of 30" in line and "with 1 of 2 seeds" in line
+    assert line.endswith("0.000 to 0.100 nats above it")
+
+
+ODD = ["my_data*|<b>", "a\\b", "`{doc}`x``", "[l](u) ![i](u)", "$x$ ~~y~~ &amp; **z**", "é – it's"]
+
+
+def rendered(text):
+    """The text of a page that a Markdown renderer with tables makes."""
+    made = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text)
+    return html.unescape(re.sub(r"<[^>]+>", "", made))
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_name_comes_out_of_markdown_as_it_is(name):
+    assert rendered(f"- data of {literal(name)} here").strip() == f"data of {name} here"
+    cells = rendered(f"| a | b |\n| --- | --- |\n| {literal(name)} | 2 |").split("\n")
+    assert name in cells and "2" in cells
+    assert rendered(bullets([f"of {name}"])).strip() == f"of {name}"
+
+
+def test_names_of_folders_are_literal_on_the_page_and_plain_where_glued():
+    name = ODD[0]
+    scores = {name: CLASSIFIED["application"], "heading": CLASSIFIED["heading"]}
+    made = made_up_classifications(scores)
+    page = Page("classification", "medium", f"folder/{name}", made)
+    assert f"source folder/{name}," in rendered(page.introduction)
+    for text in (page.sentences(), page.sentences(here=True), bullets(page.past_lowest())):
+        assert name in rendered(text) and name not in text
+    assert name in page.glued({})["verdict_c7"]

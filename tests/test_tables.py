@@ -216,7 +216,7 @@ def test_verdict_table():
     assert row["95 % interval over seeds"] == "−0.100 to −0.100"
     assert row["95 % interval over items"] == "–"
     one = tables.verdict_table(judged(small())["C8"])
-    assert set(one["95 % interval over seeds"]) == set(one["p"]) == {"–"}
+    assert set(one["95 % interval over seeds"]) == set(one["p over seeds"]) == {"–"}
     assert one["verdict"].iloc[0] == "not judged"  # its sentence says why
     nothing = tables.verdict_table(judged([])["C8"])
     assert set(nothing["difference"]) == {"–"}

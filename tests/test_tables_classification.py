@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from made_up import made_up_classifications
+from made_up import made_up_classification, made_up_classifications
 
 from idlib import claims, tables
-from idlib.names import LAYERS, SCORE
+from idlib.names import LAYERS, SCORE, Cell
 
 ID = "intra-distillation"
 
@@ -50,3 +50,12 @@ def test_cost_table_counts_the_runs_of_all_data_sets():
     table = tables.cost_table(made_up_classifications())
     assert list(table["runs"]) == ["6"] * 4 and list(table["seconds a run"]) == ["50"] * 4
     assert set(table.index.get_level_values("from")) == {"this build (medium, 3 seeds)"}
+
+
+def test_records_by_data_set_also_where_nobody_named_it():
+    evidence = made_up_classifications()
+    unnamed = [made_up_classification(Cell("id", 0, 0.0), 1, None, 0.5, 1.0)]
+    found = tables.by_dataset(unnamed, evidence)
+    assert list(found) == ["application", "heading", "the data set"]
+    assert found["the data set"] == (unnamed, []) and found["heading"][0] == []
+    assert sum(len(longer) for _, longer in found.values()) == len(evidence)

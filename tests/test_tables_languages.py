@@ -9,6 +9,7 @@ from made_up import made_up_answering, made_up_tagging
 from idlib import claims, tables
 from idlib.names import F1_ENGLISH, F1_OTHERS, F1_PARALLEL, NLL, STD, Cell
 from idlib.statistics import t_interval
+from idlib.tables.cells import P_ITEMS
 
 ID, BASELINE = "intra-distillation", "baseline"
 ONE, THREE = "this build (small, 1 seed)", "recorded evidence (medium, 3 seeds)"
@@ -231,7 +232,7 @@ def test_score_table_shows_what_others_state_of_english():
     assert list(table.loc["paper"])[:3] == ["84.50", "85.40", "+0.90"]
     assert list(table.loc["earlier report"])[:3] == ["82.35", "83.41", "+1.06"]
     assert set(table.loc["paper"].iloc[3:]) == {"not stated"}
-    assert "p over items" not in table.columns  # SacreBLEU's alone has one
+    assert P_ITEMS not in table.columns  # SacreBLEU's alone has one
     base, ours = (values(records, Cell(m, 0, 0.0), F1_ENGLISH) for m in ("baseline", "id"))
     interval = t_interval(ours - base)
     assert list(table.loc[THREE]) == [

@@ -8,6 +8,7 @@ from made_up import made_up_translation
 from idlib import bleu, claims, tables
 from idlib.contrasts import by_cell, signed
 from idlib.names import BLEU, LAYERS, Cell
+from idlib.tables.cells import P_ITEMS
 
 ID, BASELINE = "intra-distillation", "baseline"
 ONE, THREE = "this build (small, 1 seed)", "recorded evidence (medium, 3 seeds)"
@@ -38,7 +39,7 @@ def test_score_table_of_sacrebleu_beside_the_papers():
         ID,
         "difference",
         "95 % interval over items",
-        "p over items",
+        P_ITEMS,
         "95 % interval over seeds",
     ]
     assert list(table.loc["paper"])[:3] == ["33.07", "36.10", "+3.03"]
@@ -117,10 +118,10 @@ def test_verdict_table_has_the_p_of_the_bootstrap():
     table = tables.verdict_table(c1)
     row = table.loc[("test SacreBLEU (points)", "against the baseline, s = 0.1")]
     assert (row["difference"], row["earlier report"]) == ("+3.00", "+2.21")
-    assert row["p over items"] == f"{c1.primary[0].items_p:.2g}"
-    assert table.loc[("test NLL (nats)", "against the baseline, s = 0.1"), "p over items"] == "–"
+    assert row[P_ITEMS] == f"{c1.primary[0].items_p:.2g}"
+    assert table.loc[("test NLL (nats)", "against the baseline, s = 0.1"), P_ITEMS] == "–"
     without = tables.verdict_table(claims.verdicts(medium(), "translation")["C1"])
-    assert "p over items" not in without.columns
+    assert P_ITEMS not in without.columns
 
 
 def test_tables_of_nothing_hold_what_others_published():
@@ -169,5 +170,16 @@ def test_gains_pair_each_setting_and_seed():
 
 def test_gains_refuse_two_records_of_one_setting():
     records = swept(5, 4000, 1, 0.1) + swept(5, 4000, 1, 0.2, alpha=2.0)
-    with pytest.raises(ValueError, match="5 epochs of 4000 training examples, seed 1"):
+    with pytest.raises(ValueError, match="5 epochs of 4,000 training examples, seed 1"):
         tables.gains(records)
+
+
+def test_gains_of_the_whole_training_split():
+    records = [*swept(5, 4000, 1, 0.1)]
+    whole = {"epochs": 5, "examples": {}}
+    for ours, method in enumerate(("baseline", "id")):
+        cell = Cell(method, 0, 0.1)
+        records.append(made_up_translation(cell, 1, 20 + ours, 2.5 - ours, **whole))
+    table = tables.gains(records)
+    assert [tables.size(train) for train in table["train"].unique()] == ["4,000", "all"]
+    assert list(table["gain"]) == pytest.approx([1.0, 1.0, 0.1, 1.0])

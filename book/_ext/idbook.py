@@ -16,6 +16,7 @@ from docutils import nodes
 from myst_nb.ext.glue.utils import PendingGlueReference
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,18 @@ def depend_on_glued_notebooks(app: Sphinx, doctree: nodes.document) -> None:
         app.env.note_dependency(app.env.doc2path(reference.refdoc))
 
 
+class OutputsAsTheyAre(SphinxTransform):
+    """Keep what a cell shows from typographic quotes and dashes: it may name a folder."""
+
+    default_priority = 740  # before Sphinx's own, at 750
+
+    def apply(self, **kwargs: object) -> None:
+        """Mark the outputs of cells."""
+        for node in self.document.findall(nodes.container):
+            if "cell_output" in node["classes"]:
+                node["support_smartquotes"] = False
+
+
 def badge_verdicts(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Turn the verdict that opens a glued sentence into a badge."""
     for node in list(doctree.findall(nodes.inline)):
@@ -112,6 +125,7 @@ def setup(app: Sphinx) -> dict[str, bool | str]:
     root = str(Path(app.srcdir).parent)
     if root not in sys.path:  # autodoc imports idlib also where it is not installed
         sys.path.insert(0, root)
+    app.add_transform(OutputsAsTheyAre)
     app.connect("config-inited", configure)
     app.connect("config-inited", lambda app, config: drop_thebe(app), priority=900)
     app.connect("autodoc-skip-member", skip_member)

@@ -20,12 +20,13 @@ from idlib.figures.look import (
     dot,
     legend,
     panels,
+    plain,
     say_nothing,
     whisker,
 )
 from idlib.names import METHOD_NAMES, Cell, title, written
 from idlib.records import Record
-from idlib.tables.evidence import GAINS, gains
+from idlib.tables.evidence import GAINS, gains, size
 
 
 def by_model(records: Iterable[Record], metric: str) -> Figure:
@@ -57,7 +58,7 @@ def by_model(records: Iterable[Record], metric: str) -> Figure:
                     ax=ax,
                 )
                 whisker(ax, values, y)
-        ax.set_yticks(range(len(rows)), [Cell("", r, s, d).label for d, s, r in rows])
+        ax.set_yticks(range(len(rows)), [plain(Cell("", r, s, d).label) for d, s, r in rows])
         ax.invert_yaxis()
         ax.set(xlabel=title(metric), ylabel="")
         legend(figure, methods, lines=False)
@@ -87,7 +88,8 @@ def gain_forest(verdict: Verdict) -> Figure:
             claim = f"\nclaimed: {sides.pop()} 0" if len(sides) == 1 else ""
             name = textwrap.fill(f"difference in {title(metric)}", 30)
             ax.set(xlabel=name + claim, ylabel="")
-        axes[0, 0].set_yticks(range(len(labels)), [textwrap.fill(label, 34) for label in labels])
+        names = [textwrap.fill(plain(label), 34) for label in labels]
+        axes[0, 0].set_yticks(range(len(labels)), names)
         axes[0, 0].set_ylim(max(1, len(labels)) - 0.5, -0.5)
         used = [name for name in VERDICTS if any(line.verdict == name for line in lines)]
         if used:
@@ -114,7 +116,7 @@ def gain_by_setting(records: Iterable[Record]) -> Figure:
                 _gain(ax, part, varied)
                 ax.axhline(0, color="black", linewidth=0.8)
                 ax.set_ylabel("" if column else textwrap.fill(f"gain in {title(metric)}", 25))
-            axes[0, column].set_title(_WITH[fixed].format(kept) if len(shown) else "")
+            axes[0, column].set_title(_WITH[fixed].format(size(kept)) if len(shown) else "")
             axes[-1, column].set_xlabel(_AXES[varied])
         if data.empty:
             say_nothing(figure)
@@ -122,7 +124,7 @@ def gain_by_setting(records: Iterable[Record]) -> Figure:
 
 
 _AXES = {"epochs": "epochs", "train": "training pairs"}
-_WITH = {"epochs": "{:,.0f} epochs", "train": "{:,.0f} training pairs"}
+_WITH = {"epochs": "{} epochs", "train": "{} training pairs"}
 
 
 def _varied(data: pd.DataFrame, varied: str, fixed: str) -> tuple[pd.DataFrame, float]:
@@ -133,6 +135,7 @@ def _varied(data: pd.DataFrame, varied: str, fixed: str) -> tuple[pd.DataFrame, 
 
 
 def _gain(ax: Axes, part: pd.DataFrame, varied: str) -> None:
+    part = part[part[varied] < math.inf]  # a whole split has no place on an axis of sizes
     if part.empty:
         return
     values = sorted(part[varied].unique())

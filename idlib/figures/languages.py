@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from idlib.contrasts import by_cell
-from idlib.figures.look import COLOURS, legend, panels, say_nothing
+from idlib.figures.look import COLOURS, legend, panels, plain, say_nothing
 from idlib.items import SOURCE, Bootstrap, bootstrap, items_of, languages
 from idlib.names import SCORES, SMOOTHINGS, Cell, written
 from idlib.records import Record
@@ -49,7 +49,7 @@ def by_language(
             places = np.arange(len(order)) + (index - (len(shown) - 1) / 2) * height
             ax.barh(places, values, height, color=COLOURS[method])
             ax.hlines(places, lows, highs, color="black", linewidth=1)
-        ax.set_yticks(range(len(order)), order)
+        ax.set_yticks(range(len(order)), list(map(plain, order)))
         ax.invert_yaxis()
         ax.set(xlabel=f"{SCORES[score]} ({how.unit})", ylabel="")
         legend(figure, shown, lines=False)

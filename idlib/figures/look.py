@@ -86,6 +86,11 @@ def whisker(ax: Axes, values: Sequence[float], place: float, along: str = "x") -
         ax.errorbar(*at, **{f"{along}err": half}, fmt=mark, color="black", capsize=4, linewidth=1)
 
 
+def plain(label: str) -> str:
+    """A label without formulas: a data set or language may have dollars in its name."""
+    return label.replace("$", r"\$")
+
+
 def dot(label: str, colour: str, marker: str) -> Line2D:
     """A legend's entry for points."""
     return Line2D([], [], color=colour, marker=marker, linestyle="", label=label)

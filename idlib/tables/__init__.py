@@ -6,7 +6,8 @@ it has fewer. ``evidence`` are committed records of a longer profile, shown besi
 Records are of one task; what a table shows follows from it.
 """
 
-from idlib.tables.evidence import ASKED, frame, gains, verdict_table
+from idlib.tables.cells import by_dataset
+from idlib.tables.evidence import ASKED, frame, gains, size, verdict_table
 from idlib.tables.languages import gap_table, language_table
 from idlib.tables.measures import controls_table, cost_table, layer_table
 from idlib.tables.models import (
@@ -19,6 +20,7 @@ from idlib.tables.models import (
 
 __all__ = [
     "ASKED",
+    "by_dataset",
     "calibration_table",
     "controls_table",
     "cost_table",
@@ -31,5 +33,6 @@ __all__ = [
     "rounds_table",
     "score_table",
     "sensitivity_table",
+    "size",
     "verdict_table",
 ]

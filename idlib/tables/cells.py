@@ -16,6 +16,9 @@ from idlib.statistics import Interval
 
 NOTHING = "–"
 BUILD, EVIDENCE, REPORT, PAPER = "this build", "recorded evidence", "earlier report", "paper"
+# A small p over the items of a test set says nothing of models of another seed.
+P_SEEDS, P_ITEMS = "p over seeds", "p over items, of these models alone"
+ONE_DATASET = "the data set"  # where a folder holds one, and nobody named it
 
 Measure = Callable[[Record], "float | None"]
 BySeed = Mapping[int, Record]
@@ -58,6 +61,18 @@ def grouped(
             label = f"{name} ({profiles}, {n} seed{'' if n == 1 else 's'})"
             groups[label] = Group(by_cell(part), n)
     return Groups(task or default, groups)
+
+
+def by_dataset(
+    records: Iterable[Record], evidence: Iterable[Record]
+) -> dict[str, tuple[list[Record], list[Record]]]:
+    """The records of a build and those of the evidence, by the name of their data set."""
+    found: dict[str, tuple[list[Record], list[Record]]] = {}
+    for place, part in enumerate((records, evidence)):
+        for record in part:
+            name = record.asked.settings.get("dataset") or ONE_DATASET
+            found.setdefault(name, ([], []))[place].append(record)
+    return dict(sorted(found.items()))
 
 
 def models_by_cell(

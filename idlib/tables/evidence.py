@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import pandas as pd
@@ -11,7 +12,7 @@ from idlib.contrasts import cell_of, signed, task_of
 from idlib.names import SMOOTHINGS, title
 from idlib.published import NOT_STATED
 from idlib.records import Record
-from idlib.tables.cells import NOTHING, bounds, indexed
+from idlib.tables.cells import NOTHING, P_ITEMS, P_SEEDS, bounds, indexed
 
 ASKED = ("signature", "task", "method", "profile", "source", "seed", "round", "smoothing")
 COST = ("seconds", "peak_memory_mb")
@@ -43,8 +44,8 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
 def verdict_table(verdict: Verdict) -> pd.DataFrame:
     """The lines of one verdict: what each says, difference, intervals, p, the earlier report's.
 
-    A line gives its reason where that is not the verdict's own, which its sentence tells. The
-    bootstrap's p stands in a column of its own where a line has one.
+    A line gives its reason where that is not the verdict's own, which its sentence tells. A p says
+    over what it is: seeds (Student's t), or, where a line has one, test items (the bootstrap's).
     """
     rows: dict[tuple[str, str], dict[str, str]] = {}
     with_p = any(line.items_p is not None for line in verdict.lines)
@@ -54,13 +55,15 @@ def verdict_table(verdict: Verdict) -> pd.DataFrame:
         reason = f" ({line.reason})" if line.reason not in ("", verdict.reason) else ""
         over_items = {"95 % interval over items": bounds(line.items, metric)}
         if with_p:
-            over_items["p over items"] = NOTHING if line.items_p is None else f"{line.items_p:.2g}"
+            over_items[P_ITEMS] = NOTHING if line.items_p is None else f"{line.items_p:.2g}"
         rows[title(metric), line.label] = {
             "verdict": line.verdict + reason,  # first: a page may be narrower than the table
             "difference": NOTHING if interval is None else signed(interval.mean, metric),
             "95 % interval over seeds": bounds(interval, metric),
             **over_items,
-            "p": f"{line.p_value:.2g}" if interval is not None and interval.bounded else NOTHING,
+            P_SEEDS: f"{line.p_value:.2g}"
+            if interval is not None and interval.bounded
+            else NOTHING,
             "earlier report": reported,
         }
     return indexed(rows, ("metric", "comparison"))
@@ -71,8 +74,8 @@ def gains(records: Iterable[Record]) -> pd.DataFrame:
 
     One row for each setting and seed that has both teachers at the task's first smoothing, for
     validation NLL and for SacreBLEU: ``metric, epochs, train, seed, gain``, the gain positive
-    where intra-distillation is better. ``train`` is ``None`` where a run took the whole training
-    split.
+    where intra-distillation is better. ``train`` is infinite where a run took the whole training
+    split; :func:`size` writes it.
 
     Raises:
         ValueError: records of several tasks, or two records for one setting, method and seed.
@@ -84,12 +87,12 @@ def gains(records: Iterable[Record]) -> pd.DataFrame:
         settings, cell = record.asked.settings, cell_of(record)
         if cell.round or cell.smoothing != SMOOTHINGS[task][0]:
             continue
-        train = settings.get("examples", {}).get("train")
+        train = settings.get("examples", {}).get("train", math.inf)
         pair = found.setdefault((settings.get("epochs"), train, record.asked.seed), {})
         if pair.setdefault(cell.method, record).signature != record.signature:
             raise ValueError(
-                f"two records for {cell.full_label}, {settings.get('epochs')} epochs of {train} "
-                f"training examples, seed {record.asked.seed}"
+                f"two records for {cell.full_label}, {settings.get('epochs')} epochs of "
+                f"{size(train)} training examples, seed {record.asked.seed}"
             )
     rows = [
         (
@@ -104,3 +107,8 @@ def gains(records: Iterable[Record]) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows, columns=["metric", "epochs", "train", "seed", "gain"])
     return table.sort_values(["metric", "epochs", "train", "seed"]).reset_index(drop=True)
+
+
+def size(train: float) -> str:
+    """A number of training examples as text: ``all`` where a run took the whole split."""
+    return "all" if math.isinf(train) else f"{train:,.0f}"

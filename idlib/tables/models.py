@@ -28,6 +28,7 @@ from idlib.published import NOT_STATED, PAPER_STATED, REPORT_IMAGES, REPORTED
 from idlib.records import Record
 from idlib.tables.cells import (
     NOTHING,
+    P_ITEMS,
     PAPER,
     REPORT,
     BySeed,
@@ -118,7 +119,8 @@ def score_table(
     """A score of baseline and intra-distillation teachers, and their difference.
 
     The interval over items is the bootstrap's, of the mean over seeds (for SacreBLEU the paired
-    one, with its p); the interval over seeds is Student's t. What the paper and the earlier
+    one, with its p, which is of these trained models on other test items and says nothing of
+    other seeds); the interval over seeds is Student's t. What the paper and the earlier
     report state of this score stands below. ``task`` is the records' own; it has to be named
     only where there may be none.
     """
@@ -139,7 +141,7 @@ def score_table(
             if line.interval is None
             else signed(line.interval.mean, metric_name),
             "95 % interval over items": bounds(line.items, metric_name),
-            "p over items": NOTHING if line.items_p is None else f"{line.items_p:.2g}",
+            P_ITEMS: NOTHING if line.items_p is None else f"{line.items_p:.2g}",
             "95 % interval over seeds": bounds(line.interval, metric_name),
         }
     for name, table in _stated(groups.task, metric_name).items():
@@ -154,11 +156,11 @@ def score_table(
             **dict.fromkeys(_INTERVALS, NOT_STATED),
         }
     made = pd.DataFrame.from_dict(rows, orient="index").rename_axis("from")
-    no_p = made["p over items"].isin([NOTHING, NOT_STATED]).all() and metric_name != BLEU
-    return made.drop(columns="p over items") if no_p else made
+    no_p = made[P_ITEMS].isin([NOTHING, NOT_STATED]).all() and metric_name != BLEU
+    return made.drop(columns=P_ITEMS) if no_p else made
 
 
-_INTERVALS = ("95 % interval over items", "p over items", "95 % interval over seeds")
+_INTERVALS = ("95 % interval over items", P_ITEMS, "95 % interval over seeds")
 _ROUNDS = {
     "translation": (NLL, BLEU, STD),
     "tagging": (NLL, F1_PARALLEL, STD),
