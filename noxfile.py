@@ -70,11 +70,12 @@ def tests(session: nox.Session) -> None:
     nox -s tests
     nox -s tests -- tests/test_losses.py -k gradient
 
-    With arguments, they go to pytest and no coverage is asked for.
+    A process for each core. With arguments, they go to pytest and no coverage is asked for.
     """
     _install(session, "report", "test")
     coverage = ["--cov=idlib", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]
-    arguments = session.posargs or [*coverage, "--durations=10"]
+    side_by_side = ["-n", "auto", "--dist", "loadgroup", "--no-loadscope-reorder"]
+    arguments = session.posargs or [*side_by_side, *coverage, "--durations=10"]
     session.run("python", "-m", "pytest", *arguments, env={**ONE_THREAD, **QUIET_KERNEL})
 
 

@@ -21,6 +21,14 @@ from idlib.records import Store
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests in several processes: those on the book go to one, at first; each file to one."""
+    items.sort(key=lambda item: "executed" not in item.fixturenames)
+    for item in items:
+        group = "book" if "executed" in item.fixturenames else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Two processes side by side do not wait for each other, and sums have one order."""
