@@ -21,6 +21,7 @@ from idlib.records import Store
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests in several processes: those on the book go to one, at first; each file to one."""
     items.sort(key=lambda item: "executed" not in item.fixturenames)
