@@ -74,7 +74,7 @@ def tests(session: nox.Session) -> None:
     """
     _install(session, "report", "test")
     coverage = ["--cov=idlib", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]
-    side_by_side = ["-n", "auto", "--dist", "loadgroup", "--no-loadscope-reorder"]
+    side_by_side = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
     arguments = session.posargs or [*side_by_side, *coverage, "--durations=10"]
     session.run("python", "-m", "pytest", *arguments, env={**ONE_THREAD, **QUIET_KERNEL})
 

@@ -21,13 +21,9 @@ from idlib.records import Store
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests in several processes: those on the book go to one, at first; each file to one."""
+    """The book's tests come first: of several processes one is busy with them to the end."""
     items.sort(key=lambda item: "executed" not in item.fixturenames)
-    for item in items:
-        group = "book" if "executed" in item.fixturenames else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,9 +1,14 @@
-"""The book builds without a warning, and works in a real browser that may ask nobody else."""
+"""The book at profile smoke: every notebook runs, and its pages work in a real browser.
+
+It is made once for all tests of this file, which therefore stay together in one process.
+"""
 
 from __future__ import annotations
 
 import functools
 import http.server
+import json
+import math
 import os
 import re
 import shutil
@@ -13,8 +18,47 @@ from pathlib import Path
 
 import pytest
 
+from idlib import book
+from idlib.records import Store
+
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 MISSING = "no chromium: install Debian's package chromium, or name a browser in CHROMIUM"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_runs_at_smoke(executed: Path, name: str) -> None:
+    path = executed / f"book/_executed/{name}.ipynb"
+    notebook = json.loads(path.read_text())
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert notebook["metadata"]["idlib"]["seconds"] > 0
+    kinds = [output["output_type"] for cell in cells for output in cell["outputs"]]
+    assert kinds and "error" not in kinds
+    summary = json.loads((path.parent / "build.json").read_text())
+    assert summary["profile"] == "smoke"
+    assert summary["source"] == "embedded"
+    assert summary["notebooks"][name] > 0
+
+
+def test_images_trained_what_the_book_compares(executed: Path) -> None:
+    records = [stored.record for stored in Store(root=executed / ".idlib/records", also=()).all()]
+    assert {"baseline", "id", "passes", "compute"} <= {record.asked.method for record in records}
+    for record in records:
+        assert record.asked.profile == "smoke"
+        assert all(math.isfinite(value) for value in record.measured.metrics.values())
+        assert record.measured.metrics["test/nll"] > 0
+
+
+def test_unchanged_notebooks_are_not_run_again(executed: Path, capsys) -> None:
+    before = (executed / "book/_executed/build.json").read_text()
+    assert book.main(["--profile", "smoke"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"{name}: unchanged" in said for name in NAMES)
+    assert (executed / "book/_executed/build.json").read_text() == before
+
+
+# --- its pages, in a browser that may ask nobody else ------------------------------------------
 
 
 class Pages(http.server.SimpleHTTPRequestHandler):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import math
 import subprocess
 import sys
 import warnings
@@ -15,7 +14,6 @@ import pytest
 from idlib import book
 from idlib.book import NotebookError, ParameterError, check_parameters, execute
 from idlib.parameters import notebook_parameters
-from idlib.records import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -43,39 +41,6 @@ def printed(path: Path) -> str:
 
 
 # --- the notebooks of the repository ---------------------------------------------------------
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_runs_at_smoke(executed: Path, name: str) -> None:
-    path = executed / f"book/_executed/{name}.ipynb"
-    notebook = json.loads(path.read_text())
-    assert notebook["metadata"]["idlib"]["seconds"] > 0
-    kinds = [output["output_type"] for cell in code_cells(path) for output in cell["outputs"]]
-    assert kinds and "error" not in kinds
-    summary = json.loads((path.parent / "build.json").read_text())
-    assert summary["profile"] == "smoke"
-    assert summary["source"] == "embedded"
-    assert summary["notebooks"][name] > 0
-
-
-@pytest.mark.slow
-def test_images_trained_what_the_book_compares(executed: Path) -> None:
-    records = [stored.record for stored in Store(root=executed / ".idlib/records", also=()).all()]
-    assert {"baseline", "id", "passes", "compute"} <= {record.asked.method for record in records}
-    for record in records:
-        assert record.asked.profile == "smoke"
-        assert all(math.isfinite(value) for value in record.measured.metrics.values())
-        assert record.measured.metrics["test/nll"] > 0
-
-
-@pytest.mark.slow
-def test_unchanged_notebooks_are_not_run_again(executed: Path, capsys) -> None:
-    before = (executed / "book/_executed/build.json").read_text()
-    assert book.main(["--profile", "smoke"]) == 0
-    said = capsys.readouterr().out
-    assert all(f"{name}: unchanged" in said for name in NAMES)
-    assert (executed / "book/_executed/build.json").read_text() == before
 
 
 @pytest.mark.parametrize("name", NAMES)
