@@ -431,7 +431,9 @@ def test_layers_of_whole_numbers_of_parameters_make_up_the_whole(records):
                 moments.append((mean, std**2 + mean**2))
             whole, *layers = np.array(moments)
             rows += list((np.array(layers) / whole).T)
-        (total,) = {record.measured.metrics["sensitivity/parameters"] for record in members}
+        totals = {record.measured.metrics["sensitivity/parameters"] for record in members}
+        assert len(totals) == 1, (key, totals)
+        total = totals.pop()
         counts, *_ = np.linalg.lstsq(np.array(rows), np.full(len(rows), total), rcond=None)
         assert np.abs(np.array(rows) @ counts / total - 1).max() < 1e-9, key
         assert np.abs(counts - counts.round()).max() < 0.01 and counts.min() > 100, (key, counts)
