@@ -20,9 +20,16 @@ def test_no_seed_in_common_is_said():
 
 
 def test_order_of_records_changes_nothing():
-    records = grid()
+    gains = np.random.default_rng(0).gamma(1.0, 0.2, size=(len(WORLD), 30)).round(4)
+    records = [
+        record(cell, seed, nll + noise(cell, seed), items=list(nll + own))
+        for (cell, nll), own in zip(WORLD.items(), gains, strict=True)
+        for seed in SEEDS
+    ]
     shuffled = random.Random(0).sample(records, len(records))
     assert judged(shuffled) == judged(records)
+    line = judged(records)["C6"].primary[0]
+    assert line.items.low < line.items.mean < line.items.high  # the bootstrap's draws are the same
 
 
 def test_pairing_is_by_seed():
@@ -40,6 +47,23 @@ def test_seeds_that_one_arm_lacks_are_left_out():
     extra = [record(Cell("id", 0, 0.0), 6, 9.0)]
     with_extra, without = (judged(r)["C8"] for r in (grid() + extra, grid()))
     assert with_extra == without
+
+
+def test_a_claim_has_the_seeds_of_the_line_that_has_fewest():
+    records = [r for r in grid() if r.asked.method != "compute" or r.asked.seed < 4]
+    c8 = judged(records)["C8"]
+    assert [len(line.seeds) for line in c8.primary] == [5, 3] and c8.n_seeds == 3
+    assert c8.verdict == "not judged" and c8.reason == "3 seeds, where images needs 5"
+
+
+def test_what_was_measured_of_a_later_round_stands_in_the_lines():
+    world = {**WORLD, Cell("baseline", 2, 0.0): 0.44}
+    c5 = judged(grid(world))["C5"]
+    line = line_of(c5, "baseline, second student − teacher, s = 0")
+    assert line.interval.mean == pytest.approx(-0.06, abs=2e-3) and line.verdict == "supported"
+    assert (
+        "no record of" in line_of(c5, "intra-distillation, second student − teacher, s = 0").reason
+    )
 
 
 def test_where_each_arm_lacks_a_seed_the_others_are_paired_by_number():

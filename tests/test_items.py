@@ -103,6 +103,12 @@ def test_items_that_every_language_has():
     assert score(shared) == pytest.approx((6 / 8 + 2 / 8) / 2)
     (english,) = items_of(CURVES, "test/f1_parallel/en").values()
     assert english.numbers.tolist() == [1, 4] and english.score == 8 / 9
+    without = {**CURVES, "test/items/en": [0, 2, 3, 4, 6, 7]}  # item 1 is not in English
+    shared = items_of(without, F1_PARALLEL)
+    assert {name: items.numbers.tolist() for name, items in shared.items()} == {
+        "de": [4],
+        "ja": [4],
+    }
     apart = {**CURVES, "test/items/ja": [6, 7, 8]}
     assert bootstrap([1.0], [[items_of(apart, F1_PARALLEL)]]) is None  # there are none
 
