@@ -153,6 +153,18 @@ def test_dropout_is_drawn_in_the_encoder_and_before_the_head(folder, task):
         assert torch.equal(one, two) == (silent == "encoder dropout")
 
 
+def test_the_measured_batches_are_the_first_items_in_batches_of_the_settings(folder, task):
+    measured = task_on(folder, sensitivity_examples=20, sensitivity_batch=8)
+    batches = list(measured.sensitivity_batches())
+    assert [len(batch["labels"]) for batch in batches] == [8, 8, 4]
+    found = [row[mask.bool()].tolist() for b in batches for row, mask in pieces_of(b)]
+    assert found == [list(ids) for ids in task.data.splits["train"].input_ids[:20]]
+
+
+def pieces_of(batch):
+    return zip(batch["input_ids"], batch["attention_mask"], strict=True)
+
+
 # ---- what is counted
 
 
