@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,34 +19,11 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from idlib.losses import DIVERGENCES, cross_entropy, soft_cross_entropy
 from idlib.schedules import adaptive_alpha
+from idlib.targets import Target
 
 Forward = Callable[[Any], "Tensor | Mapping[str, Tensor]"]
 ONE_HEAD = "logits"
 REDUCTIONS = ("mean", "sum", "sum_padded")
-
-
-@dataclass(frozen=True)
-class Target:
-    """What one head of a batch should say.
-
-    Attributes:
-        labels: class indices ``[...]`` (int64), or values ``[...]`` for a regression.
-        mask: ``[...]``, True where the position counts; ``None`` counts all.
-        class_mask: ``[C]`` or ``[..., C]``, True for classes that may be predicted.
-        kind: ``classes``, or ``regression`` (squared error between pass and label, and
-            (1/K) Σ (z_i − z̄)² as the divergence).
-    """
-
-    labels: Tensor
-    mask: Tensor | None = None
-    class_mask: Tensor | None = None
-    kind: Literal["classes", "regression"] = "classes"
-
-    @property
-    def count(self) -> Tensor:
-        """Number of counted positions, a float64 scalar."""
-        counted = torch.ones_like(self.labels) if self.mask is None else self.mask
-        return counted.sum(dtype=torch.float64)
 
 
 class Parts(NamedTuple):
@@ -123,7 +100,7 @@ class IntraDistillation:
 
         Args:
             forward: from a batch to logits ``[B, ..., C]``, or to a dict of such heads.
-            targets: from a batch to its :class:`Target`, or to one for each head.
+            targets: from a batch to its :class:`~idlib.targets.Target`, or to one for each head.
             batch: a tensor, or a mapping or sequence of tensors whose first dimension is B.
             step: the update, from 0 to ``total_steps``.
             total_steps: N, the updates of the whole run.
@@ -178,13 +155,14 @@ class IntraDistillation:
 
     def _losses(self, z: Tensor, target: Target, taught: Tensor | None) -> tuple[Tensor, Tensor]:
         """Task loss and divergence of each position, ``[B, ...]`` each."""
+        # Where nothing counts, a label may be anything (-100, NaN): it must not reach a gradient.
+        labels = target.labels if target.mask is None else target.labels.where(target.mask, 0)
         if target.kind == "regression":
             z = z.squeeze(-1) if z.dim() > target.labels.dim() + 1 else z
             z = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
-            reference = [target.labels] if taught is None else [target.labels, taught.view_as(z[0])]
+            reference = [labels] if taught is None else [labels, taught.view_as(z[0])]
             task = sum((z - y).square().mean(0) for y in reference)
             return task, (z - z.mean(0)).square().mean(0)
-        labels = target.labels if target.mask is None else target.labels * target.mask
         task = cross_entropy(
             z, labels.expand(z.shape[:-1]), smoothing=self.smoothing, class_mask=target.class_mask
         ).mean(0)
@@ -234,11 +212,16 @@ def _check_heads(wanted: Mapping, outputs: Mapping, taught: Mapping) -> None:
             + ": they must be the same"
         )
     for name, target in wanted.items():
-        positions = outputs[name].shape[1:-1] if target.kind == "classes" else target.labels.shape
-        if target.labels.shape != positions or outputs[name].shape[1] != target.labels.shape[0]:
+        labels, shape = tuple(target.labels.shape), tuple(outputs[name].shape[1:])
+        fits = shape[:-1] == labels if target.kind == "classes" else shape in (labels, (*labels, 1))
+        if not fits:
             raise ValueError(
-                f"head {name!r}: labels of shape {tuple(target.labels.shape)} do not fit logits "
-                f"of shape {tuple(outputs[name].shape[1:])} a pass"
+                f"head {name!r}: labels of shape {labels} do not fit logits of shape {shape} a pass"
+            )
+        if target.class_mask is not None and target.class_mask.shape[-1] != shape[-1]:
+            raise ValueError(
+                f"head {name!r}: class_mask is for {target.class_mask.shape[-1]} classes, the "
+                f"logits for {shape[-1]}"
             )
 
 

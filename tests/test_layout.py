@@ -20,7 +20,8 @@ FOLDERS = ["book", "idlib", "notebooks", "records", "requirements", "tests", "to
 # What each module (or folder of modules) may import of idlib. One way only: none may import
 # something below itself, so the table is its own proof that there is no circle.
 MATHS = ["losses", "schedules", "balance", "groups", "sensitivity"]
-METHOD = [*MATHS, "objective", "distillation"]
+PASSES = ["targets"]
+METHOD = [*MATHS, *PASSES, "objective", "distillation"]
 LOOP = [*METHOD, "profiles", "files", "checkpoints", "costs", "randomness", "recipe", "training"]
 TASKS = [*LOOP, "calibration", "data", "transformer", "encoders", "bleu", "items", "squad"]
 TASKS += ["scores", "tasks"]
@@ -36,7 +37,8 @@ MAY_IMPORT = {
     "encoders": ["data"],
     **dict.fromkeys(["published", "findings"], ["names"]),
     "designs": ["names", "statistics"],
-    "objective": MATHS,
+    **dict.fromkeys(PASSES, []),
+    "objective": [*MATHS, *PASSES],
     "distillation": MATHS,
     "calibration": MATHS,
     "profiles": MATHS,

@@ -1,0 +1,80 @@
+"""What the heads of a batch should say, and at which of its positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+KINDS = ("classes", "regression")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one head of a batch should say.
+
+    Attributes:
+        labels: class indices ``[...]`` (int64), or values ``[...]`` for a regression.
+        mask: bool ``[...]``, in exactly the labels' shape, True where the position counts;
+            ``None`` counts all. A mask of the numbers 0 and 1 is made one of bools.
+        class_mask: bool ``[C]`` or ``[..., C]``, True for classes that may be predicted; 0 and 1
+            as in ``mask``.
+        kind: ``classes``, or ``regression`` (squared error between pass and label, and
+            (1/K) Σ (z_i − z̄)² as the divergence).
+
+    Raises:
+        ValueError: an unknown kind, or labels or a mask that are not as above.
+    """
+
+    labels: Tensor
+    mask: Tensor | None = None
+    class_mask: Tensor | None = None
+    kind: Literal["classes", "regression"] = "classes"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown kind {self.kind!r}: choose one of {', '.join(KINDS)}")
+        if not isinstance(self.labels, Tensor):
+            raise ValueError(f"labels must be a tensor, not {type(self.labels).__name__}")
+        shape = self.labels.shape
+        if self.mask is not None:
+            mask = _as_bool(self.mask, "mask")
+            if mask.shape != shape:
+                raise ValueError(
+                    f"mask has shape {tuple(mask.shape)} and the labels {tuple(shape)}: they must "
+                    "be the same"
+                )
+            object.__setattr__(self, "mask", mask)
+        if self.class_mask is not None:
+            if self.kind == "regression":
+                raise ValueError("class_mask is for kind 'classes': a regression has no classes")
+            mask = _as_bool(self.class_mask, "class_mask")
+            if not mask.dim() or mask.shape[:-1] not in ((), shape):
+                raise ValueError(
+                    f"class_mask has shape {tuple(mask.shape)}: it must be (C,), or "
+                    f"({', '.join(map(str, shape))}, C) as the labels are"
+                )
+            object.__setattr__(self, "class_mask", mask)
+
+    @property
+    def count(self) -> Tensor:
+        """Number of counted positions, a float64 scalar."""
+        counted = torch.ones_like(self.labels) if self.mask is None else self.mask
+        return counted.sum(dtype=torch.float64)
+
+
+def _as_bool(mask: Any, name: str) -> Tensor:
+    """A mask as bools; only a mask of numbers is looked at, which waits for the device."""
+    if not isinstance(mask, Tensor):
+        raise ValueError(f"{name} must be a boolean tensor, not {type(mask).__name__}")
+    if mask.dtype == torch.bool:
+        return mask
+    wrong = mask[(mask != 0) & (mask != 1)]
+    if len(wrong):
+        raise ValueError(
+            f"{name} must be boolean, or of the numbers 0 and 1: it is {mask.dtype} and has the "
+            f"value {wrong[0].item()}"
+        )
+    return mask.bool()
