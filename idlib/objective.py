@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from idlib.batches import repeated
 from idlib.losses import DIVERGENCES, cross_entropy, soft_cross_entropy
 from idlib.schedules import adaptive_alpha
 from idlib.targets import Target
@@ -101,7 +102,8 @@ class IntraDistillation:
         Args:
             forward: from a batch to logits ``[B, ..., C]``, or to a dict of such heads.
             targets: from a batch to its :class:`~idlib.targets.Target`, or to one for each head.
-            batch: a tensor, or a mapping or sequence of tensors whose first dimension is B.
+            batch: a tensor or array whose first dimension is B, or a mapping, sequence or
+                dataclass of them; in ``loop`` anything that ``forward`` takes.
             step: the update, from 0 to ``total_steps``.
             total_steps: N, the updates of the whole run.
             teacher: from a batch to the teacher's logits; adds the cross-entropy to its
@@ -111,8 +113,8 @@ class IntraDistillation:
                 the update's. By default the positions of this batch.
 
         Raises:
-            ValueError: heads without targets (or the reverse), shapes that do not fit, or an
-                update without a counted position.
+            ValueError: heads without targets (or the reverse), shapes that do not fit, an update
+                without a counted position, or a batch of a type that ``stack`` cannot copy.
         """
         wanted = as_heads(targets(batch))
         outputs = self._run_passes(forward, batch)
@@ -144,9 +146,20 @@ class IntraDistillation:
 
     def _run_passes(self, forward: Forward, batch: Any) -> dict[str, Tensor]:
         """Logits of the K passes by head, ``[K, B, ..., C]``."""
-        if self.mode == "stack" or self.passes == 1:
-            heads = as_heads(forward(_repeat(batch, self.passes)))
-            return {name: z.unflatten(0, (self.passes, -1)) for name, z in heads.items()}
+        run = self._loop if self.mode == "loop" and self.passes > 1 else self._stack
+        return run(forward, batch)
+
+    def _stack(self, forward: Forward, batch: Any) -> dict[str, Tensor]:
+        heads = as_heads(forward(repeated(batch, self.passes)))
+        for name, z in heads.items():
+            if z.dim() == 0 or len(z) % self.passes:
+                raise ValueError(
+                    f"head {name!r}: logits of shape {tuple(z.shape)} are not {self.passes} "
+                    "copies of a batch, as mode 'stack' needs them: use mode='loop'"
+                )
+        return {name: z.unflatten(0, (self.passes, -1)) for name, z in heads.items()}
+
+    def _loop(self, forward: Forward, batch: Any) -> dict[str, Tensor]:
         runs = []
         for index in range(self.passes):
             with frozen_batch_norm() if index else nullcontext():
@@ -223,20 +236,6 @@ def _check_heads(wanted: Mapping, outputs: Mapping, taught: Mapping) -> None:
                 f"head {name!r}: class_mask is for {target.class_mask.shape[-1]} classes, the "
                 f"logits for {shape[-1]}"
             )
-
-
-def _repeat(batch: Any, times: int) -> Any:
-    """``times`` copies of every tensor one after the other along its first dimension."""
-    if times == 1:
-        return batch
-    if isinstance(batch, Tensor):
-        return batch.repeat(times, *[1] * (batch.dim() - 1)) if batch.dim() else batch
-    if isinstance(batch, Mapping):
-        return {key: _repeat(value, times) for key, value in batch.items()}
-    if isinstance(batch, (list, tuple)):
-        copies = [_repeat(value, times) for value in batch]
-        return type(batch)(*copies) if hasattr(batch, "_fields") else type(batch)(copies)
-    return batch
 
 
 def _counted_sum(values: Tensor, mask: Tensor | None) -> Tensor:
