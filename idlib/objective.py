@@ -7,18 +7,16 @@ With one pass and α = 0 this is the ordinary loss: baseline and intra-distillat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.module import register_module_forward_pre_hook
+from torch import Tensor
 
 from idlib.batches import repeated
 from idlib.losses import DIVERGENCES, cross_entropy, soft_cross_entropy
+from idlib.passes import frozen_batch_norm, keep_in_backward
 from idlib.schedules import adaptive_alpha
 from idlib.targets import Target
 
@@ -51,7 +49,8 @@ class IntraDistillation:
             (audit A20), so that their α weighs more: ``sum`` adds the counted positions and the
             heads, ``sum_padded`` the padding too.
         mode: ``stack`` runs the K copies as one batch; ``loop`` runs them in turn, which keeps
-            each pass's batch-norm statistics its own; the running ones see the first pass only.
+            each pass's batch-norm statistics its own; the running ones see the first pass only,
+            also in compiled code and where activation checkpointing runs the passes anew.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.1), nn.Linear(8, 3))
@@ -100,7 +99,9 @@ class IntraDistillation:
         """Run the K passes of ``batch`` and return the objective's parts.
 
         Args:
-            forward: from a batch to logits ``[B, ..., C]``, or to a dict of such heads.
+            forward: from a batch to logits ``[B, ..., C]``, or to a dict of such heads. Where its
+                model is compiled, it must be it, close over it or name it (for batch norm in
+                ``loop``).
             targets: from a batch to its :class:`~idlib.targets.Target`, or to one for each head.
             batch: a tensor or array whose first dimension is B, or a mapping, sequence or
                 dataclass of them; in ``loop`` anything that ``forward`` takes.
@@ -160,10 +161,10 @@ class IntraDistillation:
         return {name: z.unflatten(0, (self.passes, -1)) for name, z in heads.items()}
 
     def _loop(self, forward: Forward, batch: Any) -> dict[str, Tensor]:
-        runs = []
-        for index in range(self.passes):
-            with frozen_batch_norm() if index else nullcontext():
-                runs.append(as_heads(forward(batch)))
+        # A step that is compiled as a whole leaves the loop out: hooks would not be called in it.
+        runs = (_not_compiled if torch.compiler.is_compiling() else _in_turn)(
+            forward, batch, self.passes
+        )
         return {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
 
     def _losses(self, z: Tensor, target: Target, taught: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -189,27 +190,16 @@ class IntraDistillation:
         return task, DIVERGENCES[self.divergence](z, class_mask=target.class_mask)
 
 
-@contextmanager
-def frozen_batch_norm() -> Iterator[None]:
-    """Batch norm normalises by the batch as ever, but leaves its running statistics alone.
+def _in_turn(forward: Forward, batch: Any, passes: int) -> list[dict[str, Tensor]]:
+    """Logits of each pass by head; running statistics see the first pass only."""
+    runs = [as_heads(forward(batch))]
+    with frozen_batch_norm(forward) as kept:
+        runs += [as_heads(forward(batch)) for _ in range(passes - 1)]
+    keep_in_backward(runs, kept)
+    return runs
 
-    Without this, K passes would move the running statistics K times a batch (audit A11). It
-    holds for every batch-norm layer that runs inside the block, in whatever model.
-    """
-    touched: list[_BatchNorm] = []
 
-    def freeze(module: nn.Module, _args: Any) -> None:
-        if isinstance(module, _BatchNorm) and module.training and module.track_running_stats:
-            module.track_running_stats = False
-            touched.append(module)
-
-    hook = register_module_forward_pre_hook(freeze)
-    try:
-        yield
-    finally:
-        hook.remove()
-        for module in touched:
-            module.track_running_stats = True
+_not_compiled = torch._disable_dynamo(_in_turn)
 
 
 def as_heads(value: Any) -> dict[str, Any]:
