@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from idlib.batches import repeated
 from idlib.losses import DIVERGENCES, cross_entropy, soft_cross_entropy
-from idlib.passes import frozen_batch_norm, keep_in_backward
+from idlib.passes import frozen_batch_norm, keep_in_backward, modules_at_work
 from idlib.schedules import adaptive_alpha
 from idlib.targets import Target
+from idlib.watch import Watch
 
 Forward = Callable[[Any], "Tensor | Mapping[str, Tensor]"]
 ONE_HEAD = "logits"
@@ -51,6 +52,9 @@ class IntraDistillation:
         mode: ``stack`` runs the K copies as one batch; ``loop`` runs them in turn, which keeps
             each pass's batch-norm statistics its own; the running ones see the first pass only,
             also in compiled code and where activation checkpointing runs the passes anew.
+
+    It warns, once each, of batch norm in ``stack``, and of passes that are equal because the
+    model is in evaluation mode or has no active dropout.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.1), nn.Linear(8, 3))
@@ -85,6 +89,7 @@ class IntraDistillation:
         if not 0 <= self.smoothing < 1:
             raise ValueError(f"smoothing must lie in [0, 1), not {self.smoothing}")
         adaptive_alpha(0, 1, self.alpha, self.p, self.q)  # refuses p >= q, and says why
+        object.__setattr__(self, "_watch", Watch())  # no field: it is no part of the value
 
     def __call__(
         self,
@@ -118,7 +123,7 @@ class IntraDistillation:
                 without a counted position, or a batch of a type that ``stack`` cannot copy.
         """
         wanted = as_heads(targets(batch))
-        outputs = self._run_passes(forward, batch)
+        outputs, modules = self._run_passes(forward, batch)
         taught = {} if teacher is None else as_heads(teacher(batch))
         _check_heads(wanted, outputs, taught)
         alpha = adaptive_alpha(step, total_steps, self.alpha, self.p, self.q)
@@ -135,6 +140,8 @@ class IntraDistillation:
         joined = torch.stack(divergence)
         divergence_loss = joined.mean() if self.divergence_reduction == "mean" else joined.sum()
         total = task_loss + alpha * divergence_loss if self.passes > 1 else task_loss
+        if modules is not None:
+            self._watch.look(outputs, modules, self.mode)
         return Parts(total, task_loss, divergence_loss, alpha)
 
     def _reduced(self, divergences: Tensor, target: Target, count: Tensor) -> Tensor:
@@ -145,10 +152,16 @@ class IntraDistillation:
             return mean
         return mean * target.count.to(count.device, count.dtype)
 
-    def _run_passes(self, forward: Forward, batch: Any) -> dict[str, Tensor]:
-        """Logits of the K passes by head, ``[K, B, ..., C]``."""
+    def _run_passes(
+        self, forward: Forward, batch: Any
+    ) -> tuple[dict[str, Tensor], list[nn.Module] | None]:
+        """Logits of the K passes by head, ``[K, B, ..., C]``; what ran, where that is looked at."""
         run = self._loop if self.mode == "loop" and self.passes > 1 else self._stack
-        return run(forward, batch)
+        if self.passes == 1 or not self._watch.is_due():
+            return run(forward, batch), None
+        modules: list[nn.Module] = []
+        with modules_at_work(modules.append, forward):
+            return run(forward, batch), modules
 
     def _stack(self, forward: Forward, batch: Any) -> dict[str, Tensor]:
         heads = as_heads(forward(repeated(batch, self.passes)))

@@ -20,7 +20,7 @@ FOLDERS = ["book", "idlib", "notebooks", "records", "requirements", "tests", "to
 # What each module (or folder of modules) may import of idlib. One way only: none may import
 # something below itself, so the table is its own proof that there is no circle.
 MATHS = ["losses", "schedules", "balance", "groups", "sensitivity"]
-PASSES = ["batches", "passes", "targets"]
+PASSES = ["batches", "passes", "targets", "watch"]
 METHOD = [*MATHS, *PASSES, "objective", "distillation"]
 LOOP = [*METHOD, "profiles", "files", "checkpoints", "costs", "randomness", "recipe", "training"]
 TASKS = [*LOOP, "calibration", "data", "transformer", "encoders", "bleu", "items", "squad"]

@@ -134,6 +134,7 @@ def test_outputs_are_classes_or_one_value(root):
         assert task.forward(model_of(task))(batch).shape == (3, task.outputs)
 
 
+@pytest.mark.filterwarnings("ignore:the K passes are equal")  # in evaluation mode, on purpose
 @pytest.mark.parametrize("pooling", ["mean", "first"])
 @pytest.mark.parametrize("passes", [1, 3])
 @pytest.mark.parametrize("dataset", DATASETS)

@@ -168,6 +168,7 @@ def pieces_of(batch):
 # ---- what is counted
 
 
+@pytest.mark.filterwarnings("ignore:the K passes are equal")  # in evaluation mode, on purpose
 @pytest.mark.parametrize("passes", [1, 3])
 def test_padding_changes_neither_loss_nor_gradient(task, passes):
     model = model_of(task)

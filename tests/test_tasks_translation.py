@@ -64,6 +64,7 @@ def test_the_paper_profile_has_the_papers_model_and_settings():
     assert s.betas == (0.9, 0.98) and s.eps == 1e-6 and s.test_tokens is None
 
 
+@pytest.mark.filterwarnings("ignore:the K passes are equal")  # in evaluation mode, on purpose
 @pytest.mark.parametrize("passes", [1, 3])
 def test_padding_changes_neither_loss_nor_gradient(task, passes):
     model = model_of(task)

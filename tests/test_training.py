@@ -217,6 +217,7 @@ def test_a_finished_run_is_read_back_and_not_trained(tmp_path):
 # One update, however it is cut ---------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:the K passes are equal")  # on purpose: no dropout
 @pytest.mark.parametrize("settings", [BASELINE, ID])
 def test_micro_batches_give_the_update_of_one_batch(tmp_path, settings):
     """12 examples at once, or in slices of which the last may be smaller."""
@@ -231,6 +232,7 @@ def test_micro_batches_give_the_update_of_one_batch(tmp_path, settings):
     assert runs[0].curves["train/task"] == pytest.approx(runs[1].curves["train/task"], rel=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:the K passes are equal")  # on purpose: no dropout
 def test_two_processes_give_the_update_of_one(tmp_path):
     """A batch of 5 goes to the two as 3 and 2, and the gradient is that of the five."""
     sgd = {**AS_SGD, "lr_peak": 1e5}
