@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,7 +18,9 @@ import torch
 from tqdm import tqdm
 
 from idlib.costs import Meter
-from idlib.profiles import METHODS, PROFILES, default_source
+from idlib.data import DataError
+from idlib.encoders import EncoderError
+from idlib.profiles import METHODS, PROFILES, SettingsError, default_source
 from idlib.randomness import seed_everything
 from idlib.runs import Spec
 from idlib.training import train
@@ -75,21 +78,28 @@ def compare(task: str, profile: str, rounds: int = 5, updates: int = 4) -> dict[
     return timed
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print the comparison as a table."""
+def main(arguments: list[str] | None = None) -> int:
+    """Print the comparison as a table; return the exit code (2: a wrong argument)."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--task", default="images")
     parser.add_argument("--profile", default="small", choices=PROFILES)
     parser.add_argument("--rounds", type=int, default=5, help="turns that each method takes")
     given = parser.parse_args(arguments)
-    timed = compare(given.task, given.profile, given.rounds)
+    if given.rounds < 1:
+        parser.error(f"argument --rounds: {given.rounds} turns time nothing: give at least 1")
+    try:
+        timed = compare(given.task, given.profile, given.rounds)
+    except (SettingsError, DataError, EncoderError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     base = statistics.median(timed["baseline"].seconds)
     print(f"{given.task}, profile {given.profile}: one update, median over turns, and peak memory")
     for method, (times, peak) in timed.items():
         seconds = statistics.median(times)
         ratio, megabytes = seconds / base, peak / 2**20
         print(f"{method:>10} {seconds:8.4f} s {ratio:6.2f} × baseline {megabytes:8.0f} MiB")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

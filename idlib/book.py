@@ -132,6 +132,8 @@ def execute_all(
     given = {"profile": profile, "source": default_source(profile) if source is None else source}
     check_choice("source", given["source"], None)
     names = sorted(path.stem for path in folder.glob("*.ipynb"))
+    if not names:
+        raise ParameterError(f"folder {str(folder)!r} has no notebooks: name one that has")
     if only is not None:
         _check_only(only, names, given, out)
     else:
@@ -287,12 +289,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", default="book/_executed", help="folder of the executed ones")
     try:
         execute_all(**vars(parser.parse_args(arguments)))
-    except ParameterError as error:
+    except (ParameterError, NotebookError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    except NotebookError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 1 if isinstance(error, NotebookError) else 2
     return 0
 
 

@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
-from rich.console import Console
-from rich.table import Table
 from tqdm import tqdm
 
-from idlib import checkpoints, data, profiles, records, runs, tasks, training
+from idlib import checkpoints, data, encoders, profiles, records, runs, tasks, training
+from idlib.arguments import numbers_of, settings_of
+from idlib.cli_records import Folder, print_record, records_app
 from idlib.files import replacing
 from idlib.grid import RunsFailed, describe, grid, run_all
+from idlib.records import Store
 from idlib.runs import Spec, Workspace
 from idlib.tasks.translating import every_line, scored_lines
+from idlib.workspace import check_writable
 
 app = typer.Typer(
     help="Intra-distillation, reproduced: make runs, and look at their records.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-records_app = typer.Typer(help="List, show and compare records.", no_args_is_help=True)
 app.add_typer(records_app, name="records")
 
 USER_ERRORS = (
     profiles.SettingsError,
     data.DataError,
+    encoders.EncoderError,
     records.RecordError,
     checkpoints.CheckpointError,
+    training.LaunchError,
     training.NonFiniteLoss,
     RunsFailed,
+    OSError,  # of the disk, most of all
 )
+
+AT_FIRST_UPDATE = 1e-3  # seconds; a bar then comes after all that can be wrong before training
 
 TaskName = Annotated[str, typer.Argument(help=f"The task: {', '.join(tasks.TASKS)}.")]
 Profile = Annotated[str, typer.Option(help=f"How large: {', '.join(profiles.PROFILES)}.")]
@@ -46,10 +50,9 @@ Source = Annotated[
 ]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Lay a setting over the profile's."),
+    typer.Option("--set", metavar="NAME=VALUE", help="Lay a setting over the profile's (YAML)."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Folder = Annotated[Path, typer.Option(help="Folder that new records go to.")]
 Checkpoints = Annotated[Path, typer.Option(help="Folder of checkpoints.")]
 
 
@@ -72,16 +75,16 @@ def run_command(
 
     Example: idlib run images --method id --seed 1 --profile small --set alpha=2.5
     """
-    spec = Spec(task, method, profile, source, seed, _settings(set_), device)
-    workspace = Workspace(runs.Store(records), checkpoints)
+    spec = Spec(task, method, profile, source, seed, settings_of(set_ or []), device)
+    workspace = Workspace(Store(records), checkpoints)
     quiet = not runs.is_main_process()
     if not quiet:
         _tell([spec])
-    bar = tqdm(total=spec.plan.updates, desc=describe(spec), unit="update", disable=quiet)
-    with _resumable(), bar:
+    shown = {"desc": describe(spec), "unit": "update", "disable": quiet, "delay": AT_FIRST_UPDATE}
+    with _resumable(), tqdm(total=spec.plan.updates, **shown) as bar:
         record = runs.run(spec, workspace, bar.update)
     if not quiet:
-        _print_record(record)
+        print_record(record)
 
 
 @app.command("grid")
@@ -91,6 +94,9 @@ def grid_command(
     profile: Profile = "small",
     source: Source = None,
     rounds: Annotated[int, typer.Option(min=0, help="Rounds of self-distillation.")] = 1,
+    smoothing: Annotated[
+        str | None, typer.Option(help="Comma-separated amounts. Default: the task's own.")
+    ] = None,
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Also the settings that the gain is shown against.")
     ] = False,
@@ -106,24 +112,19 @@ def grid_command(
 
     Example: idlib grid images --profile medium --seeds 1,2,3,4,5 --rounds 2 --records records
     """
-    try:
-        numbers = [int(seed) for seed in seeds.split(",")]
-    except ValueError:
-        raise profiles.SettingsError(
-            f"seeds {seeds!r}: give integers with commas between them, as in 1,2,3"
-        ) from None
     specs = grid(
         task,
         profile,
-        numbers,
+        numbers_of("seeds", seeds),
         rounds=rounds,
+        smoothing=None if smoothing is None else numbers_of("smoothing", smoothing, float),
         sweep=sweep,
         source=source,
-        overrides=_settings(set_),
+        overrides=settings_of(set_ or []),
         device=device,
     )
     _tell(specs)
-    workspace = Workspace(runs.Store(records), checkpoints)
+    workspace = Workspace(Store(records), checkpoints)
     with _resumable():
         made = run_all(specs, workers=workers, workspace=workspace)
     typer.echo(f"{len(made)} records of {task} at profile {profile}, new ones in {records}/")
@@ -153,7 +154,8 @@ def translate_command(
     Example: idlib translate out --method id --seed 1 --profile small
     """
     profiles.check_choice("split", split, ("train", "validation", "test"))
-    spec = Spec("translation", method, profile, source, seed, _settings(set_), device)
+    check_writable(out, "the folder of translations", "as OUT")
+    spec = Spec("translation", method, profile, source, seed, settings_of(set_ or []), device)
     _tell([spec])
     with _resumable():
         model = runs.load_model(spec, workspace=Workspace(checkpoints=checkpoints))
@@ -165,70 +167,6 @@ def translate_command(
     for line in lines.report:
         typer.echo(f"data: {line}", err=True)
     typer.echo(f"sacrebleu {out}/references.txt -i {out}/hypotheses.txt -m bleu chrf")
-
-
-@records_app.command("list")
-def list_command(
-    as_json: Annotated[bool, typer.Option("--json", help="All of them, as one array.")] = False,
-    records: Folder = records.WORKING_STORE,
-) -> None:
-    """List the records of the working store and of records/."""
-    stored = runs.Store(records).all()
-    if as_json:
-        found = [{**s.record.model_dump(mode="json"), "where": str(s.where)} for s in stored]
-        typer.echo(json.dumps(found))
-        return
-    table = Table("signature", "task", "method", "profile", "source", "seed", "s", "round")
-    table.add_column("test NLL", justify="right")
-    table.add_column("where")
-    for record, where in stored:
-        asked, settings = record.asked, record.asked.settings
-        nll = record.measured.metrics.get("test/nll")
-        table.add_row(
-            record.signature,
-            *(asked.task, asked.method, asked.profile, asked.source, str(asked.seed)),
-            *(f"{settings.get('smoothing', 0):g}", str(settings.get("round", 0))),
-            "" if nll is None else f"{nll:.4f}",
-            str(where),
-        )
-    Console().print(table)
-
-
-@records_app.command("show")
-def show_command(
-    signature: Annotated[str, typer.Argument(help="Or its first few digits.")],
-    as_json: Annotated[bool, typer.Option("--json", help="The whole record.")] = False,
-    records: Folder = records.WORKING_STORE,
-) -> None:
-    """Show one record."""
-    record = _find(signature, records)
-    if as_json:
-        typer.echo(record.model_dump_json(indent=1))
-    else:
-        _print_record(record)
-
-
-@records_app.command("compare")
-def compare_command(
-    first: Annotated[str, typer.Argument(help="A signature, or its first few digits.")],
-    second: Annotated[str, typer.Argument(help="Another.")],
-    records: Folder = records.WORKING_STORE,
-) -> None:
-    """Show what two records were asked differently, and their metrics side by side."""
-    a, b = _find(first, records), _find(second, records)
-    asked = Table("asked", a.signature, b.signature)
-    flat_a, flat_b = _flat(a), _flat(b)
-    for name in sorted(flat_a.keys() | flat_b.keys()):
-        if flat_a.get(name) != flat_b.get(name):
-            asked.add_row(name, str(flat_a.get(name)), str(flat_b.get(name)))
-    measured = Table("measured", a.signature, b.signature, "difference")
-    for name, value in a.measured.metrics.items():
-        if name in b.measured.metrics:
-            other = b.measured.metrics[name]
-            measured.add_row(name, f"{value:.6g}", f"{other:.6g}", f"{other - value:+.3g}")
-    console = Console()
-    console.print(asked)
-    console.print(measured)
 
 
 def main() -> None:
@@ -263,47 +201,6 @@ def _tell(specs: Iterable[Spec]) -> None:
             lines |= dict.fromkeys(task.report)
     for line in lines:
         typer.echo(f"data: {line}", err=True)
-
-
-def _settings(changes: list[str] | None) -> dict[str, Any]:
-    settings = {}
-    for change in changes or []:
-        name, equals, value = change.partition("=")
-        if not equals:
-            raise profiles.SettingsError(f"--set {change!r}: give NAME=VALUE, as in alpha=2.5")
-        settings[name] = yaml.safe_load(value)
-    return settings
-
-
-def _find(signature: str, folder: Path) -> records.Record:
-    stored = runs.Store(folder).all()
-    found = [s.record for s in stored if s.record.signature.startswith(signature)]
-    if len(found) == 1:
-        return found[0]
-    what = f"{len(found)} records have" if found else "no record has"
-    raise records.RecordError(
-        f"{what} a signature that begins with {signature!r}: `idlib records list` shows all"
-    )
-
-
-def _flat(record: records.Record) -> dict[str, Any]:
-    asked = record.asked.model_dump(mode="json")
-    settings, files = asked.pop("settings"), asked.pop("data")
-    return {**asked, **settings, **{f"data/{name}": value for name, value in files.items()}}
-
-
-def _print_record(record: records.Record) -> None:
-    asked, cost = record.asked, record.cost
-    table = Table("measured", "value", title=f"{asked.task} {asked.method} {record.signature}")
-    for name, value in record.measured.metrics.items():
-        table.add_row(name, f"{value:.6g}")
-    console = Console()
-    console.print(table)
-    console.print(
-        f"profile {asked.profile}, source {asked.source}, seed {asked.seed}; "
-        f"{cost.seconds:.1f} s of training, peak {cost.peak_memory_bytes / 2**20:.0f} MiB, "
-        f"{record.origin.device}, made {record.origin.created}"
-    )
 
 
 if __name__ == "__main__":

@@ -23,12 +23,17 @@ from typing import Any
 
 from tqdm import tqdm
 
+from idlib.profiles import SettingsError, distinct
 from idlib.records import COMMITTED_STORE, Record, Store
 from idlib.runs import Spec, Workspace, run
 from idlib.sources import located
 from idlib.tasks import task_class
 from idlib.training import Progress
 
+OWN = {  # the settings that a grid varies, and what to do instead of naming them
+    "smoothing": "give smoothing (--smoothing)",
+    "round": "give rounds (--rounds)",
+}
 WORTH_A_PROCESS = 100  # updates; a process takes seconds to start
 
 # glibc gives large tensors back to the system at once and faults their pages in again at every
@@ -75,23 +80,36 @@ def grid(
         sweep: whether to add the sweep.
         datasets: names of data sets; by default that of ``overrides``, or all of the source's.
 
+    Raises:
+        idlib.profiles.SettingsError: a list is empty or names something twice, or ``overrides``
+            has what the grid varies.
+
     Example:
         >>> len(grid("images", "smoke", [1])), len(grid("images", "smoke", [1, 2], rounds=2))
         (10, 28)
     """
-    amounts = tuple(task_class(task).smoothing if smoothing is None else smoothing)
+    overrides = {k: v for k, v in (overrides or {}).items() if v is not None}
+    swept = {name for varied in task_class(task).sweep for name in varied} if sweep else ()
+    for setting, instead in {**OWN, **dict.fromkeys(swept, "leave out sweep (--sweep)")}.items():
+        if setting in overrides:
+            raise SettingsError(
+                f"setting {setting} = {overrides[setting]!r}: the grid varies it itself; {instead}"
+            )
+    if rounds < 0:
+        raise SettingsError(f"rounds = {rounds}: give 0, for teachers alone, or more")
+    seeds = distinct("seeds", seeds)
+    amounts = task_class(task).smoothing if smoothing is None else distinct("smoothing", smoothing)
     pair = ("baseline", "id")
-    cells: list[tuple[str, float, int, Mapping[str, Any]]]
     cells = [(m, s, number, {}) for m in pair for s in amounts for number in range(rounds + 1)]
     if controls:
         cells += [(method, amounts[0], 0, {}) for method in ("passes", "compute")]
     if sweep:
         cells += [(m, amounts[0], 0, varied) for varied in task_class(task).sweep for m in pair]
     there = task_class(task).datasets_of(*located(source, task, profile))
-    named = _datasets(there, datasets, overrides or {})
+    named = _datasets(there, datasets, overrides)
     specs = []
     for seed, dataset, (method, s, number, varied) in product(seeds, named, cells):
-        settings = {**(overrides or {}), **varied, **dataset, "smoothing": s, "round": number}
+        settings = {**overrides, **varied, **dataset, "smoothing": s, "round": number}
         specs.append(Spec(task, method, profile, source, seed, settings, device))
     return specs
 
@@ -158,8 +176,11 @@ def run_all(
         RunsFailed: some failed; the message names each and its reason. The others are recorded.
     """
     workspace = workspace or Workspace()
+    if workers is not None and workers < 1:
+        raise SettingsError(f"workers = {workers}: give at least 1, or None for as many as fit")
     missing = [spec for spec in specs if workspace.store.answer(spec.plan.asked) is None]
     if missing:
+        workspace.check()
         _run_chains(_chains(missing), workers, workspace, description)
     return [run(spec, workspace) for spec in specs]
 

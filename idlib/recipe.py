@@ -45,6 +45,22 @@ def optimizer_of(
     return torch.optim.AdamW(parameters, fused=True, **shared)
 
 
+def check_rates(settings: Settings, updates: int) -> None:
+    """Whether the schedule can have its warm-up in a run of so many updates.
+
+    Raises:
+        SettingsError: it cannot; the message names the setting.
+    """
+    try:
+        learning_rate(settings, 1, updates)
+    except ValueError as error:
+        raise SettingsError(
+            f"setting warmup = {settings.warmup}: schedule {settings.schedule} cannot have that "
+            f"in {updates // settings.stretch} updates ({error}); set warmup to less, or epochs "
+            "to more"
+        ) from None
+
+
 def learning_rate(settings: Settings, step: int, total_steps: int) -> float:
     """Rate of update ``step`` (from 1); a stretched run walks the same curve more slowly."""
     at, total = step / settings.stretch, total_steps / settings.stretch

@@ -66,7 +66,10 @@ class Asked(_Part):
 
     @property
     def signatures(self) -> tuple[str, ...]:
-        """The signature, and before it was asked of what is in :data:`ASKED_LATER` the one then."""
+        """The signature, and that of the same question before data were named in full.
+
+        A record of an earlier version answers although it names no vocabulary.
+        """
         before = {name: sum_ for name, sum_ in self.data.items() if name not in ASKED_LATER}
         earlier = self.model_copy(update={"data": before}).signature
         return tuple(dict.fromkeys((self.signature, earlier)))
@@ -155,12 +158,24 @@ class Store:
 
     def all(self) -> list[StoredRecord]:
         """All records, working store first, each signature once, sorted by file name."""
+        stored, damaged = self.readable()
+        for error in damaged.values():
+            raise error
+        return stored
+
+    def readable(self) -> tuple[list[StoredRecord], dict[Path, RecordError]]:
+        """As :meth:`all`, and beside it why each file that cannot be read cannot."""
         found: dict[str, StoredRecord] = {}
+        damaged: dict[Path, RecordError] = {}
         for folder in (self.root, *self.also):
             for path in sorted(folder.glob("*.json")):
-                record = read(path)
-                found.setdefault(record.signature, StoredRecord(record, folder))
-        return list(found.values())
+                try:
+                    record = read(path)
+                except RecordError as error:
+                    damaged[path] = error
+                else:
+                    found.setdefault(record.signature, StoredRecord(record, folder))
+        return list(found.values()), damaged
 
 
 def read(path: Path) -> Record:

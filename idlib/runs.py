@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -17,31 +16,26 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from idlib import checkpoints
+from idlib import checkpoints, profiles
 from idlib.distillation import frozen_teacher
-from idlib.profiles import Settings, SettingsError, check_choice, resolve
+from idlib.profiles import Settings, SettingsError, check_choice
 from idlib.randomness import derive_seed, seed_everything
-from idlib.records import Asked, Cost, Measured, Record, Store, origin
+from idlib.recipe import check_rates
+from idlib.records import Asked, Cost, Measured, Record, origin
 from idlib.sensitivity import Sensitivity, parameter_sensitivity
 from idlib.sources import located
 from idlib.tasks import Task, task_class
-from idlib.training import Progress, Trained, processes, train
+from idlib.training import Progress, Trained, is_main_process, launched, processes, train
+from idlib.workspace import CHECKPOINTS, Workspace
 
-CHECKPOINTS = Path(".idlib/checkpoints")
+__all__ = ["CHECKPOINTS", "Plan", "Spec", "Workspace", "is_main_process", "load_model", "run"]
+
 DEVICES = ("auto", "cpu", "cuda")
 
 # Bins of log10 sensitivity, five a decade: trained networks lie within, the ends hold the rest.
 HISTOGRAM_EDGES = [round(-14 + 0.2 * index, 1) for index in range(76)]
 QUANTILE_LEVELS = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
 STATISTICS = ("mean", "std", "cv", "gini")
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """Where records and checkpoints lie."""
-
-    store: Store = field(default_factory=Store)
-    checkpoints: Path = CHECKPOINTS
 
 
 @dataclass(frozen=True)
@@ -95,7 +89,7 @@ class Plan:
         """All settings of the run."""
         return self.task.settings
 
-    @property
+    @cached_property
     def updates(self) -> int:
         """Number of updates of the run."""
         updates = len(self.task.epoch(torch.Generator()))
@@ -117,6 +111,8 @@ def run(spec: Spec, workspace: Workspace | None = None, progress: Progress | Non
         if progress:
             progress(plan.updates)
         return found
+    if is_main_process():
+        workspace.check()
     with _threads(plan.settings.threads):
         trained = _trained(plan, workspace, progress)
         group = processes(plan.asked.device_type)
@@ -149,13 +145,18 @@ def load_model(
 def _plan(spec: Spec) -> Plan:
     task_type = task_class(spec.task)
     check_choice("device", spec.device, DEVICES)
-    settings = resolve(
+    if type(spec.seed) is not int:
+        raise SettingsError(f"seed {spec.seed!r}: give a whole number")
+    wanted = profiles.resolve(
         task_type.schema, task_type.profiles, spec.profile, spec.method, dict(spec.overrides)
     )
     source, root = located(spec.source, spec.task, spec.profile)
+    adapted = task_type.adapt(wanted, source)
+    profiles.check_kept(wanted, adapted, spec.overrides, source)
     named = {name for name, value in spec.overrides.items() if value is not None}
-    task = task_type(task_type.adapt(settings, source), source, root).fitted(named)
+    task = task_type(adapted, source, root).fitted(named)
     settings = task.settings
+    task.check()
     device = spec.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -170,10 +171,13 @@ def _plan(spec: Spec) -> Plan:
         precision=settings.precision,
         device_type=device,
         threads=settings.threads,
-        processes=int(os.environ.get("WORLD_SIZE", 1)),
+        processes=launched(),
         revision=task.revision,
     )
-    return Plan(spec, task, asked)
+    plan = Plan(spec, task, asked)
+    if settings.schedule == "linear":  # which alone depends on the number of updates
+        check_rates(settings, plan.updates)
+    return plan
 
 
 def _named(settings: Settings) -> dict[str, Any]:
@@ -185,6 +189,7 @@ def _trained(plan: Plan, workspace: Workspace, progress: Progress | None) -> Tra
     """Train, or read back what was trained, this run and before it its teachers."""
     if plan.asked.device_type == "cuda" and not torch.cuda.is_available():
         raise SettingsError("device cuda was asked for, and torch finds no GPU: use cpu or auto")
+    processes(plan.asked.device_type)
     with _lock(workspace, plan):
         teacher = None
         folder = workspace.checkpoints / plan.asked.signature
@@ -282,11 +287,6 @@ def _lock(workspace: Workspace, plan: Plan) -> Any:
     folder = workspace.checkpoints / plan.asked.signature
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / ".lock")
-
-
-def is_main_process() -> bool:
-    """Whether this process is the only one, or the first that ``torchrun`` started."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager

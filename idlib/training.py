@@ -23,9 +23,14 @@ from torch import Tensor, nn
 from idlib import checkpoints
 from idlib.costs import Meter
 from idlib.objective import Parts, as_heads
-from idlib.profiles import Settings
+from idlib.profiles import Settings, SettingsError
 from idlib.randomness import derive_seed, generator_states, seed_everything, set_generator_states
 from idlib.recipe import learning_rate, objective_of, optimizer_of
+
+_START = (
+    "unset the variables of a launcher (WORLD_SIZE, RANK, LOCAL_RANK), or start all processes with "
+    "torchrun --standalone --nproc-per-node N -m idlib run ..."
+)
 
 Batch = dict[str, Tensor]
 Progress = Callable[[int], None]
@@ -33,6 +38,10 @@ Progress = Callable[[int], None]
 
 class NonFiniteLoss(RuntimeError):
     """The loss became NaN or infinite; the run stopped before the update was made."""
+
+
+class LaunchError(RuntimeError):
+    """Not as many processes run together as were asked for."""
 
 
 class Selection(NamedTuple):
@@ -132,22 +141,47 @@ def train(
     )
 
 
+def launched() -> int:
+    """The number of processes that a launcher says it started, 1 without one.
+
+    Raises:
+        LaunchError: what it says names no process of a group.
+    """
+    size, rank = os.environ.get("WORLD_SIZE", "1"), os.environ.get("RANK", "0")
+    if not (size.isdecimal() and rank.isdecimal() and int(rank) < int(size)):
+        raise LaunchError(
+            f"the variables WORLD_SIZE = {size!r} and RANK = {rank!r} name no process of a group: "
+            f"{_START}"
+        )
+    return int(size)
+
+
+def is_main_process() -> bool:
+    """Whether this process is the only one, or the first that ``torchrun`` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def processes(device: str) -> PartialState:
     """The processes of this run, one or as many as ``torchrun`` started, on ``device``.
 
     Raises:
-        RuntimeError: fewer run than were asked for, as some launchers do without a word.
+        LaunchError: fewer run than were asked for, as some launchers do without a word.
     """
-    asked = int(os.environ.get("WORLD_SIZE", 1))
+    asked = launched()
     # An earlier run of this process may have had another precision, or another device.
     AcceleratorState._reset_state(reset_partial_state=asked == 1)
-    state = PartialState(cpu=device == "cpu")
-    if state.num_processes != asked:
-        raise RuntimeError(
-            f"{asked} processes were asked for and {state.num_processes} run together: start them "
-            "with torchrun --standalone --nproc-per-node N"
+    try:
+        together = PartialState(cpu=device == "cpu")
+    except (ValueError, RuntimeError) as error:  # a variable that is missing, or no answer
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise LaunchError(
+            f"{asked} processes were asked for and do not come together ({reason}): {_START}"
+        ) from error
+    if together.num_processes != asked:
+        raise LaunchError(
+            f"{asked} processes were asked for and {together.num_processes} run together: {_START}"
         )
-    return state
+    return together
 
 
 class _Run:
@@ -245,9 +279,10 @@ class _Run:
         order = self.task.epoch(generator)
         world = self.accelerator.num_processes
         if not order or min(map(len, order)) < world:
-            raise ValueError(
+            raise SettingsError(
                 f"an update needs at least one example for each of {world} processes; the "
-                f"smallest here has {min(map(len, order), default=0)}"
+                f"smallest here has {min(map(len, order), default=0)}: start fewer processes, or "
+                "set batch_size or examples so that more is left for the last update"
             )
         return order
 

@@ -1,5 +1,7 @@
 """The benchmark times what is trained; what the times are is not a matter of tests."""
 
+import pytest
+
 from idlib import bench
 from idlib.profiles import METHODS
 
@@ -16,3 +18,11 @@ def test_the_table_names_methods_and_ratios(workspace, capsys):
     bench.main(["--profile", "smoke", "--rounds", "1"])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + len(METHODS) and "1.00 × baseline" in lines[1]
+
+
+def test_wrong_arguments_are_one_line(workspace, capsys):
+    assert bench.main(["--task", "nothing", "--profile", "smoke"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: unknown task 'nothing'")
+    with pytest.raises(SystemExit, match="2"):
+        bench.main(["--rounds", "0"])
+    assert "--rounds" in capsys.readouterr().err.splitlines()[-1]

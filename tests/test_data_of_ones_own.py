@@ -84,7 +84,7 @@ def test_languages_and_sizes_follow_the_folder(world):
 
 
 def test_what_was_named_stands(world):
-    plan = spec_of(world, "tagging", languages=["en"], examples={"train": 10}).plan
+    plan = spec_of(world, "tagging", languages=["en"], examples={"train": 10}, warmup=1).plan
     assert plan.asked.settings["languages"] == ["en"] and plan.task.data.languages == ("en",)
     assert plan.asked.settings["examples"] == {"train": 10}
     with pytest.raises(DataError, match=r"'de'; .* has en, fr: .*--set languages=.\[en, fr\]"):

@@ -195,6 +195,11 @@ def _copying_execute(notebook, out, parameters, note, progress_bar) -> float:
         (["--source", "nowhere"], "source 'nowhere' is not one of embedded, hub"),
         (["--source", ""], "source '' is not one of embedded, hub"),
         (["--only", "imagse"], "unknown notebook 'imagse': choose one of images, status"),
+        (["--folder", "nowhere"], "folder 'nowhere' has no notebooks"),
+        (
+            ["--out", "notebooks/images.ipynb"],
+            "images.ipynb/build.json cannot be written",
+        ),
     ],
 )
 def test_user_mistakes_are_one_line(workspace: Path, notebook, capsys, arguments, told) -> None:

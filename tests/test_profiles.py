@@ -7,11 +7,15 @@ from idlib.profiles import (
     PROFILES,
     SettingsError,
     check_choice,
+    check_kept,
     default_source,
+    distinct,
     resolve,
 )
-from idlib.tasks import task_class
+from idlib.recipe import check_rates
+from idlib.tasks import TASKS, task_class
 from idlib.tasks.images import ImageSettings, ImageTask
+from idlib.tasks.translation import TranslationTask
 
 
 def settings(profile="small", method="id", **overrides):
@@ -69,11 +73,83 @@ def test_none_leaves_a_setting_as_it_is():
         ({"p": 10.0, "q": 5.0}, "A4"),
         ({"smoothing": 1.0}, "smoothing"),
         ({"alpha": float("nan")}, "alpha"),
+        ({"epochs": True}, "epochs = True"),
+        ({"epochs": 2**31}, "epochs = 2147483648"),
+        ({"threads": 1025}, "threads = 1025"),
+        ({"betas": (1.0, 0.9)}, "betas"),
+        ({"betas": (0.9, -0.1)}, "betas"),
+        ({"warmup": 0}, "warmup = 0: .*set warmup to at least 1"),
+        ({"lr_head": 0.1}, "lr_head = 0.1: this task has none"),
+        ({"passes": 1}, "passes = 1: method id"),
+        ({"passes": 1, "method": "passes"}, "passes = 1: method passes"),
+        ({"dropout": 0.0}, "dropout = 0: .*nothing to distil"),
+        ({"dropout": 0.0, "method": "passes"}, "dropout = 0: .*set dropout above 0"),
     ],
 )
 def test_errors_name_the_value_and_the_choices(wrong, says):
     with pytest.raises(SettingsError, match=says):
         settings(**wrong)
+
+
+def test_a_baseline_needs_neither_passes_nor_dropout_nor_a_warm_up():
+    assert settings(method="baseline", dropout=0.0, passes=1).dropout == 0
+    assert settings(method="compute", dropout=0.0).stretch == 3
+    assert settings(warmup=0, schedule="constant").warmup == 0
+
+
+def test_one_of_several_rates_of_dropout_is_enough():
+    def given(**rates):
+        return resolve(TranslationTask.schema, TranslationTask.profiles, "small", "id", rates)
+
+    assert given(dropout=0.0).attention_dropout == 0.1
+    assert given(attention_dropout=0.0).dropout == 0.3
+    with pytest.raises(SettingsError, match="set dropout or attention_dropout above 0"):
+        given(dropout=0.0, attention_dropout=0.0)
+
+
+def test_distinct_values_are_at_least_one_and_none_twice():
+    assert distinct("seeds", iter([2, 1])) == (2, 1)
+    for values, says in (([], "seeds: none"), ([1, 2, 1], "seeds: 1 is given twice")):
+        with pytest.raises(SettingsError, match=says):
+            distinct("seeds", values)
+
+
+def test_a_setting_that_a_source_changes_is_refused_only_if_it_was_asked_for():
+    for name, value in (("epochs", 100), ("pretrained", True)):
+        asked = ImageSettings(**{name: value})
+        adapted = ImageTask.adapt(asked, "embedded")
+        check_kept(asked, adapted, {}, "embedded")
+        check_kept(asked, adapted, {name: None}, "embedded")
+        with pytest.raises(SettingsError, match=f"{name} = {value} .*source embedded"):
+            check_kept(asked, adapted, {name: value}, "embedded")
+
+
+def test_a_linear_schedule_has_its_warm_up_before_its_end():
+    linear = settings(schedule="linear", warmup=7)
+    for updates in (7, 6):
+        with pytest.raises(SettingsError, match=f"warmup = 7: .*{updates} updates"):
+            check_rates(linear, updates)
+    check_rates(linear, 8)
+    stretched = settings(schedule="linear", warmup=7, method="compute")
+    check_rates(stretched, 3 * 8)
+    with pytest.raises(SettingsError, match="7 updates"):
+        check_rates(stretched, 3 * 7)
+    check_rates(settings(warmup=1000), 7)  # the rate of inverse_sqrt then rises to the end
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
+def test_every_task_has_the_bounds_of_all(task):
+    for wrong in (
+        {"betas": (0.9, 1.0)},
+        {"warmup": 0, "schedule": "inverse_sqrt"},
+        {"passes": 1},
+        {"examples": {"train": True}},
+        {"examples": {"train": 2**31}},
+        {"p": 10.0},
+    ):
+        (name, *_) = wrong
+        with pytest.raises(SettingsError, match=name):
+            resolve(task.schema, task.profiles, "small", "id", wrong)
 
 
 def test_settings_are_frozen():

@@ -439,7 +439,7 @@ def test_a_grid_that_is_stopped_makes_no_more_runs_and_leaves_no_process(
     """Its two workers have begun runs that would take minutes."""
     process = subprocess.Popen(
         [sys.executable, "-m", "idlib", "grid", "images", "--profile", "smoke"]
-        + ["--workers", "2", "--set", "epochs=2000"],
+        + ["--workers", "2", "--set", "epochs=60"],
         cwd=tmp_path,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,

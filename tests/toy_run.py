@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import torch
 from torch import nn
 from toy import EXAMPLES, INPUTS, ToySettings, ToyTask, network
@@ -20,6 +22,7 @@ class ToyRunTask(ToyTask, Task):
     name, revision, schema = "toy", 1, ToySettings
     profiles = {profile: {} for profile in PROFILES}
     checksums = {"train": "made up"}
+    data = SimpleNamespace(dropped={"train": {"empty": 0}}, report=[])
 
     def __init__(self, settings, source, root=None) -> None:
         Task.__init__(self, settings, source, root)

@@ -107,7 +107,7 @@ class FileImages(Dataset):
     Args:
         paths: one file an image.
         labels: one class index an image.
-        transform: RGB PIL image (:func:`idlib.data.pixels.rgb`) -> float32 [3, H, W], normalised.
+        transform: RGB PIL image -> float32 [3, H, W], normalised.
     """
 
     def __init__(

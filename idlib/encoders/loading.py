@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,6 @@ from idlib.encoders.embedded import EMBEDDED
 from idlib.encoders.errors import EncoderError
 from idlib.encoders.heads import STD, FrozenEmbedding
 
-UNKNOWN = 0.01  # share of unknown pieces above which text is refused
 SEED = 1  # of random word embeddings that are not trained
 ABOUT = ("*.json", "*.txt", "*.model")  # files of an encoder beside its weights
 WEIGHTS = ("*.safetensors", "*.bin")  # in the order of preference
@@ -31,6 +27,7 @@ DROPOUTS = (  # names that architectures have for rates of dropout, apart from t
     "embedding_dropout",
     "mlp_dropout",
 )
+AFTER_PADDING = ("roberta", "camembert")  # kinds that count positions from the padding piece on
 
 _frozen: dict[tuple[str, bool], Tensor] = {}  # word embeddings that this process's models share
 
@@ -53,7 +50,7 @@ def tokenizer(name: str) -> Any:
 
     folder = _folder(name)
     try:
-        found = AutoTokenizer.from_pretrained(folder)
+        found = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # it raises many kinds
         raise _unloadable(name, "its tokenizer", error) from error
     if not found.is_fast:
@@ -92,20 +89,9 @@ def load(
         DataError: if an embedded file is damaged.
     """
     config = _config(name)
-    there = config.num_hidden_layers
-    if layers is not None and not 1 <= layers <= there:
-        raise EncoderError(
-            f"encoder {name!r} has {there} layers, so layers={layers} cannot be kept; choose 1 to "
-            f"{there}, or None for all"
-        )
-    config.num_hidden_layers = layers or there
-    rates = [rate for rate in DROPOUTS if hasattr(config, rate)]
-    if not rates:
-        raise EncoderError(
-            f"encoder {name!r} ({config.model_type}) has no dropout, without which all passes are "
-            "one; choose another"
-        )
-    for rate in rates:
+    _check_layers(name, config, layers)
+    config.num_hidden_layers = layers or config.num_hidden_layers
+    for rate in _rates(name, config):
         setattr(config, rate, dropout)
     if name == EMBEDDED:
         model = _embedded(config, pretrained)
@@ -116,6 +102,26 @@ def load(
     if freeze_embeddings:
         _freeze(model, name, pretrained)
     return model.float().train()
+
+
+def check(name: str, *, layers: int | None, max_length: int) -> None:
+    """Whether an encoder has so many layers and positions, before its weights are read.
+
+    Raises:
+        EncoderError: it has not, or cannot be loaded; the message names the setting.
+        DataError: if an embedded file is damaged.
+    """
+    config = _config(name)
+    _check_layers(name, config, layers)
+    _rates(name, config)
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions and any(kind in config.model_type for kind in AFTER_PADDING):
+        positions -= (config.pad_token_id or 0) + 1
+    if positions and max_length > positions:
+        raise EncoderError(
+            f"encoder {name!r} takes texts of {positions} pieces, so max_length = {max_length} is "
+            f"too long; set max_length to {positions} or less"
+        )
 
 
 def checksum(name: str) -> str:
@@ -131,27 +137,23 @@ def checksum(name: str) -> str:
     return _checksum(embedded.FOLDER if name == EMBEDDED else _folder(name))
 
 
-def check_coverage(tokenizer: Any, input_ids: Iterable[Sequence[int]], what: str) -> None:
-    """Refuse text that an encoder does not know.
-
-    Args:
-        tokenizer: of the encoder.
-        input_ids: the pieces of each text that it is to read; special ones are not counted.
-        what: the text's name, for the message.
-
-    Raises:
-        EncoderError: if more than 1 % of the pieces are unknown.
-    """
-    counts = Counter(chain.from_iterable(input_ids))
-    unknown = counts[tokenizer.unk_token_id]
-    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
-    share = unknown / max(1, sum(n for piece, n in counts.items() if piece not in special))
-    if share > UNKNOWN:
+def _check_layers(name: str, config: Any, layers: int | None) -> None:
+    there = config.num_hidden_layers
+    if layers is not None and not 1 <= layers <= there:
         raise EncoderError(
-            f"{share:.1%} of the pieces of {what} are unknown to the encoder, and more than "
-            f"{UNKNOWN:.0%} is too much to learn from; choose another encoder by its name "
-            "(xlm-roberta-base knows a hundred languages), or leave this text out"
+            f"encoder {name!r} has {there} layers, so layers={layers} cannot be kept; choose 1 to "
+            f"{there}, or None for all"
         )
+
+
+def _rates(name: str, config: Any) -> list[str]:
+    rates = [rate for rate in DROPOUTS if hasattr(config, rate)]
+    if not rates:
+        raise EncoderError(
+            f"encoder {name!r} ({config.model_type}) has no dropout, without which all passes are "
+            "one; choose another"
+        )
+    return rates
 
 
 def _embedded(config: Any, pretrained: bool) -> nn.Module:
@@ -167,7 +169,9 @@ def _new(name: str, config: Any, **options: Any) -> nn.Module:
     from transformers import AutoModel
 
     try:
-        return AutoModel.from_config(config, **_attention(config), **options)
+        return AutoModel.from_config(
+            config, trust_remote_code=False, **_attention(config), **options
+        )
     except Exception as error:
         raise _unloadable(name, "its architecture", error) from error
 
@@ -180,7 +184,11 @@ def _published(name: str, config: Any) -> nn.Module:
     logging.set_verbosity_error()  # it lists every weight that is left
     try:
         model, told = AutoModel.from_pretrained(
-            _folder(name), config=config, output_loading_info=True, **_attention(config)
+            _folder(name),
+            config=config,
+            output_loading_info=True,
+            trust_remote_code=False,
+            **_attention(config),
         )
     except Exception as error:
         raise _unloadable(name, "its weights", error) from error
@@ -230,7 +238,7 @@ def _config(name: str) -> Any:
 
     folder = _folder(name)
     try:
-        config = AutoConfig.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:
         raise _unloadable(name, "its config.json", error) from error
     if config.is_encoder_decoder:
@@ -265,7 +273,10 @@ def _checksum(folder: Path) -> str:
 
 def _unloadable(name: str, what: str, error: Exception) -> EncoderError:
     said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if "trust_remote_code" in str(error):
+        said = "it needs code of its own, which is not run"
     return EncoderError(
-        f"encoder {name!r} cannot be loaded: {what} ({said}); give {EMBEDDED!r}, a folder that "
-        "transformers can load, or a name on the hub, fetched once where there is a network"
+        f"encoder {name!r} cannot be loaded: {what} ({said}); give {EMBEDDED!r} (--set "
+        f"encoder={EMBEDDED}, or --source embedded if the data are not there either), a folder "
+        "that transformers can load, or a name on the hub, fetched once where there is a network"
     )

@@ -260,6 +260,7 @@ def best_spans(
     Returns:
         The sum, −inf where nothing is allowed, and the first and last position, [B] each.
     """
+    longest = min(longest, start.shape[-1])
     begin, stop = (z.float().masked_fill(~allowed, -torch.inf) for z in (start, end))
     stops = nn.functional.pad(stop, (0, longest - 1), value=-torch.inf).unfold(1, longest, 1)
     score, place = (begin[..., None] + stops).flatten(1).max(1)  # of [B, L · longest]

@@ -102,6 +102,14 @@ class Task(ABC):
         """Lines of text on what was left out of the data, with the places of the first items."""
         return self.data.report
 
+    def check(self) -> None:
+        """Refuse settings that fit neither each other nor the data, before any training.
+
+        Raises:
+            SettingsError: naming the setting and what it can be.
+        """
+        return None
+
     @property
     @abstractmethod
     def checksums(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
@@ -50,7 +50,7 @@ class EncoderSettings(Settings):
     The defaults are what the paper and the earlier report have in common (facts, section 3).
     """
 
-    encoder: str | None = None
+    encoder: str | None = Field(None, min_length=1)
     layers: int | None = Field(None, ge=1)
     pretrained: bool = True
     freeze_embeddings: bool = False
@@ -80,6 +80,22 @@ class EncoderTask(Task):
             return settings
         name = EMBEDDED if source == EMBEDDED else cls.public_encoder
         return settings.model_copy(update={"encoder": name})
+
+    def fitted(self, named: Collection[str]) -> Task:
+        """See :meth:`idlib.tasks.base.Task.fitted`; the encoder is looked at before any text."""
+        self.check()
+        return super().fitted(named)
+
+    def check(self) -> None:
+        """Refuse layers and lengths that the encoder has not, before any text is read.
+
+        Raises:
+            EncoderError: naming the setting and what it can be.
+        """
+        from idlib import encoders
+
+        s = self.settings
+        encoders.check(s.encoder, layers=s.layers, max_length=s.max_length)
 
     @property
     def data(self) -> Any:

@@ -22,11 +22,12 @@ from idlib.calibration import fit_temperature
 from idlib.data import images
 from idlib.losses import cross_entropy
 from idlib.objective import Target
-from idlib.profiles import Settings
+from idlib.profiles import Settings, SettingsError
 from idlib.tasks.base import Batch, Task
 
 EMBEDDED_EPOCHS = 60  # cap of the paper profile on the embedded data
 EVALUATION_BATCH = 500
+SHRINKS = {"resnet50": 32, "narrow": 16}  # so many pixels, and fewer, become one
 
 
 class ImageSettings(Settings):
@@ -38,7 +39,8 @@ class ImageSettings(Settings):
     dropout: float = Field(0.1, ge=0, lt=1)
     image_size: int = Field(224, ge=8)
     examples: dict[str, int] = Field(default_factory=dict)
-    workers: int = Field(0, ge=0)
+    workers: int = Field(0, ge=0, le=1024)
+    lr_head: None = None  # all of the network is new
 
     # Batch norm in `stack` would see the K copies as one batch; see audit A11.
     mode: Literal["stack", "loop"] = "loop"
@@ -94,15 +96,36 @@ class ImageTask(Task):
         """Sha256 of each split's content."""
         return self.data.checksums
 
+    def check(self) -> None:
+        """Refuse images of one channel for ResNet-50, and a batch that batch norm cannot take.
+
+        Raises:
+            SettingsError: naming the setting and what it can be.
+        """
+        s, channels = self.settings, self.data.channels
+        if s.architecture == "resnet50" and channels != 3:
+            raise SettingsError(
+                f"setting architecture = 'resnet50': it takes images of 3 channels, and these have "
+                f"{channels}; set architecture to narrow, or image_size to another than "
+                f"{images.EMBEDDED_SIZE}, for which the channel is repeated"
+            )
+        if s.image_size <= SHRINKS[s.architecture] and self._smallest_batch() == 1:
+            raise SettingsError(
+                f"setting image_size = {s.image_size}: {s.architecture} makes one pixel of it, and "
+                "batch norm needs two values, but some update runs a single image; set image_size "
+                f"above {SHRINKS[s.architecture]}, or batch_size or micro_batch to another number"
+            )
+
     def model(self) -> nn.Module:
-        """A fresh ResNet, in the channels-last layout."""
+        """A fresh ResNet, in the channels-last layout.
+
+        Raises:
+            SettingsError: the settings do not fit the images, or ImageNet's weights are not there.
+        """
+        self.check()
         classes, channels = len(self.data.classes), self.data.channels
         if self.settings.architecture == "resnet50":
-            model = resnet50(
-                weights=ResNet50_Weights.IMAGENET1K_V1 if self.settings.pretrained else None
-            )
-            if channels != 3:
-                raise ValueError(f"resnet50 takes images of 3 channels, not {channels}")
+            model = _resnet50(self.settings.pretrained)
             model.fc = nn.Linear(model.fc.in_features, classes, bias=False)
         else:
             model = NarrowResNet(self.settings.width, channels, classes)
@@ -164,6 +187,15 @@ class ImageTask(Task):
         first = parameter.split(".")[0]
         return {"conv1": "stem", "bn1": "stem", "fc": "head"}.get(first, first)
 
+    def _smallest_batch(self) -> int:
+        """Images in the smallest forward pass of training."""
+        s, count = self.settings, len(self.data.splits["train"])
+        updates = min(s.batch_size, count), count % s.batch_size
+        slices = [
+            size % (s.micro_batch or size) or s.micro_batch or size for size in updates if size
+        ]
+        return min(slices) * (s.passes if s.mode == "stack" else 1)
+
     @torch.no_grad()
     def _logits(self, model: nn.Module, split: str) -> tuple[Tensor, Tensor]:
         """Logits ``[N, C]`` (float64) and labels ``[N]`` of a whole split, on the CPU."""
@@ -196,6 +228,17 @@ class NarrowResNet(ResNet):
         if planes == 64:  # the first stage: torchvision has set 64 channels by then
             self.inplanes = self._width
         return super()._make_layer(block, planes * self._width // 64, *args, **kwargs)
+
+
+def _resnet50(pretrained: bool) -> ResNet:
+    weights = ResNet50_Weights.IMAGENET1K_V1 if pretrained else None
+    try:
+        return resnet50(weights=weights)
+    except (OSError, RuntimeError) as error:  # the network's, the disk's, or of a damaged file
+        raise SettingsError(
+            f"setting pretrained = True: ImageNet's weights cannot be fetched ({error}); put "
+            f"{weights.url} into {torch.hub.get_dir()}/checkpoints, or set pretrained to False"
+        ) from error
 
 
 def add_dropout(model: nn.Module, p: float) -> None:

@@ -10,11 +10,10 @@ from tqdm.auto import tqdm
 
 from idlib.data import translation
 from idlib.data.translation import EOS, Pairs, Vocabulary
+from idlib.tasks.translation_settings import POSITIONS, TranslationSettings
 
 if TYPE_CHECKING:
-    from idlib.tasks.translation import TranslationSettings, TranslationTask
-
-POSITIONS = 1024  # fairseq's longest input, in pieces with EOS
+    from idlib.tasks.translation import TranslationTask
 
 
 class Lines(NamedTuple):

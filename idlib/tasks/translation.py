@@ -13,16 +13,17 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from idlib import bleu
 from idlib.data import translation
+from idlib.data.vocabulary import BOS, EOS, PAD
 from idlib.losses import cross_entropy
 from idlib.objective import Target
-from idlib.profiles import Settings
+from idlib.profiles import SettingsError
 from idlib.tasks.base import Batch, Task
-from idlib.tasks.translating import POSITIONS, by_length, translated
+from idlib.tasks.translating import by_length, translated
+from idlib.tasks.translation_settings import POSITIONS, TranslationSettings
 
 LAYERS = {  # by the parameter's module: how sensitivity is reported
     "embed_tokens": "embedding",
@@ -35,45 +36,6 @@ LAYERS = {  # by the parameter's module: how sensitivity is reported
     "final_layer_norm": "norm",
     "lm_head": "output",
 }
-
-
-class TranslationSettings(Settings):
-    """Settings of the translation task; the defaults are the paper's (facts, section 3).
-
-    ``batch_tokens`` is the number of pieces in an update: sentences times the longest side of any
-    of them, as fairseq counts. ``batch_size`` limits the sentences too. ``max_tokens`` and
-    ``max_ratio`` (longer side over shorter) drop training pairs; ``test_tokens`` shortens
-    validation and test, which are whole without it. ``examples`` samples a split.
-    """
-
-    layers: int = Field(6, ge=1)
-    width: int = Field(512, ge=2)
-    ffn: int = Field(1024, ge=1)
-    heads: int = Field(4, ge=1)
-    dropout: float = Field(0.3, ge=0, lt=1)
-    attention_dropout: float = Field(0.1, ge=0, lt=1)
-
-    vocabulary: int = Field(12_000, ge=8)
-    max_tokens: int = Field(175, ge=1)
-    max_ratio: float = Field(1.5, ge=1)
-    test_tokens: int | None = Field(None, ge=1)
-    examples: dict[str, int] = Field(default_factory=dict)
-
-    smoothing: float = Field(0.1, ge=0, lt=1)
-    epochs: int = Field(46, ge=1)  # the earlier report's 50,000 updates
-    batch_tokens: int = Field(4096, ge=1)
-    batch_size: int | None = Field(None, ge=1)
-    lr_peak: float = Field(5e-4, gt=0)
-    warmup: int = Field(8000, ge=0)
-    betas: tuple[float, float] = (0.9, 0.98)
-    eps: float = Field(1e-6, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
-
-    beams: int = Field(5, ge=1)
-    length_penalty: float = 1.0
-    decode_tokens: int = Field(200, ge=1)  # fairseq's longest output
-    sensitivity_batch: int = Field(48, ge=1)
-    sensitivity_examples: int = Field(4000, ge=1)
 
 
 _NARROW = {
@@ -135,6 +97,27 @@ class TranslationTask(Task):
     def checksums(self) -> dict[str, str]:
         """Sha256 of each split's content, and of the vocabulary that is made from it."""
         return {**self.data.checksums, "vocabulary": self.data.vocabulary.checksum}
+
+    def check(self) -> None:
+        """Refuse more beams than pieces, and sentences beyond the positions of the model.
+
+        Raises:
+            SettingsError: naming the setting and what it can be.
+        """
+        s, pieces = self.settings, self.data.vocabulary.size
+        most = pieces - len({PAD, EOS, BOS})
+        if s.beams > most:
+            raise SettingsError(
+                f"setting beams = {s.beams}: {most} of the {pieces} pieces can begin a sentence; "
+                "set beams to less, or vocabulary to more"
+            )
+        for name, pairs in self.data.splits.items():
+            if (longest := max(pairs.lengths)) > POSITIONS:
+                raise SettingsError(
+                    f"setting test_tokens = {s.test_tokens}: {name} has a sentence of {longest} "
+                    f"pieces, more than the {POSITIONS} positions of the model; set test_tokens "
+                    f"below {POSITIONS}, or shorten it"
+                )
 
     def model(self) -> nn.Module:
         """A fresh Transformer."""

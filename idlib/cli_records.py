@@ -1,0 +1,135 @@
+"""The command line of records: list, show and compare them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from idlib.records import WORKING_STORE, Record, RecordError, Store, StoredRecord
+
+records_app = typer.Typer(help="List, show and compare records.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Option(help="Folder that new records go to.")]
+
+
+@records_app.command("list")
+def list_command(
+    as_json: Annotated[bool, typer.Option("--json", help="All of them, as one array.")] = False,
+    records: Folder = WORKING_STORE,
+) -> None:
+    """List the records of the working store and of records/.
+
+    A damaged one is named on stderr, and the others are listed; the exit status is then 2.
+    """
+    stored, damaged = _stored(records)
+    if as_json:
+        found = [{**s.record.model_dump(mode="json"), "where": str(s.where)} for s in stored]
+        typer.echo(json.dumps(found))
+    else:
+        _print_list(stored)
+    for error in damaged.values():
+        print(f"idlib: {error}", file=sys.stderr)
+    if damaged:
+        raise typer.Exit(2)
+
+
+def _print_list(stored: list[StoredRecord]) -> None:
+    table = Table("signature", "task", "method", "profile", "source", "seed", "s", "round")
+    table.add_column("test NLL", justify="right")
+    table.add_column("where")
+    for record, where in stored:
+        asked, settings = record.asked, record.asked.settings
+        nll = record.measured.metrics.get("test/nll")
+        table.add_row(
+            record.signature,
+            *(asked.task, asked.method, asked.profile, asked.source, str(asked.seed)),
+            *(f"{settings.get('smoothing', 0):g}", str(settings.get("round", 0))),
+            "" if nll is None else f"{nll:.4f}",
+            str(where),
+        )
+    Console().print(table)
+
+
+@records_app.command("show")
+def show_command(
+    signature: Annotated[str, typer.Argument(help="Or its first few digits.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The whole record.")] = False,
+    records: Folder = WORKING_STORE,
+) -> None:
+    """Show one record."""
+    record = _find(signature, records)
+    if as_json:
+        typer.echo(record.model_dump_json(indent=1))
+    else:
+        print_record(record)
+
+
+@records_app.command("compare")
+def compare_command(
+    first: Annotated[str, typer.Argument(help="A signature, or its first few digits.")],
+    second: Annotated[str, typer.Argument(help="Another.")],
+    records: Folder = WORKING_STORE,
+) -> None:
+    """Show what two records were asked differently, and their metrics side by side."""
+    a, b = _find(first, records), _find(second, records)
+    asked = Table("asked", a.signature, b.signature)
+    flat_a, flat_b = _flat(a), _flat(b)
+    for name in sorted(flat_a.keys() | flat_b.keys()):
+        if flat_a.get(name) != flat_b.get(name):
+            asked.add_row(name, str(flat_a.get(name)), str(flat_b.get(name)))
+    measured = Table("measured", a.signature, b.signature, "difference")
+    for name, value in a.measured.metrics.items():
+        if name in b.measured.metrics:
+            other = b.measured.metrics[name]
+            measured.add_row(name, f"{value:.6g}", f"{other:.6g}", f"{other - value:+.3g}")
+    console = Console()
+    console.print(asked)
+    console.print(measured)
+
+
+def _stored(folder: Path) -> tuple[list[StoredRecord], dict[Path, RecordError]]:
+    """The records that can be read, and why the other files cannot."""
+    if folder != WORKING_STORE and not folder.is_dir():
+        raise RecordError(f"--records {folder}: there is no such folder")
+    return Store(folder).readable()
+
+
+def _find(signature: str, folder: Path) -> Record:
+    stored, damaged = _stored(folder)
+    for path, error in damaged.items():
+        if signature and path.stem.rpartition("-")[2].startswith(signature):
+            raise error
+    found = [s.record for s in stored if s.record.signature.startswith(signature)]
+    if len(found) == 1:
+        return found[0]
+    what = f"{len(found)} records have" if found else "no record has"
+    raise RecordError(
+        f"{what} a signature that begins with {signature!r}: `idlib records list` shows all"
+    )
+
+
+def _flat(record: Record) -> dict[str, Any]:
+    asked = record.asked.model_dump(mode="json")
+    settings, files = asked.pop("settings"), asked.pop("data")
+    return {**asked, **settings, **{f"data/{name}": value for name, value in files.items()}}
+
+
+def print_record(record: Record) -> None:
+    """Show what a record measured, and in a line what it was asked and what it cost."""
+    asked, cost = record.asked, record.cost
+    table = Table("measured", "value", title=f"{asked.task} {asked.method} {record.signature}")
+    for name, value in record.measured.metrics.items():
+        table.add_row(name, f"{value:.6g}")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"profile {asked.profile}, source {asked.source}, seed {asked.seed}; "
+        f"{cost.seconds:.1f} s of training, peak {cost.peak_memory_bytes / 2**20:.0f} MiB, "
+        f"{record.origin.device}, made {record.origin.created}"
+    )
