@@ -12,9 +12,9 @@ import os
 import signal
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import product
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -35,6 +35,7 @@ OWN = {  # the settings that a grid varies, and what to do instead of naming the
     "round": "give rounds (--rounds)",
 }
 WORTH_A_PROCESS = 100  # updates; a process takes seconds to start
+BETWEEN_LOOKS = 0.2  # seconds, at the updates that worker processes tell of
 
 # glibc gives large tensors back to the system at once and faults their pages in again at every
 # update: half the time of K passes over a vocabulary. Worker processes keep what they have freed.
@@ -232,16 +233,25 @@ def _side_by_side(
     chains: list[list[Spec]], workers: int, workspace: Workspace, bar: tqdm
 ) -> list[str]:
     context, others = multiprocessing.get_context("spawn"), multiprocessing.active_children()
+    told, steps = context.Pipe(duplex=False)
+    failures: list[str] = []
     with (
+        told,
+        steps,
         _environment(KEEP_FREED_MEMORY),
-        _listening(context, bar) as steps,
         ProcessPoolExecutor(workers, context, _in_worker, (steps,)) as pool,
     ):
         try:
             with _uninterrupted():
                 # Plans hold data: a worker makes its own from the spec.
-                futures = [pool.submit(_run_in_worker, _bare(chain), workspace) for chain in chains]
-            return [reason for done in as_completed(futures) for reason in done.result()]
+                chosen = [pool.submit(_run_in_worker, _bare(chain), workspace) for chain in chains]
+            pending = set(chosen)
+            while pending:
+                done, pending = wait(pending, timeout=BETWEEN_LOOKS)
+                while told.poll():
+                    bar.update(told.recv())
+                failures += [reason for future in done for reason in future.result()]
+            return failures
         except BrokenProcessPool:
             raise RunsFailed(
                 "a training process was ended from outside, as the system does where memory runs "
@@ -277,7 +287,9 @@ def _bare(chain: Sequence[Spec]) -> list[Spec]:
     ]
 
 
-_steps: Any = None  # in a worker process: where it tells of the updates that it has made
+# In a worker process: where it tells of the updates that it has made. All workers share it without
+# a lock, which a killed one would leave locked: a number is so short that it is written whole.
+_steps: Any = None
 
 
 def _in_worker(steps: Connection) -> None:
@@ -327,27 +339,3 @@ def _environment(defaults: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             del os.environ[name]
-
-
-@contextmanager
-def _listening(context: Any, bar: tqdm) -> Iterator[Connection]:
-    """Counts on the bar what the processes that have the connection send into it.
-
-    No lock is shared, so none stays locked when a process is killed: a number is so short that
-    the system writes it whole.
-    """
-    told, steps = context.Pipe(duplex=False)
-
-    def listen() -> None:
-        with suppress(EOFError):  # the last that could write has gone
-            while True:
-                bar.update(told.recv())
-
-    thread = Thread(target=listen, daemon=True)
-    thread.start()
-    try:
-        yield steps
-    finally:
-        steps.close()
-        thread.join()
-        told.close()

@@ -198,7 +198,7 @@ def _copying_execute(notebook, out, parameters, note, progress_bar) -> float:
         (["--folder", "nowhere"], "folder 'nowhere' has no notebooks"),
         (
             ["--out", "notebooks/images.ipynb"],
-            "images.ipynb/build.json cannot be written",
+            "notebooks/images.ipynb/build.json cannot be",
         ),
     ],
 )

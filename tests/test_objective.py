@@ -261,6 +261,7 @@ def test_a_regressions_teacher_adds_the_squared_distance_to_its_value(labels, lo
     torch.testing.assert_close(parts.divergence, (z - z.mean(0)).square().mean())
 
 
+@pytest.mark.filterwarnings("ignore:the K passes are equal")  # nearly, in so few digits
 def test_a_regression_in_half_precision_is_added_up_in_full():
     z = (3 + torch.rand(K, B, 1, generator=torch.Generator().manual_seed(9)) / 8).bfloat16()
     target = Target(torch.full((B,), 3.0), kind="regression")

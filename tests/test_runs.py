@@ -414,6 +414,11 @@ def test_a_killed_command_goes_on_to_the_same_record(tmp_path):
     assert resumed.measured == run(spec, whole).measured
 
 
+def heed_interrupts() -> None:
+    """A command that a shell starts in the background is deaf to Ctrl-C; its children are too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def members(session: int) -> set[int]:
     """The processes of a session."""
     found = set()
