@@ -40,6 +40,7 @@ USER_ERRORS = (
     OSError,  # of the disk, most of all
 )
 
+NO_MEMORY = ("out of memory", "can't allocate memory", "size calculation overflowed")  # torch's
 AT_FIRST_UPDATE = 1e-3  # seconds; a bar then comes after all that can be wrong before training
 
 TaskName = Annotated[str, typer.Argument(help=f"The task: {', '.join(tasks.TASKS)}.")]
@@ -175,6 +176,16 @@ def main() -> None:
         app()
     except USER_ERRORS as error:
         print(f"idlib: {error}", file=sys.stderr)
+        sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        reason = (str(error).splitlines() or ["no more can be had"])[0]
+        if isinstance(error, RuntimeError) and not any(said in reason for said in NO_MEMORY):
+            raise
+        print(
+            f"idlib: memory does not suffice ({reason}): set micro_batch, which makes an update in "
+            "slices, or the sizes of the model to less",
+            file=sys.stderr,
+        )
         sys.exit(2)
 
 

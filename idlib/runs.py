@@ -284,6 +284,7 @@ def _lock(workspace: Workspace, plan: Plan) -> Any:
     """One process (or one group of them) at a time works on a run's folder."""
     if not is_main_process():
         return nullcontext()
+    workspace.check_checkpoints()
     folder = workspace.checkpoints / plan.asked.signature
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / ".lock")

@@ -28,6 +28,10 @@ class Workspace:
             SettingsError: one cannot; the message names it and what to give instead.
         """
         check_writable(self.store.root, "the folder of new records", "by --records")
+        self.check_checkpoints()
+
+    def check_checkpoints(self) -> None:
+        """The same for the folder of checkpoints, which is all that a model needs."""
         check_writable(self.checkpoints, "the folder of checkpoints", "by --checkpoints")
 
 

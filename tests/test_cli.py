@@ -155,6 +155,12 @@ def test_a_folder_that_cannot_be_written_to_is_found_before_training(
     assert [path.name for path in workspace.iterdir()] == ["file"]
 
 
+def test_a_model_beyond_any_memory_is_one_line(command, workspace):
+    given = ["--profile", "smoke", "--set", "width=10000000"]  # thousands of terabytes
+    status, _, err = command("run", "images", *given)
+    assert status == 2 and "micro_batch" in err and len(err.strip().splitlines()) == 1
+
+
 def test_a_folder_of_translations_that_is_a_file_is_found_before_training(command, workspace):
     (workspace / "out").write_text("mine")
     status, _, err = command("translate", "out", "--profile", "smoke")

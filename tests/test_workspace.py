@@ -4,6 +4,7 @@ import pytest
 
 from idlib.profiles import SettingsError
 from idlib.records import Store
+from idlib.runs import Spec, load_model
 from idlib.workspace import Workspace, check_writable
 
 
@@ -28,3 +29,10 @@ def test_what_cannot_be_a_folder_is_named_with_the_option(tmp_path, name):
         with pytest.raises(SettingsError, match=f"{bad} cannot be written to.*{option}"):
             Workspace(Store(store), checkpoints).check()
     assert everything(tmp_path) == before
+
+
+def test_a_model_is_not_trained_where_its_checkpoints_cannot_lie(tmp_path):
+    (tmp_path / "file").write_text("")
+    workspace = Workspace(Store(tmp_path / "file"), tmp_path / "file")  # of which one is asked
+    with pytest.raises(SettingsError, match="--checkpoints"):
+        load_model(Spec("images", "id", "smoke"), workspace=workspace)
