@@ -444,8 +444,9 @@ def test_a_grid_that_is_stopped_makes_no_more_runs_and_leaves_no_process(
     """Its two workers have begun runs that would take minutes."""
     process = subprocess.Popen(
         [sys.executable, "-m", "idlib", "grid", "images", "--profile", "smoke"]
-        + ["--workers", "2", "--set", "epochs=60"],
+        + ["--workers", "2", "--set", "epochs=60", "--set", "evaluate_every=1"],
         cwd=tmp_path,
+        preexec_fn=heed_interrupts,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -459,7 +460,10 @@ def test_a_grid_that_is_stopped_makes_no_more_runs_and_leaves_no_process(
     workers = [pid for pid, command in commands.items() if "spawn_main" in command]
     assert len(workers) == 2
     end(process.pid, workers)
-    _, shown = process.communicate(timeout=30)
+    try:
+        _, shown = process.communicate(timeout=60)
+    finally:
+        process.kill()
     last = shown.strip().splitlines()[-1]
     assert process.returncode == status and last.startswith("idlib: ") and says in last
     assert "Traceback" not in shown
