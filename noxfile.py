@@ -106,7 +106,13 @@ def notebooks(session: nox.Session) -> None:
     _install(session, "report")
     out = Path(session.create_tmp()) / "executed"
     shutil.rmtree(out, ignore_errors=True)
-    command = ["python", "-m", "idlib.book", f"--profile={options.profile}", f"--out={out}"]
+    command = [
+        "python",
+        "-m",
+        "idlib.book",
+        f"--profile={options.profile}",
+        f"--out={out}",
+    ]
     session.run(*command, env=QUIET_KERNEL)
 
 
@@ -118,7 +124,7 @@ def bench(session: nox.Session) -> None:
     nox -s bench -- --help
     """
     _install(session)
-    session.run("python", "-m", "idlib.bench", *session.posargs)
+    session.run("python", "-m", "idlib.experiments.bench", *session.posargs)
 
 
 @nox.session(name="docs-serve", venv_backend="none")

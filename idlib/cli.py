@@ -11,15 +11,18 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from idlib import checkpoints, data, encoders, profiles, records, runs, tasks, training
-from idlib.arguments import numbers_of, settings_of
-from idlib.cli_records import Folder, print_record, records_app
+from idlib import data, records, tasks
+from idlib.commands.arguments import numbers_of, settings_of
+from idlib.commands.records import Folder, print_record, records_app
+from idlib.experiments import runs
+from idlib.experiments.grid import RunsFailed, describe, grid, run_all
+from idlib.experiments.runs import Spec, Workspace
+from idlib.experiments.workspace import check_writable
 from idlib.files import replacing
-from idlib.grid import RunsFailed, describe, grid, run_all
+from idlib.models import encoders
 from idlib.records import Store
-from idlib.runs import Spec, Workspace
 from idlib.tasks.translating import every_line, scored_lines
-from idlib.workspace import check_writable
+from idlib.training import checkpoints, loop, settings
 
 app = typer.Typer(
     help="Intra-distillation, reproduced: make runs, and look at their records.",
@@ -29,13 +32,13 @@ app = typer.Typer(
 app.add_typer(records_app, name="records")
 
 USER_ERRORS = (
-    profiles.SettingsError,
+    settings.SettingsError,
     data.DataError,
     encoders.EncoderError,
     records.RecordError,
     checkpoints.CheckpointError,
-    training.LaunchError,
-    training.NonFiniteLoss,
+    loop.LaunchError,
+    loop.NonFiniteLoss,
     RunsFailed,
     OSError,  # of the disk, most of all
 )
@@ -44,7 +47,7 @@ NO_MEMORY = ("out of memory", "can't allocate memory", "size calculation overflo
 AT_FIRST_UPDATE = 1e-3  # seconds; a bar then comes after all that can be wrong before training
 
 TaskName = Annotated[str, typer.Argument(help=f"The task: {', '.join(tasks.TASKS)}.")]
-Profile = Annotated[str, typer.Option(help=f"How large: {', '.join(profiles.PROFILES)}.")]
+Profile = Annotated[str, typer.Option(help=f"How large: {', '.join(settings.PROFILES)}.")]
 Source = Annotated[
     str | None,
     typer.Option(help="Which data: embedded, hub, or a folder. Default: hub at paper."),
@@ -60,7 +63,7 @@ Checkpoints = Annotated[Path, typer.Option(help="Folder of checkpoints.")]
 @app.command("run")
 def run_command(
     task: TaskName,
-    method: Annotated[str, typer.Option(help=f"{', '.join(profiles.METHODS)}.")] = "id",
+    method: Annotated[str, typer.Option(help=f"{', '.join(settings.METHODS)}.")] = "id",
     seed: Annotated[int, typer.Option(help="Decides weights, order and dropout.")] = 1,
     profile: Profile = "small",
     source: Source = None,
@@ -134,7 +137,7 @@ def grid_command(
 @app.command("translate")
 def translate_command(
     out: Annotated[Path, typer.Argument(help="Folder to write into.")],
-    method: Annotated[str, typer.Option(help=f"{', '.join(profiles.METHODS)}.")] = "id",
+    method: Annotated[str, typer.Option(help=f"{', '.join(settings.METHODS)}.")] = "id",
     seed: Annotated[int, typer.Option(help="Of the run.")] = 1,
     profile: Profile = "small",
     source: Source = None,
@@ -154,7 +157,7 @@ def translate_command(
 
     Example: idlib translate out --method id --seed 1 --profile small
     """
-    profiles.check_choice("split", split, ("train", "validation", "test"))
+    settings.check_choice("split", split, ("train", "validation", "test"))
     check_writable(out, "the folder of translations", "as OUT")
     spec = Spec("translation", method, profile, source, seed, settings_of(set_ or []), device)
     _tell([spec])

@@ -18,7 +18,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from idlib.files import replacing
@@ -201,15 +200,19 @@ def read(path: Path) -> Record:
     return record
 
 
-def origin(device: torch.device) -> Origin:
-    """Versions, commit and machine of this process."""
+def origin(device: str | None = None) -> Origin:
+    """Versions, commit and machine of this process.
+
+    Args:
+        device: name of the accelerator; without one the processor's stands.
+    """
     packages = ("idlib", "torch", "torchvision", "transformers", "sentencepiece", "sacrebleu")
     packages += ("accelerate", "numpy", "scipy")
     versions = {name: metadata.version(name) for name in packages if _installed(name)}
     return Origin(
         versions={"python": platform.python_version(), **versions},
         commit=_commit(),
-        device=(torch.cuda.get_device_name(device) if device.type == "cuda" else _processor_name()),
+        device=device or _processor_name(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
 

@@ -48,7 +48,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture(scope="session")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the book whose notebooks have all been run at profile smoke, from nothing."""
-    from idlib import book
+    from idlib.book import execution
 
     folder = tmp_path_factory.mktemp("smoke")
     ignore = shutil.ignore_patterns("_build", "_executed")
@@ -59,7 +59,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         warnings.simplefilter("ignore")  # those of papermill and its kernels
         patch.chdir(folder)
         patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-        assert book.main(["--profile", "smoke"]) == 0
+        assert execution.main(["--profile", "smoke"]) == 0
         yield folder
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from made_up import made_up_record
 
-from idlib import claims
-from idlib.names import NLL, STD, STD_NORMALIZED, Cell
+from idlib.report import outcomes
+from idlib.report.names import NLL, STD, STD_NORMALIZED, Cell
 
 SEEDS = (1, 2, 3, 4, 5)
 WOBBLE = {1: 0.004, 2: -0.003, 3: 0.001, 4: 0.0, 5: -0.002, 6: 0.003}
@@ -60,7 +60,7 @@ def grid(world=WORLD, seeds=SEEDS, profile="medium", **more):
 
 
 def judged(records):
-    return claims.verdicts(records, "images")
+    return outcomes.verdicts(records, "images")
 
 
 def line_of(verdict, label, metric=NLL):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from idlib import bleu
-from idlib.names import BLEU, LAYERS, NLL, SCORE, STD, STD_NORMALIZED, Cell
+from idlib.metrics import bleu
 from idlib.records import Asked, Cost, Measured, Origin, Record
+from idlib.report.names import BLEU, LAYERS, NLL, SCORE, STD, STD_NORMALIZED, Cell
 
 HARDER = 0.1  # made-up test items that not every language has score so much lower
 PARALLEL_ITEMS = 24  # made-up test items that every language has

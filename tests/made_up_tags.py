@@ -13,8 +13,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from idlib.data import spans
 from idlib.data.tagged_pieces import TaggedPieces
+from idlib.metrics import spans
 
 KINDS = ("PER", "LOC")
 NAMES = spans.tags_of(KINDS)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from idlib.arguments import numbers_of, settings_of
-from idlib.profiles import SettingsError
+from idlib.commands.arguments import numbers_of, settings_of
+from idlib.training.settings import SettingsError
 
 
 @pytest.mark.parametrize(

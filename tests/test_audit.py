@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from idlib.audit import (
+from idlib.audit.findings import derived_figures, repeated_pairs
+from idlib.audit.slips import (
     AUDIT,
     DIVISOR,
     EVALUATION_ORDER,
@@ -27,12 +28,11 @@ from idlib.audit import (
     sensitivity_under,
     smoothing_confound,
 )
-from idlib.findings import derived_figures, repeated_pairs
-from idlib.losses import cross_entropy, x_divergence
-from idlib.names import NLL, STD_NORMALIZED, Cell
-from idlib.published import REPORT_IMAGES
-from idlib.schedules import adaptive_alpha
-from idlib.sensitivity import parameter_sensitivity
+from idlib.method.losses import cross_entropy, x_divergence
+from idlib.method.schedules import adaptive_alpha
+from idlib.report.names import NLL, STD_NORMALIZED, Cell
+from idlib.report.published import REPORT_IMAGES
+from idlib.sensitivity.first_order import parameter_sensitivity
 
 OFF = {"first_model_parameters": False, "accumulate": False, "divisor": None}
 

@@ -14,8 +14,8 @@ from torch.nn.utils.rnn import pack_sequence
 from transformers import BatchEncoding
 from transformers.modeling_outputs import BaseModelOutput
 
-from idlib.batches import repeated
-from idlib.objective import IntraDistillation, Target
+from idlib.method.batches import repeated
+from idlib.method.objective import IntraDistillation, Target
 
 K, B, D, C = 3, 4, 6, 5
 X = torch.arange(B * D, dtype=torch.float32).view(B, D)

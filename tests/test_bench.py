@@ -2,8 +2,8 @@
 
 import pytest
 
-from idlib import bench
-from idlib.profiles import METHODS
+from idlib.experiments import bench
+from idlib.training.settings import METHODS
 
 
 def test_every_method_is_timed_in_turns_and_memory_is_read(workspace):

@@ -12,7 +12,7 @@ import pytest
 from sacrebleu.metrics import BLEU
 from sacrebleu.significance import PairedTest
 
-from idlib import bleu
+from idlib.metrics import bleu
 
 WORDS = "the a file menu opens closes saves document , . page Page's (first) 12.5 % über ß".split()
 

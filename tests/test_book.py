@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from idlib import book
+from idlib.book import execution
 from idlib.records import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -52,7 +52,7 @@ def test_images_trained_what_the_book_compares(executed: Path) -> None:
 
 def test_unchanged_notebooks_are_not_run_again(executed: Path, capsys) -> None:
     before = (executed / "book/_executed/build.json").read_text()
-    assert book.main(["--profile", "smoke"]) == 0
+    assert execution.main(["--profile", "smoke"]) == 0
     said = capsys.readouterr().out
     assert all(f"{name}: unchanged" in said for name in NAMES)
     assert (executed / "book/_executed/build.json").read_text() == before

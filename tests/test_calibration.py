@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.optimize import brentq
 
-from idlib.calibration import fit_temperature
+from idlib.metrics.calibration import fit_temperature
 
 
 def guesses(size: int = 400, classes: int = 5) -> tuple[torch.Tensor, torch.Tensor]:

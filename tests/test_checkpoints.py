@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from idlib import checkpoints, files
-from idlib.checkpoints import BEST, CHECKSUMS, FINISHED, LAST, CheckpointError
+from idlib import files
+from idlib.training import checkpoints
+from idlib.training.checkpoints import BEST, CHECKSUMS, FINISHED, LAST, CheckpointError
 
 ACCOUNT = {"curves": {"validation/nll": [0.5, 0.25]}, "selected_step": 3, "seconds": 1.5}
 

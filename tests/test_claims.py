@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from image_world import SEEDS, WOBBLE, WORLD, grid, judged, line_of, record
 
-from idlib import claims
-from idlib.claims import EXCESS
-from idlib.contrasts import signed
-from idlib.names import CELLS, NLL, SMOOTHINGS, STD, STD_NORMALIZED, Cell
-from idlib.published import CLAIMS
-from idlib.statistics import t_interval
+from idlib.report import outcomes
+from idlib.report.comparisons import signed
+from idlib.report.names import CELLS, NLL, SMOOTHINGS, STD, STD_NORMALIZED, Cell
+from idlib.report.outcomes import EXCESS
+from idlib.report.published import CLAIMS
+from idlib.report.statistics import t_interval
 
 
 def test_all_supported_in_a_world_made_so():
@@ -191,8 +191,8 @@ def test_no_records_at_all():
 
 def test_a_task_without_rules_is_refused():
     with pytest.raises(ValueError, match="'music'; choose one of images, translation"):
-        claims.verdicts([], "music")
-    assert set(claims.DESIGNS) == set(SMOOTHINGS)
+        outcomes.verdicts([], "music")
+    assert set(outcomes.DESIGNS) == set(SMOOTHINGS)
 
 
 def test_other_tasks_are_left_out():

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from made_up import CLASSIFIED, made_up_classification, made_up_classifications
 
-from idlib import claims
-from idlib.contrasts import by_cell, cell_of
-from idlib.names import NLL, SCORE, Cell
+from idlib.report import outcomes
+from idlib.report.comparisons import by_cell, cell_of
+from idlib.report.names import NLL, SCORE, Cell
 
 SEEDS = (1, 2, 3)
 HALF = 4.302653 * 0.001 / np.sqrt(3)  # of the 95 % interval: Student's t with 2 degrees of freedom
@@ -22,7 +22,7 @@ def line_of(verdict, label, metric):
 
 
 def c7(records):
-    return claims.verdicts(records, "classification")["C7"]
+    return outcomes.verdicts(records, "classification")["C7"]
 
 
 def test_c7_is_decided_by_the_mean_over_data_sets():
@@ -40,13 +40,13 @@ def test_c7_is_decided_by_the_mean_over_data_sets():
 def test_c7_has_lines_for_each_data_set_that_do_not_decide():
     verdict = c7(made_up_classifications())
     labels = [MEAN, *(f"against the baseline, s = 0, {name}" for name in CLASSIFIED)]
-    for metric, means, outcomes in (
+    for metric, means, expected in (
         (SCORE, (0.02, 0.06, -0.02), ("supported", "supported", "contradicted")),
         (NLL, (-0.02, -0.06, 0.02), ("supported", "supported", "contradicted")),
     ):
         lines = [line_of(verdict, label, metric) for label in labels]
         assert [line.interval.mean for line in lines] == pytest.approx(means)
-        assert tuple(line.verdict for line in lines) == outcomes
+        assert tuple(line.verdict for line in lines) == expected
     assert len(verdict.lines) == 6 and len(verdict.primary) == 1
 
 
@@ -65,11 +65,11 @@ def test_one_data_set_alone_is_judged_without_its_name():
     assert line.label == "against the baseline, s = 0" and verdict.verdict == "contradicted"
     assert line.interval.mean == pytest.approx(-0.02)
     assert [line.metric for line in verdict.lines] == [SCORE, NLL]
-    assert claims.verdicts(one, "classification")["C8"].verdict == "contradicted"
+    assert outcomes.verdicts(one, "classification")["C8"].verdict == "contradicted"
 
 
 def test_c8_of_classification_is_about_the_mean_score():
-    verdict = claims.verdicts(made_up_classifications(), "classification")["C8"]
+    verdict = outcomes.verdicts(made_up_classifications(), "classification")["C8"]
     assert [line.label for line in verdict.primary] == [
         f"against {control}, mean of application and heading"
         for control in ("K passes, α = 0", "K × the updates")
@@ -85,7 +85,7 @@ def test_what_classification_lacks_is_named():
         for r in made_up_classifications()
         if (r.asked.method, r.asked.settings["dataset"]) != ("passes", "heading")
     ]
-    verdicts = claims.verdicts(records, "classification")
+    verdicts = outcomes.verdicts(records, "classification")
     assert verdicts["C7"].verdict == "supported"
     assert verdicts["C8"].verdict == "not judged"
     assert verdicts["C8"].reason == "no record of K passes, α = 0 teacher, s = 0, heading"

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from made_up import made_up_statistics, made_up_translation
 
-from idlib import bleu, claims
-from idlib.claims import EXCESS
-from idlib.contrasts import by_cell
-from idlib.names import BLEU, NLL, STD, Cell
-from idlib.published import CLAIMS
-from idlib.statistics import t_interval
+from idlib.metrics import bleu
+from idlib.report import outcomes
+from idlib.report.comparisons import by_cell
+from idlib.report.names import BLEU, NLL, STD, Cell
+from idlib.report.outcomes import EXCESS
+from idlib.report.published import CLAIMS
+from idlib.report.statistics import t_interval
 
 SEEDS = (1, 2, 3)
 WOBBLE = {1: 0.3, 2: -0.2, 3: 0.1}
@@ -43,7 +44,7 @@ def grid(world=WORLD, seeds=SEEDS, **more):
 
 
 def judged(records):
-    return claims.verdicts(records, "translation")
+    return outcomes.verdicts(records, "translation")
 
 
 def line_of(verdict, label, metric):

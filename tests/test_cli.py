@@ -6,9 +6,9 @@ import pytest
 from made_up import made_up_record
 
 from idlib import cli
-from idlib.names import Cell
+from idlib.experiments.runs import Spec
 from idlib.records import Store
-from idlib.runs import Spec
+from idlib.report.names import Cell
 
 
 @pytest.fixture

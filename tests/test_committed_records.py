@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from idlib import bleu, items
-from idlib.names import LAYERS
+from idlib.method.schedules import adaptive_alpha, constant, inverse_sqrt, linear_decay
+from idlib.metrics import bleu, items
 from idlib.records import Record, Store
-from idlib.schedules import adaptive_alpha, constant, inverse_sqrt, linear_decay
+from idlib.report.names import LAYERS
 from idlib.tasks import TASKS
 
 FOLDER = Path(__file__).resolve().parent.parent / "records"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from image_world import SEEDS, WORLD, grid, judged, line_of, noise, record
 
-from idlib.contrasts import Runs, by_cell, difference, signed
-from idlib.names import NLL, STD, Cell
-from idlib.statistics import p_value, t_interval
+from idlib.report.comparisons import Runs, by_cell, difference, signed
+from idlib.report.names import NLL, STD, Cell
+from idlib.report.statistics import p_value, t_interval
 
 
 def test_no_seed_in_common_is_said():

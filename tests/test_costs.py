@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from idlib import bench, costs
-from idlib.costs import Meter
+from idlib.experiments import bench
+from idlib.training import meter as meters
+from idlib.training.meter import Meter
 
 CPU = torch.device("cpu")
 MIB = 2**20
@@ -44,8 +45,8 @@ def test_the_peak_is_in_bytes(monkeypatch, proc):
         raise OSError
 
     if not proc:
-        monkeypatch.setattr(costs.Path, "read_text", gone)
-        monkeypatch.setattr(costs.Path, "write_text", gone)
+        monkeypatch.setattr(meters.Path, "read_text", gone)
+        monkeypatch.setattr(meters.Path, "write_text", gone)
     meter = Meter(CPU)
     block = torch.ones(64 * MIB, dtype=torch.uint8)
     assert len(block) < meter.peak_memory_bytes < most() + 64 * MIB

@@ -15,8 +15,8 @@ from PIL import Image
 
 from idlib import cli
 from idlib.data import DataError
+from idlib.experiments.runs import Spec, run
 from idlib.records import Store
-from idlib.runs import Spec, run
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ import json
 import pytest
 from made_up_questions import every_row, load, word_pieces, write
 
-from idlib import encoders, squad
 from idlib.data import DataError, answering, questions
+from idlib.metrics import squad
+from idlib.models import encoders
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,10 @@ from made_up_tags import (
     write_hub,
 )
 
-from idlib import encoders
-from idlib.data import DataError, rows, spans, tagging
+from idlib.data import DataError, rows, tagging
 from idlib.data.tagged_text import HUB_LANGUAGES
+from idlib.metrics import spans
+from idlib.models import encoders
 
 UNIGRAM, WORDPIECE = unigram(), wordpiece()
 

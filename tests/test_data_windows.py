@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from made_up_questions import made_up, sentence_pieces, word_pieces
 
-from idlib import encoders
 from idlib.data.windows import Encoded, cut, encode
+from idlib.models import encoders
 
 QUESTION = "where is it?"
 # Contexts whose characters do not stand for themselves after normalisation, and an answer in each.

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from idlib.distillation import frozen_teacher
-from idlib.objective import IntraDistillation, Target
+from idlib.method.distillation import frozen_teacher
+from idlib.method.objective import IntraDistillation, Target
 
 
 def test_a_teacher_is_deterministic_and_gets_no_gradient():

@@ -27,9 +27,9 @@ from made_up_encoder import (
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from idlib import encoders
 from idlib.data import tables
-from idlib.encoders import embedded
+from idlib.models import encoders
+from idlib.models.encoders import embedded
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "tools" / "make_encoder.py"

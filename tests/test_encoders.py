@@ -12,9 +12,9 @@ from embedded_corpus import rows
 from safetensors import safe_open
 from torch import nn
 
-from idlib import encoders
 from idlib.data import DataError
-from idlib.encoders import EncoderError, Headed, embedded, loading
+from idlib.models import encoders
+from idlib.models.encoders import EncoderError, Headed, embedded, loading
 
 WORDS = "embeddings.word_embeddings.weight"
 

@@ -21,8 +21,8 @@ from transformers import (
     T5Config,
 )
 
-from idlib import encoders
-from idlib.encoders import EncoderError, Headed, mean_pooled
+from idlib.models import encoders
+from idlib.models.encoders import EncoderError, Headed, mean_pooled
 
 SIZES = {"vocab_size": 9, "hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 16}
 IDS = torch.tensor([[2, 5, 6, 3], [2, 7, 3, 0]])

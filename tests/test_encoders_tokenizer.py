@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 from embedded_corpus import LANGUAGES, rows, text_of
 
-from idlib import encoders
-from idlib.encoders import EncoderError
+from idlib.models import encoders
+from idlib.models.encoders import EncoderError
 
 # Sha256 of the pieces that the uncut tokenizer cuts the first texts of each language into.
 PUBLISHED_PIECES = {

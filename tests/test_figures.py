@@ -14,8 +14,8 @@ from made_up import made_up_record
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 
-from idlib import claims, figures
-from idlib.names import LAYERS, METHOD_NAMES, METRICS, NLL, Cell
+from idlib.report import figures, outcomes
+from idlib.report.names import LAYERS, METHOD_NAMES, METRICS, NLL, Cell
 
 STEPS = [10.0, 20.0, 30.0]
 EDGES = np.linspace(-8, 0, 9).tolist()
@@ -60,7 +60,7 @@ def records(seeds=(1, 2, 3, 4, 5), cells=ALL, **more):
 
 
 def judged(records):
-    return claims.verdicts(records, "images")
+    return outcomes.verdicts(records, "images")
 
 
 def drawn(figure):

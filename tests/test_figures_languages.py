@@ -15,9 +15,9 @@ from matplotlib import pyplot as plt
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba
 
-from idlib import claims, figures
-from idlib.items import bootstrap, items_of
-from idlib.names import F1_OTHERS, F1_PARALLEL, LAYERS, NLL, SCORE, Cell
+from idlib.metrics.items import bootstrap, items_of
+from idlib.report import figures, outcomes
+from idlib.report.names import F1_OTHERS, F1_PARALLEL, LAYERS, NLL, SCORE, Cell
 
 MADE = {"tagging": made_up_tagging, "answering": made_up_answering}
 MODELS = [Cell(method, round_, 0.0) for method in ("baseline", "id") for round_ in (0, 1)]
@@ -184,14 +184,14 @@ def test_by_model_has_a_row_for_each_data_set():
 
 @pytest.mark.parametrize("claim", ["C3", "C5", "C8"])
 def test_gain_forest_of_every_claim(claim):
-    verdict = claims.verdicts(records("answering", items=0), "answering")[claim]
+    verdict = outcomes.verdicts(records("answering", items=0), "answering")[claim]
     axes = [ax for ax in drawn(figures.gain_forest(verdict)) if ax.has_data()]
     assert len(axes) == len({line.metric for line in verdict.lines})
     assert plt.get_fignums() == []
 
 
 def test_gain_forest_writes_points_and_the_bootstrap():
-    verdict = claims.verdicts(records(), "tagging")["C2"]
+    verdict = outcomes.verdicts(records(), "tagging")["C2"]
     ax = drawn(figures.gain_forest(verdict))[0]
     (line,) = verdict.primary
     shown = [one.get_xdata()[0] for one in ax.lines if len(one.get_xdata()) == 1]
@@ -202,7 +202,7 @@ def test_gain_forest_writes_points_and_the_bootstrap():
 
 
 def test_gain_forest_of_two_data_sets_has_a_row_each():
-    verdict = claims.verdicts(made_up_classifications(TWO), "classification")["C7"]
+    verdict = outcomes.verdicts(made_up_classifications(TWO), "classification")["C7"]
     figure = figures.gain_forest(verdict)
     axes = [ax for ax in drawn(figure) if ax.has_data()]
     assert [label.get_text().replace("\n", " ") for label in axes[0].get_yticklabels()] == [
@@ -218,7 +218,7 @@ def test_names_with_dollars_are_no_formulas():
     odd = "my_$x^$"  # as a formula this cannot be drawn
     scores = {odd: CLASSIFIED["application"], "heading": CLASSIFIED["heading"]}
     made = made_up_classifications(scores)
-    forest = figures.gain_forest(claims.verdicts(made, "classification")["C7"])
+    forest = figures.gain_forest(outcomes.verdicts(made, "classification")["C7"])
     languages = [
         made_up_tagging(Cell(method, 0, 0.0), 1, {"en": 0.5, odd: 0.4}, 2.0)
         for method in ("baseline", "id")

@@ -14,9 +14,9 @@ from made_up import made_up_translation
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 
-from idlib import claims, figures
-from idlib.names import BLEU, LAYERS, NLL, Cell
-from idlib.statistics import t_interval
+from idlib.report import figures, outcomes
+from idlib.report.names import BLEU, LAYERS, NLL, Cell
+from idlib.report.statistics import t_interval
 
 MODELS = [Cell(method, round_, 0.1) for method in ("baseline", "id") for round_ in (0, 1, 2)]
 ALL = [*MODELS, Cell("passes", 0, 0.1), Cell("compute", 0, 0.1)]
@@ -96,7 +96,7 @@ def test_by_model_shows_every_run():
 
 @pytest.mark.parametrize("claim", ["C1", "C4", "C5", "C8"])
 def test_gain_forest_of_every_claim(claim):
-    verdict = claims.verdicts(records(sentences=20), "translation")[claim]
+    verdict = outcomes.verdicts(records(sentences=20), "translation")[claim]
     axes = [ax for ax in drawn(figures.gain_forest(verdict)) if ax.has_data()]
     assert len(axes) == len({line.metric for line in verdict.lines})
     if claim == "C1":

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from made_up import made_up_answering, made_up_classification, made_up_tagging
 
-from idlib.items import Items, bootstrap, items_of, languages, score
-from idlib.names import F1_ENGLISH, F1_OTHERS, F1_PARALLEL, NLL, SCORE, STD, Cell
+from idlib.metrics.items import Items, bootstrap, items_of, languages, score
+from idlib.report.names import F1_ENGLISH, F1_OTHERS, F1_PARALLEL, NLL, SCORE, STD, Cell
 
 # Six items: all in English, four in German, three in Japanese, two (1 and 4) in all of them.
 CURVES = {

@@ -1,15 +1,18 @@
-"""The layout that CONTRIBUTING describes: imports run one way, files stay short."""
+"""The layout that CONTRIBUTING describes: each folder answers one question, imports run one way."""
 
 from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from idlib import parameters, profiles
+import idlib
+from idlib.book import parameters
+from idlib.training import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "idlib"
@@ -17,63 +20,31 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "embedded" not in pat
 SOURCES = [*MODULES, *sorted((ROOT / "book/_ext").glob("*.py")), ROOT / "noxfile.py"]
 FOLDERS = ["book", "idlib", "notebooks", "records", "requirements", "tests", "tools"]
 
-# What each module (or folder of modules) may import of idlib. One way only: none may import
-# something below itself, so the table is its own proof that there is no circle.
-MATHS = ["losses", "schedules", "balance", "groups", "sensitivity"]
-PASSES = ["batches", "passes", "targets", "watch"]
-METHOD = [*MATHS, *PASSES, "objective", "distillation"]
-LOOP = [*METHOD, "profiles", "files", "checkpoints", "costs", "randomness", "recipe", "training"]
-TASKS = [*LOOP, "calibration", "data", "transformer", "encoders", "bleu", "items", "squad"]
-TASKS += ["scores", "tasks"]
-RUNS = [*TASKS, "records", "sources", "workspace", "runs", "grid"]
-EVIDENCE = ["bleu", "items", "records", "names", "published", "statistics", "contrasts"]
-EVIDENCE += ["designs", "claims"]
+# What each folder (or module beside them) may import of idlib: only what stands above it here, so
+# that the table is its own proof that there is no circle.
 MAY_IMPORT = {
-    **dict.fromkeys(["losses", "schedules"], []),
-    **dict.fromkeys(["balance", "groups", "sensitivity"], MATHS),
-    **dict.fromkeys(["files", "costs", "randomness", "transformer", "bleu"], []),
-    "data": ["files"],
-    **dict.fromkeys(["squad", "scores", "items", "names", "statistics"], []),
-    "encoders": ["data"],
-    **dict.fromkeys(["published", "findings"], ["names"]),
-    "designs": ["names", "statistics"],
-    **dict.fromkeys(PASSES, []),
-    "objective": [*MATHS, *PASSES],
-    "distillation": MATHS,
-    "calibration": MATHS,
-    "profiles": MATHS,
-    "checkpoints": ["files"],
-    **dict.fromkeys(["recipe", "training"], LOOP),
-    "tasks": TASKS,
-    "sources": ["profiles"],
+    "files": [],
+    "method": [],
+    "sensitivity": [],
+    "metrics": ["method"],
     "records": ["files"],
-    "workspace": ["profiles", "records"],
-    "arguments": ["profiles"],
-    "runs": RUNS,
-    "grid": RUNS,
-    "contrasts": EVIDENCE,
-    "claims": EVIDENCE,
-    "pages": EVIDENCE,
-    "tables": EVIDENCE,
-    "figures": [*EVIDENCE, "tables"],
-    "audit": [*RUNS, "findings", "names"],
-    "bench": RUNS,
-    "specimens": [*RUNS, "names"],
-    "parameters": ["profiles"],
-    "book": ["files", "parameters", "profiles", "records"],
-    "cli_records": ["records"],
-    "cli": [*RUNS, "arguments", "bench", "book", "cli_records"],
+    "data": ["files", "metrics"],
+    "models": ["data"],
+    "training": ["files", "method"],
+    "tasks": ["data", "method", "metrics", "models", "training"],
+    "experiments": ["data", "method", "models", "records", "sensitivity", "tasks", "training"],
+    "report": ["metrics", "records"],
+    "audit": ["method", "records", "report", "sensitivity"],
+    "book": ["data", "experiments", "files", "method", "metrics", "report", "training"],
+    "commands": ["records", "training"],
+    "cli": ["commands", "data", "experiments", "files", "models", "records", "tasks", "training"],
     "__main__": ["cli"],
-    "__init__": METHOD,
-}
-LONG = {  # files above 300 lines, with the reason
-    "idlib/grid.py": "which runs, and the processes that make them side by side",
-    "idlib/training.py": "the loop with its exact resume; the loop itself fits on a screen",
+    "__init__": ["method", "sensitivity"],
 }
 
 
 def name_of(path: Path) -> str:
-    """First part of the module's name below idlib: ``tasks`` for idlib/tasks/images.py."""
+    """Folder or module below idlib: ``tasks`` for idlib/tasks/images.py."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -96,51 +67,44 @@ def inner_imports_of(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_run_one_way(path: Path) -> None:
-    name = name_of(path)
-    assert name in MAY_IMPORT, f"give {name} its place in this file's table"
-    known = {name_of(module) for module in MODULES}
-    imported = (inner_imports_of(path) & known) - {name}
-    assert imported <= set(MAY_IMPORT[name])
+    name, above = name_of(path), list(MAY_IMPORT)
+    assert name in above, f"give {name} its place in this file's table"
+    imported = (inner_imports_of(path) & set(above)) - {name}
+    assert imported <= set(MAY_IMPORT[name]) <= set(above[: above.index(name)])
 
 
-def test_no_circle() -> None:
-    known = {name_of(module) for module in MODULES}
-    graph = {name: set() for name in known}
-    for path in MODULES:
-        graph[name_of(path)] |= (inner_imports_of(path) & known) - {name_of(path)}
-    while graph:
-        free = [name for name, imported in graph.items() if not imported & set(graph)]
-        assert free, f"a circle among {sorted(graph)}"
-        for name in free:
-            del graph[name]
-
-
-@pytest.mark.parametrize("name", MATHS)
-def test_maths_imports_only_torch(name: str) -> None:
-    outside = {full.split(".")[0] for full in imports_of(PACKAGE / f"{name}.py")}
-    assert outside - set(sys.stdlib_module_names) <= {"torch", "idlib"}
-
-
-@pytest.mark.parametrize(
-    "name", ["bleu", "items", "contrasts", "claims", "pages", "tables", "figures"]
-)
-def test_the_report_needs_no_training(name: str) -> None:
+@pytest.mark.parametrize("name", ["method", "sensitivity"])
+def test_the_maths_needs_torch_alone(name: str) -> None:
     paths = [path for path in MODULES if name_of(path) == name]
     outside = {full.split(".")[0] for path in paths for full in imports_of(path)}
-    assert paths and not outside & {"torch", "torchvision", "accelerate", "transformers"}
+    assert outside - set(sys.stdlib_module_names) <= {"torch", "numpy", "idlib"}
+
+
+@pytest.mark.parametrize("name", ["records", "report.tables", "report.figures", "report.page"])
+def test_records_and_report_need_no_torch(name: str) -> None:
+    script = f"import sys, idlib.{name}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    heavy = {"torch", "torchvision", "accelerate", "transformers", "datasets"}
+    assert not heavy & set(done.stdout.split())
+
+
+def test_the_package_gives_what_it_names() -> None:
+    assert set(idlib.__all__) == {name for name in dir(idlib) if name in idlib.__all__}
+    assert all(getattr(idlib, name).__name__ == name for name in idlib.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'x_convergence'"):
+        _ = idlib.x_convergence
 
 
 def test_the_transformer_knows_no_data() -> None:
-    outside = {full.split(".")[0] for full in imports_of(PACKAGE / "transformer.py")}
+    outside = {full.split(".")[0] for full in imports_of(PACKAGE / "models/transformer.py")}
     assert outside - set(sys.stdlib_module_names) == {"torch", "transformers"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_are_short_and_say_what_they_are(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert ast.get_docstring(ast.parse(text)), "a module says what it is"
-    name, lines = str(path.relative_to(ROOT)), len(text.splitlines())
-    assert (lines > 300) == (name in LONG), f"{name}: {lines} lines; see LONG in this file"
+def test_files_say_what_they_are(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
 def test_folders() -> None:
@@ -164,7 +128,7 @@ def test_sessions_and_package_agree_on_the_choices() -> None:
         for node in ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8")).body
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple)
     }
-    assert constants["PROFILES"] == profiles.PROFILES
+    assert constants["PROFILES"] == settings.PROFILES
     assert constants["SOURCES"] == parameters.SOURCES
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from idlib.losses import (
+from idlib.method.losses import (
     DIVERGENCES,
     cross_entropy,
     js_divergence,

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from idlib import book
-from idlib.book import NotebookError, ParameterError, check_parameters, execute
-from idlib.parameters import notebook_parameters
+from idlib.book import execution
+from idlib.book.execution import NotebookError, ParameterError, check_parameters, execute
+from idlib.book.parameters import notebook_parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 PARAMETERS = 'profile: str = "small"\nalpha: float | None = None\nseeds: list[int] = [1]'
-CHECK = "from idlib.book import check_parameters\n\ncheck_parameters(globals())"
+CHECK = "from idlib.book.parameters import check_parameters\n\ncheck_parameters(globals())"
 
 
 @pytest.fixture(autouse=True)
@@ -133,12 +133,12 @@ def test_execute_refuses_before_it_starts(workspace: Path, notebook) -> None:
 
 def test_only_what_changed_is_run_in_order(workspace: Path, notebook, monkeypatch, capsys) -> None:
     def run(*arguments: str) -> list[str]:
-        assert book.main(["--profile", "smoke", *arguments]) == 0
+        assert execution.main(["--profile", "smoke", *arguments]) == 0
         lines = capsys.readouterr().out.splitlines()
         ran = [line.removeprefix("running ") for line in lines if line.startswith("running ")]
         return [name for stage in ran for name in stage.split(", ")]
 
-    monkeypatch.setattr(book, "execute", _copying_execute)
+    monkeypatch.setattr(execution, "execute", _copying_execute)
     for name in ("audit", "images", "status"):
         text = 'profile: str = "small"' if name != "status" else "rows: int = 3"
         notebook(workspace / f"notebooks/{name}.ipynb", text)
@@ -156,7 +156,7 @@ def test_only_what_changed_is_run_in_order(workspace: Path, notebook, monkeypatc
     (workspace / "data").mkdir()
     (workspace / "data/image.png").touch()
     assert run("--source", "data") == ["images", "audit", "status"]
-    assert book.main(["--profile", "small", "--only", "images"]) == 2
+    assert execution.main(["--profile", "small", "--only", "images"]) == 2
     assert "audit was run at profile smoke: use the same" in capsys.readouterr().err
     summary = json.loads((workspace / "book/_executed/build.json").read_text())
     assert (summary["profile"], summary["source"]) == ("smoke", "data")
@@ -171,10 +171,10 @@ def test_a_notebook_that_fails_leaves_its_neighbours_alone(
             raise NotebookError("bad: cell 1 raised ZeroDivisionError")
         return _copying_execute(path, *arguments, progress_bar=progress_bar)
 
-    monkeypatch.setattr(book, "execute", execute)
+    monkeypatch.setattr(execution, "execute", execute)
     for name in ("images", "bad", "good", "more", "status"):
         notebook(workspace / f"notebooks/{name}.ipynb", 'profile: str = "small"')
-    assert book.main(["--profile", "smoke"]) == 1
+    assert execution.main(["--profile", "smoke"]) == 1
     assert "bad: cell 1 raised" in capsys.readouterr().err
     done = {path.stem for path in (workspace / "book/_executed").glob("*.ipynb")}
     assert done == {"images", "good", "more"}
@@ -205,7 +205,7 @@ def _copying_execute(notebook, out, parameters, note, progress_bar) -> float:
 def test_user_mistakes_are_one_line(workspace: Path, notebook, capsys, arguments, told) -> None:
     for name in ("images", "status"):
         notebook(workspace / f"notebooks/{name}.ipynb", PARAMETERS)
-    assert book.main(arguments) == 2
+    assert execution.main(arguments) == 2
     assert capsys.readouterr().err.startswith(f"error: {told}")
 
 

@@ -13,10 +13,10 @@ import pytest
 from notebook_cells import NOTEBOOKS, run_cells
 from PIL import Image
 
-from idlib.grid import grid
-from idlib.parameters import ParameterError, notebook_parameters
+from idlib.book.parameters import ParameterError, notebook_parameters
+from idlib.book.specimens import NONE_ASKED, NOT_PARALLEL, PARALLEL, tagged
+from idlib.experiments.grid import grid
 from idlib.records import Store
-from idlib.specimens import NONE_ASKED, NOT_PARALLEL, PARALLEL, tagged
 
 pytestmark = pytest.mark.usefixtures("workspace")
 ODD = "my_data*|<b>$x^$"  # markup, a cell's end, a tag, and a formula that is none

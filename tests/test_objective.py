@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from idlib.losses import DIVERGENCES, cross_entropy, x_divergence
-from idlib.objective import REDUCTIONS, IntraDistillation, Target, frozen_batch_norm
-from idlib.schedules import adaptive_alpha
+from idlib.method.losses import DIVERGENCES, cross_entropy, x_divergence
+from idlib.method.objective import REDUCTIONS, IntraDistillation, Target, frozen_batch_norm
+from idlib.method.schedules import adaptive_alpha
 
 K, B, D, C = 3, 5, 6, 4
 

@@ -9,9 +9,9 @@ import pytest
 from made_up import CLASSIFIED, made_up_classifications, made_up_translation
 from markdown_it import MarkdownIt
 
-from idlib import claims
-from idlib.names import BLEU, NLL, Cell, literal
-from idlib.pages import Page, bullets
+from idlib.report import outcomes
+from idlib.report.names import BLEU, NLL, Cell, literal
+from idlib.report.page import Page, bullets
 
 PAIR = [Cell("baseline", 0, 0.1), Cell("id", 0, 0.1)]
 
@@ -49,8 +49,8 @@ def test_only_smoke_has_a_banner(page):
 
 
 def test_verdicts_are_those_of_the_rules(page):
-    assert page.verdicts == claims.verdicts(page.evidence, "translation")
-    assert page.here == claims.verdicts(page.records, "translation")
+    assert page.verdicts == outcomes.verdicts(page.evidence, "translation")
+    assert page.here == outcomes.verdicts(page.records, "translation")
     assert page.verdicts["C1"].verdict == "supported"
     assert page.here["C1"].verdict == "not judged"
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from idlib.objective import IntraDistillation, Target
-from idlib.passes import frozen_batch_norm
+from idlib.method.objective import IntraDistillation, Target
+from idlib.method.passes import frozen_batch_norm
 
 K, B, D, C = 3, 5, 6, 4
 X = torch.randn(B, D, generator=torch.Generator().manual_seed(1))

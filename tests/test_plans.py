@@ -8,14 +8,14 @@ from made_up_pairs import PAIRS, PIECES, write_splits, write_text
 from made_up_texts import splits, write_encoder, write_lines
 from transformers import RobertaConfig, RobertaModel
 
-from idlib import encoders
-from idlib.encoders import EncoderError
-from idlib.grid import grid, run_all
-from idlib.profiles import SettingsError
-from idlib.runs import Spec
+from idlib.experiments.grid import grid, run_all
+from idlib.experiments.runs import Spec
+from idlib.models import encoders
+from idlib.models.encoders import EncoderError
 from idlib.tasks.images import ImageSettings, ImageTask
 from idlib.tasks.translation import TranslationSettings, TranslationTask
-from idlib.training import LaunchError, _slices
+from idlib.training.loop import LaunchError, _slices
+from idlib.training.settings import SettingsError
 
 
 def planned(task, method="id", source=None, seed=1, **overrides):

@@ -2,7 +2,11 @@
 
 import pytest
 
-from idlib.profiles import (
+from idlib.tasks import TASKS, task_class
+from idlib.tasks.images import ImageSettings, ImageTask
+from idlib.tasks.translation import TranslationTask
+from idlib.training.optim import check_rates
+from idlib.training.settings import (
     METHODS,
     PROFILES,
     SettingsError,
@@ -12,10 +16,6 @@ from idlib.profiles import (
     distinct,
     resolve,
 )
-from idlib.recipe import check_rates
-from idlib.tasks import TASKS, task_class
-from idlib.tasks.images import ImageSettings, ImageTask
-from idlib.tasks.translation import TranslationTask
 
 
 def settings(profile="small", method="id", **overrides):

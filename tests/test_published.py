@@ -7,8 +7,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from idlib.designs import DESIGNS
-from idlib.names import (
+from idlib.report.designs import DESIGNS
+from idlib.report.names import (
     BLEU,
     CELLS,
     F1_ENGLISH,
@@ -21,7 +21,7 @@ from idlib.names import (
     title,
     written,
 )
-from idlib.published import (
+from idlib.report.published import (
     CLAIMS,
     PAPER_ANSWERING_F1,
     PAPER_STATED,

@@ -5,10 +5,10 @@ from dataclasses import fields
 import pytest
 from toy import ToySettings
 
-from idlib.objective import IntraDistillation
-from idlib.profiles import Settings
-from idlib.recipe import learning_rate, objective_of
-from idlib.schedules import constant, inverse_sqrt, linear_decay
+from idlib.method.objective import IntraDistillation
+from idlib.method.schedules import constant, inverse_sqrt, linear_decay
+from idlib.training.optim import learning_rate, objective_of
+from idlib.training.settings import Settings
 
 UPDATES, PEAK, INITIAL, WARMUP = 12, 0.3, 0.05, 4
 OTHERWISE = {  # every setting of the objective, other than its default

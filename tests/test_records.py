@@ -46,7 +46,7 @@ def record(**changes) -> Record:
         asked=what,
         measured=Measured(metrics={"test/nll": 1 / 3}, curves={"a": [0.1, 0.2], "b": []}),
         cost=Cost(seconds=1.5, peak_memory_bytes=10),
-        origin=origin(torch.device("cpu")),
+        origin=origin(),
     )
 
 
@@ -222,5 +222,5 @@ def test_processes_writing_the_same_record_leave_one_whole(tmp_path):
 
 
 def test_the_origin_names_versions_and_machine():
-    made = origin(torch.device("cpu"))
+    made = origin()
     assert torch.__version__.startswith(made.versions["torch"]) and made.device

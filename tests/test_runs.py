@@ -22,17 +22,24 @@ from safetensors.torch import load_file
 from toy import EXAMPLES, ToySettings
 from toy_run import ToyRunTask
 
-from idlib import checkpoints
 from idlib.data import DataError
-from idlib.distillation import frozen_teacher
-from idlib.grid import RunsFailed, _environment, describe, grid, recorded, run_all
-from idlib.profiles import METHODS, SettingsError
-from idlib.randomness import derive_seed, seed_everything
+from idlib.experiments.grid import RunsFailed, _environment, describe, grid, recorded, run_all
+from idlib.experiments.runs import (
+    HISTOGRAM_EDGES,
+    QUANTILE_LEVELS,
+    Spec,
+    Workspace,
+    load_model,
+    run,
+)
+from idlib.method.distillation import frozen_teacher
 from idlib.records import Store
-from idlib.runs import HISTOGRAM_EDGES, QUANTILE_LEVELS, Spec, Workspace, load_model, run
-from idlib.sensitivity import parameter_sensitivity
+from idlib.sensitivity.first_order import parameter_sensitivity
 from idlib.tasks import TASKS, ImageTask
-from idlib.training import train
+from idlib.training import checkpoints
+from idlib.training.loop import train
+from idlib.training.randomness import derive_seed, seed_everything
+from idlib.training.settings import METHODS, SettingsError
 
 ONE = Spec("images", "id", "smoke")
 # A rate that rises to far too much: the first of three evaluations is the best.
@@ -453,7 +460,7 @@ def test_a_grid_that_is_stopped_makes_no_more_runs_and_leaves_no_process(
         text=True,
         start_new_session=True,  # as a terminal's, all of which Ctrl-C reaches
     )
-    begun = f".idlib/checkpoints/*/{checkpoints.CHECKSUMS}"
+    begun = f".idlib/training/checkpoints/*/{checkpoints.CHECKSUMS}"
     while len(list(tmp_path.glob(begun))) < 2 and process.poll() is None:
         time.sleep(0.05)
     commands = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in members(process.pid)}

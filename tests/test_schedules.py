@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from idlib.schedules import adaptive_alpha, constant, inverse_sqrt, linear_decay
+from idlib.method.schedules import adaptive_alpha, constant, inverse_sqrt, linear_decay
 
 N = 4000
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from idlib import scores
+from idlib.metrics import classification
 
 
 def made_up(classes: int, seed: int, agree: float = 0.6) -> tuple[np.ndarray, np.ndarray]:
@@ -31,7 +31,7 @@ def test_scores_of_classes_are_those_of_scikit_learn(classes, agree):
             expected["f1"] = metrics.f1_score(labels, predicted)
         else:
             expected["f1_macro"] = metrics.f1_score(labels, predicted, average="macro")
-        found = scores.of_classes(predicted, labels, classes)
+        found = classification.of_classes(predicted, labels, classes)
         assert found == pytest.approx(expected, abs=1e-12)
         assert (agree == 1.0) == (found["accuracy"] == 1.0)
 
@@ -55,16 +55,16 @@ def test_one_class_scores_as_scikit_learn_says(predicted, labels):
         "matthews": metrics.matthews_corrcoef(labels, predicted),
     }
     assert expected["matthews"] == 0
-    assert scores.of_classes(predicted, labels, 2) == pytest.approx(expected)
+    assert classification.of_classes(predicted, labels, 2) == pytest.approx(expected)
     macro = metrics.f1_score(labels, predicted, average="macro", zero_division=0.0)
-    assert scores.f1_macro(predicted, labels) == pytest.approx(macro)
+    assert classification.f1_macro(predicted, labels) == pytest.approx(macro)
 
 
 def test_the_macro_average_counts_classes_that_are_only_predicted():
     """Class 2 is never there: its F1 of 0 weighs as much as the others'."""
     predicted, labels = [0, 0, 1, 2], [0, 0, 1, 1]
-    assert scores.f1_macro(predicted, labels) == pytest.approx((1 + 2 / 3 + 0) / 3)
-    assert scores.f1_macro(predicted, labels) == pytest.approx(
+    assert classification.f1_macro(predicted, labels) == pytest.approx((1 + 2 / 3 + 0) / 3)
+    assert classification.f1_macro(predicted, labels) == pytest.approx(
         metrics.f1_score(labels, predicted, average="macro")
     )
 
@@ -75,7 +75,7 @@ def test_correlations_are_those_of_scipy(noise):
     for _ in range(5):
         values = random.integers(0, 26, 60) / 5  # with ties, as the similarities of STS-B have
         predicted = 1e3 + 2 * values + noise * random.normal(size=60)
-        found = scores.of_values(predicted, values)
+        found = classification.of_values(predicted, values)
         assert found["pearson"] == pytest.approx(stats.pearsonr(predicted, values)[0], abs=1e-9)
         assert found["spearman"] == pytest.approx(stats.spearmanr(predicted, values)[0], abs=1e-9)
         assert (noise == 0) == (found["spearman"] > 1 - 1e-9)
@@ -84,18 +84,20 @@ def test_correlations_are_those_of_scipy(noise):
 def test_correlations_ignore_scale_and_ranks_ignore_shape():
     random = np.random.default_rng(2)
     a, b = random.normal(size=(2, 40))
-    assert scores.pearson(3 * a - 7, b) == pytest.approx(scores.pearson(a, b))
-    assert scores.pearson(-a, b) == pytest.approx(-scores.pearson(a, b))
-    assert scores.spearman(np.exp(a), b**3) == pytest.approx(scores.spearman(a, b))
-    assert abs(scores.pearson(np.exp(a), b**3) - scores.pearson(a, b)) > 1e-2
+    assert classification.pearson(3 * a - 7, b) == pytest.approx(classification.pearson(a, b))
+    assert classification.pearson(-a, b) == pytest.approx(-classification.pearson(a, b))
+    assert classification.spearman(np.exp(a), b**3) == pytest.approx(classification.spearman(a, b))
+    assert abs(classification.pearson(np.exp(a), b**3) - classification.pearson(a, b)) > 1e-2
 
 
 def test_of_two_classes_matthews_is_their_pearson_correlation():
     predicted, labels = made_up(2, seed=3)
-    assert scores.matthews(predicted, labels) == pytest.approx(scores.pearson(predicted, labels))
+    assert classification.matthews(predicted, labels) == pytest.approx(
+        classification.pearson(predicted, labels)
+    )
 
 
-@pytest.mark.parametrize("score", [scores.pearson, scores.spearman])
+@pytest.mark.parametrize("score", [classification.pearson, classification.spearman])
 def test_constant_values_correlate_with_nothing(score):
     """scipy gives NaN and a warning; a record holds numbers, and a constant tells nothing."""
     for predicted, values in (([0.1] * 5, range(5)), (range(5), [0.1] * 5), ([2.0], [3.0])):
@@ -103,12 +105,12 @@ def test_constant_values_correlate_with_nothing(score):
 
 
 SCORES = (
-    scores.accuracy,
-    scores.f1,
-    scores.f1_macro,
-    scores.matthews,
-    scores.pearson,
-    scores.spearman,
+    classification.accuracy,
+    classification.f1,
+    classification.f1_macro,
+    classification.matthews,
+    classification.pearson,
+    classification.spearman,
 )
 
 

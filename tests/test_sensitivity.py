@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from idlib.sensitivity import (
+from idlib.sensitivity.first_order import (
     channel_groups,
     exact_sensitivity,
     gini,

@@ -9,8 +9,8 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, Entities
 
-from idlib.data import spans
-from idlib.data.spans import Counts
+from idlib.metrics import spans
+from idlib.metrics.spans import Counts
 
 TAGS = spans.tags_of(["PER", "ORG", "LOC"])
 STRICT = {"mode": "strict", "scheme": IOB2, "average": "micro", "zero_division": 0}

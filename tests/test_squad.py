@@ -7,7 +7,7 @@ import random
 import pytest
 from torchmetrics.functional.text import squad as reference
 
-from idlib import squad
+from idlib.metrics import squad
 
 WRITTEN = [  # prediction, answers
     ("Insert - Page", ["Insert - Page Number"]),

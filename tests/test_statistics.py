@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from idlib.statistics import (
+from idlib.report.statistics import (
     Interval,
     bootstrap_items,
     combine,

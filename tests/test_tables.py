@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from made_up import made_up_record
 
-from idlib import claims, tables
-from idlib.names import LAYERS, NLL, STD, STD_NORMALIZED, Cell
 from idlib.records import Measured
+from idlib.report import outcomes, tables
+from idlib.report.names import LAYERS, NLL, STD, STD_NORMALIZED, Cell
 
 MODELS = [Cell(m, r, s) for m in ("baseline", "id") for r in (0, 1) for s in (0.0, 0.1)]
 CONTROLS = [Cell(m, 0, 0.0) for m in ("passes", "compute")]
@@ -40,7 +40,7 @@ def record(cell, seed, profile="small", **metrics):
 
 
 def judged(records):
-    return claims.verdicts(records, "images")
+    return outcomes.verdicts(records, "images")
 
 
 def small(cells=(*MODELS, *CONTROLS)):

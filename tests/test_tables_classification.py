@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from made_up import made_up_classification, made_up_classifications
 
-from idlib import claims, tables
-from idlib.names import LAYERS, SCORE, Cell
+from idlib.report import outcomes, tables
+from idlib.report.names import LAYERS, SCORE, Cell
 
 ID = "intra-distillation"
 
@@ -36,7 +36,9 @@ def test_tables_of_one_data_set():
 
 
 def test_verdict_table_of_two_data_sets():
-    table = tables.verdict_table(claims.verdicts(made_up_classifications(), "classification")["C7"])
+    table = tables.verdict_table(
+        outcomes.verdicts(made_up_classifications(), "classification")["C7"]
+    )
     scores = table.loc["test score (points)"]
     assert list(scores["difference"]) == ["+2.00", "+6.00", "−2.00"]
     assert list(scores.index) == [

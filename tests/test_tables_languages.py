@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from made_up import made_up_answering, made_up_tagging
 
-from idlib import claims, tables
-from idlib.names import F1_ENGLISH, F1_OTHERS, F1_PARALLEL, NLL, STD, Cell
-from idlib.statistics import t_interval
-from idlib.tables.cells import P_ITEMS
+from idlib.report import outcomes, tables
+from idlib.report.names import F1_ENGLISH, F1_OTHERS, F1_PARALLEL, NLL, STD, Cell
+from idlib.report.statistics import t_interval
+from idlib.report.tables.cells import P_ITEMS
 
 ID, BASELINE = "intra-distillation", "baseline"
 ONE, THREE = "this build (small, 1 seed)", "recorded evidence (medium, 3 seeds)"
@@ -262,7 +262,7 @@ def test_cost_tables_have_no_row_of_the_report_where_it_states_only_a_sum():
 
 
 def test_verdict_table_of_english_has_the_reports_difference():
-    table = tables.verdict_table(claims.verdicts(medium("tagging"), "tagging")["C2"])
+    table = tables.verdict_table(outcomes.verdicts(medium("tagging"), "tagging")["C2"])
     row = table.loc[("F1 on English (points)", "against the baseline, s = 0")]
     assert (row["difference"], row["earlier report"]) == ("+2.10", "+1.06")
     first = table.iloc[0]

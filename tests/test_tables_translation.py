@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from made_up import made_up_translation
 
-from idlib import bleu, claims, tables
-from idlib.contrasts import by_cell, signed
-from idlib.names import BLEU, LAYERS, Cell
-from idlib.tables.cells import P_ITEMS
+from idlib.metrics import bleu
+from idlib.report import outcomes, tables
+from idlib.report.comparisons import by_cell, signed
+from idlib.report.names import BLEU, LAYERS, Cell
+from idlib.report.tables.cells import P_ITEMS
 
 ID, BASELINE = "intra-distillation", "baseline"
 ONE, THREE = "this build (small, 1 seed)", "recorded evidence (medium, 3 seeds)"
@@ -114,13 +115,13 @@ def test_layer_table_has_the_kinds_of_layers():
 
 
 def test_verdict_table_has_the_p_of_the_bootstrap():
-    c1 = claims.verdicts(medium(sentences=30), "translation")["C1"]
+    c1 = outcomes.verdicts(medium(sentences=30), "translation")["C1"]
     table = tables.verdict_table(c1)
     row = table.loc[("test SacreBLEU (points)", "against the baseline, s = 0.1")]
     assert (row["difference"], row["earlier report"]) == ("+3.00", "+2.21")
     assert row[P_ITEMS] == f"{c1.primary[0].items_p:.2g}"
     assert table.loc[("test NLL (nats)", "against the baseline, s = 0.1"), P_ITEMS] == "–"
-    without = tables.verdict_table(claims.verdicts(medium(), "translation")["C1"])
+    without = tables.verdict_table(outcomes.verdicts(medium(), "translation")["C1"])
     assert P_ITEMS not in without.columns
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from idlib.objective import IntraDistillation, Target
+from idlib.method.objective import IntraDistillation, Target
 
 K, B, T, C = 3, 6, 5, 4
 LABELS = torch.arange(B * T).view(B, T) % C

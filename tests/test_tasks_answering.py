@@ -11,14 +11,14 @@ from made_up_questions import COUNTS, every_row, question, write, write_encoder
 from torch import nn
 from torch.nn import functional
 
-from idlib import items, squad
 from idlib.data import DataError
-from idlib.objective import REDUCTIONS, IntraDistillation
-from idlib.profiles import SettingsError, resolve
+from idlib.experiments.runs import Spec, Workspace, load_model, run
+from idlib.method.objective import REDUCTIONS, IntraDistillation
+from idlib.metrics import items, squad
 from idlib.records import Store
-from idlib.runs import Spec, Workspace, load_model, run
 from idlib.tasks import TASKS
 from idlib.tasks.answering import AnsweringSettings, AnsweringTask, best_spans
+from idlib.training.settings import SettingsError, resolve
 
 WINDOWS = {"max_length": 32, "stride": 8, "max_answer": 12}
 LANGUAGES = ("en", "de", "ja")
@@ -435,7 +435,7 @@ def test_settings_that_cannot_be_meant_are_named(task, folder):
 
 
 def test_text_that_the_encoder_does_not_know_is_refused(settings, tmp_path):
-    from idlib.encoders import EncoderError
+    from idlib.models.encoders import EncoderError
 
     rows = every_row()
     for row in rows["de/test"]:

@@ -22,17 +22,17 @@ from sklearn import metrics as sklearn_metrics
 from torch.nn import functional
 
 from idlib.data import DataError
-from idlib.encoders import EncoderError
-from idlib.grid import grid, recorded, run_all
-from idlib.items import items_of
-from idlib.objective import IntraDistillation
-from idlib.profiles import SettingsError, resolve
-from idlib.recipe import optimizer_of
+from idlib.experiments.grid import grid, recorded, run_all
+from idlib.experiments.runs import Spec, Workspace, load_model, run
+from idlib.method.objective import IntraDistillation
+from idlib.metrics.items import items_of
+from idlib.models.encoders import EncoderError
 from idlib.records import Store
-from idlib.runs import Spec, Workspace, load_model, run
-from idlib.sensitivity import parameter_sensitivity
+from idlib.sensitivity.first_order import parameter_sensitivity
 from idlib.tasks import TASKS
 from idlib.tasks.classification import ClassificationSettings, ClassificationTask
+from idlib.training.optim import optimizer_of
+from idlib.training.settings import SettingsError, resolve
 
 LAYERS = {"embedding", "attention", "feed-forward", "norm", "head"}
 

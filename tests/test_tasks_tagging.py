@@ -21,14 +21,15 @@ from seqeval.scheme import IOB2
 from torch import nn
 from torch.nn import functional
 
-from idlib import encoders, items
-from idlib.data import DataError, spans
-from idlib.grid import grid
-from idlib.objective import IntraDistillation
-from idlib.profiles import resolve
+from idlib.data import DataError
+from idlib.experiments.grid import grid
+from idlib.experiments.runs import Spec, Workspace, load_model, run
+from idlib.method.objective import IntraDistillation
+from idlib.metrics import items, spans
+from idlib.models import encoders
 from idlib.records import Store
-from idlib.runs import Spec, Workspace, load_model, run
 from idlib.tasks.tagging import TaggingSettings, TaggingTask
+from idlib.training.settings import resolve
 
 STRICT = {"mode": "strict", "scheme": IOB2, "zero_division": 0}
 

@@ -13,16 +13,17 @@ import torch
 from made_up_pairs import change, load, write_splits
 from torch.nn import functional
 
-from idlib import bleu, cli
-from idlib import transformer as transformer_module
-from idlib.grid import grid, recorded
-from idlib.objective import IntraDistillation
-from idlib.profiles import SettingsError, resolve
+from idlib import cli
+from idlib.experiments.grid import grid, recorded
+from idlib.experiments.runs import Spec, Workspace, load_model, run
+from idlib.method.objective import IntraDistillation
+from idlib.metrics import bleu
+from idlib.models import transformer as transformer_module
 from idlib.records import Store
-from idlib.runs import Spec, Workspace, load_model, run
-from idlib.sensitivity import exact_sensitivity, parameter_sensitivity
+from idlib.sensitivity.first_order import exact_sensitivity, parameter_sensitivity
 from idlib.tasks import TranslationTask
 from idlib.tasks.translation import LAYERS, POSITIONS, TranslationSettings
+from idlib.training.settings import SettingsError, resolve
 
 SMOKE = TranslationSettings(**TranslationTask.profiles["smoke"])
 

@@ -13,14 +13,14 @@ import torch
 from safetensors.torch import load_file
 from toy import EXAMPLES, ToySettings, ToyTask
 
-from idlib import checkpoints
-from idlib.distillation import frozen_teacher
-from idlib.objective import Parts
-from idlib.profiles import SettingsError
-from idlib.randomness import derive_seed
-from idlib.recipe import optimizer_of
-from idlib.schedules import adaptive_alpha, linear_decay
-from idlib.training import NonFiniteLoss, Selection, train
+from idlib.method.distillation import frozen_teacher
+from idlib.method.objective import Parts
+from idlib.method.schedules import adaptive_alpha, linear_decay
+from idlib.training import checkpoints
+from idlib.training.loop import NonFiniteLoss, Selection, train
+from idlib.training.optim import optimizer_of
+from idlib.training.randomness import derive_seed
+from idlib.training.settings import SettingsError
 
 ID = ToySettings(passes=3, alpha=5.0)
 BASELINE = ToySettings(passes=1, alpha=0.0)

@@ -11,10 +11,10 @@ import pytest
 import torch
 from transformers import MarianMTModel
 
-from idlib import checkpoints
-from idlib.groups import trainable
-from idlib.losses import cross_entropy
-from idlib.transformer import beam_search, transformer
+from idlib.method.losses import cross_entropy
+from idlib.models.transformer import beam_search, transformer
+from idlib.sensitivity.parameter_sets import trainable
+from idlib.training import checkpoints
 
 BOS, PAD, EOS = 0, 1, 2
 PAPER = dict(layers=6, width=512, ffn=1024, heads=4)

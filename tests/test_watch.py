@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from idlib.objective import IntraDistillation, Target
+from idlib.method.objective import IntraDistillation, Target
 
 K, B, D, C = 3, 5, 32, 4
 X = torch.randn(B, D, generator=torch.Generator().manual_seed(1))

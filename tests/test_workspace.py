@@ -2,10 +2,10 @@
 
 import pytest
 
-from idlib.profiles import SettingsError
+from idlib.experiments.runs import Spec, load_model
+from idlib.experiments.workspace import Workspace, check_writable
 from idlib.records import Store
-from idlib.runs import Spec, load_model
-from idlib.workspace import Workspace, check_writable
+from idlib.training.settings import SettingsError
 
 
 def everything(folder):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from idlib.objective import Target
-from idlib.profiles import Settings
-from idlib.training import Selection
+from idlib.method.objective import Target
+from idlib.training.loop import Selection
+from idlib.training.settings import Settings
 
 INPUTS, CLASSES, EXAMPLES = 4, 3, 12
 

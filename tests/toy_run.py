@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from toy import EXAMPLES, INPUTS, ToySettings, ToyTask, network
 
-from idlib.profiles import PROFILES
 from idlib.tasks import Task
+from idlib.training.settings import PROFILES
 
 
 class ToyRunTask(ToyTask, Task):

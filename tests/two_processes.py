@@ -10,7 +10,7 @@ from accelerate.utils import gather_object
 from safetensors.torch import load_file
 from toy import ToySettings, ToyTask
 
-from idlib.training import train
+from idlib.training.loop import train
 
 
 def stop_after_four(updates: int, made: list[int] = [0]) -> None:  # noqa: B006

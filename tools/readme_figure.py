@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from idlib.figures import nll_by_model
-from idlib.grid import recorded
+from idlib.experiments.grid import recorded
+from idlib.report.figures import nll_by_model
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURE = ROOT / "book/_static/readme-figure.png"

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from idlib.data import spans
 from idlib.data.tagged_text import TaggedText
+from idlib.metrics import spans
 
 NO_PIECE = -1
 

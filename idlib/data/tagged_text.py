@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from idlib.data import rows, spans
+from idlib.data import rows
 from idlib.data.errors import DataError
 from idlib.data.languages import ENGLISH
 from idlib.data.rows import EMBEDDED, FILES, SPLITS, Table
+from idlib.metrics import spans
 
 TAGS = "ner_tags"
 COLUMNS = ("tokens", TAGS)

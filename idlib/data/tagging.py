@@ -12,13 +12,14 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from idlib.data import checksums, limits, spans, tagged_text
+from idlib.data import checksums, limits, tagged_text
 from idlib.data import languages as multilingual
 from idlib.data.errors import DataError
 from idlib.data.languages import Multilingual
 from idlib.data.rows import SPLITS
 from idlib.data.tagged_pieces import TaggedPieces
 from idlib.data.tagged_text import TaggedText
+from idlib.metrics import spans
 
 SOURCES = ("embedded", "hub", "path")
 

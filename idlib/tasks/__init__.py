@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from idlib.profiles import SettingsError, check_choice
 from idlib.tasks.answering import AnsweringTask
 from idlib.tasks.base import Task
 from idlib.tasks.classification import ClassificationTask
 from idlib.tasks.images import ImageTask
 from idlib.tasks.tagging import TaggingTask
 from idlib.tasks.translation import TranslationTask
+from idlib.training.settings import SettingsError, check_choice
 
 TASKS: dict[str, type[Task]] = {
     task.name: task

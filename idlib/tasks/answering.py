@@ -15,14 +15,14 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from idlib import items, squad
 from idlib.data import answering, questions
 from idlib.data.languages import ENGLISH
-from idlib.losses import cross_entropy
-from idlib.objective import Target
+from idlib.method.losses import cross_entropy
+from idlib.method.objective import Target
+from idlib.metrics import items, squad
 from idlib.tasks.base import Batch
 from idlib.tasks.encoder import EncoderSettings, EncoderTask
-from idlib.training import Selection
+from idlib.training.loop import Selection
 
 HEADS = ("start", "end")
 TEST_SET = f"{answering.TEST}{ENGLISH}"
@@ -161,8 +161,8 @@ class AnsweringTask(EncoderTask):
 
         ``test/f1/de`` is the mean over all questions of a language, ``test/f1_parallel/de`` over
         those that every tested language has, ``test/f1_first/de`` (and so on) what a rule of
-        :data:`idlib.squad.BASELINES` gets; ``…/others`` are the means over the languages not
-        trained on. ``test/nll`` is that of English.
+        :data:`idlib.metrics.squad.BASELINES` gets; ``…/others`` are the means over the languages
+        not trained on. ``test/nll`` is that of English.
         """
         data, curves = self.data, {}
         metrics = {f"validation/{k}": v for k, v in self.evaluate(model, "validation").items()}

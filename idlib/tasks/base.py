@@ -1,7 +1,7 @@
 """What a task is: a model, its data, its targets and its metrics.
 
-The training loop (:mod:`idlib.training`) needs ``epoch``, ``batches``, ``forward``, ``targets``
-and ``evaluate``; a run (:mod:`idlib.runs`) needs the rest.
+The training loop (:mod:`idlib.training.loop`) needs ``epoch``, ``batches``, ``forward``,
+``targets`` and ``evaluate``; a run (:mod:`idlib.experiments.runs`) needs the rest.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from idlib.data.errors import TooFewItems
-from idlib.objective import IntraDistillation, Target
-from idlib.profiles import Profiles, Settings
-from idlib.training import Selection
+from idlib.method.objective import IntraDistillation, Target
+from idlib.training.loop import Selection
+from idlib.training.settings import Profiles, Settings
 
 Batch = dict[str, Tensor]
 

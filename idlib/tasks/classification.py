@@ -13,13 +13,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from idlib import scores
 from idlib.data import classification, labelled_text
-from idlib.losses import cross_entropy
-from idlib.objective import Target
-from idlib.profiles import check_choice
+from idlib.method.losses import cross_entropy
+from idlib.method.objective import Target
+from idlib.metrics.classification import of_classes, of_values
 from idlib.tasks.base import Batch
 from idlib.tasks.encoder import EMBEDDED, EncoderSettings, EncoderTask
+from idlib.training.settings import check_choice
 
 SCORES = {  # of GLUE's data sets; of all others accuracy, or Pearson of a regression
     "cola": "matthews",
@@ -197,9 +197,9 @@ class ClassificationTask(EncoderTask):
     def _metrics(self, outcome: Outcome) -> dict[str, float]:
         predicted, labels = outcome.predicted.numpy(), outcome.labels.numpy()
         if self.data.regression:
-            found = scores.of_values(predicted, labels)
+            found = of_values(predicted, labels)
         else:
-            found = scores.of_classes(predicted, labels, self.outputs)
+            found = of_classes(predicted, labels, self.outputs)
         return {"nll": outcome.losses.mean().item(), "score": found[self.score], **found}
 
     def _outcome(self, model: nn.Module, split: str, progress: bool = False) -> Outcome:

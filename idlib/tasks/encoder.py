@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from idlib.data.batching import token_batches
-from idlib.profiles import Settings
 from idlib.tasks.base import Batch, Task
+from idlib.training.settings import Settings
 
 EMBEDDED = "embedded"
 HEAD = "head."
@@ -92,7 +92,7 @@ class EncoderTask(Task):
         Raises:
             EncoderError: naming the setting and what it can be.
         """
-        from idlib import encoders
+        from idlib.models import encoders
 
         s = self.settings
         encoders.check(s.encoder, layers=s.layers, max_length=s.max_length)
@@ -118,20 +118,20 @@ class EncoderTask(Task):
     @property
     def tokenizer(self) -> Any:
         """The encoder's fast tokenizer."""
-        from idlib import encoders  # transformers takes seconds to import
+        from idlib.models import encoders  # transformers takes seconds to import
 
         return encoders.tokenizer(self.settings.encoder)
 
     @property
     def checksums(self) -> dict[str, str]:
         """Sha256 of each split's content, and of the encoder's files."""
-        from idlib import encoders
+        from idlib.models import encoders
 
         return {**self.data.checksums, "encoder": encoders.checksum(self.settings.encoder)}
 
     def model(self) -> nn.Module:
         """The encoder with a fresh head."""
-        from idlib import encoders
+        from idlib.models import encoders
 
         s = self.settings
         encoder = encoders.load(
@@ -212,7 +212,7 @@ def _load(
     options: tuple[tuple[str, Any], ...],
     sizes: tuple[tuple[str, int], ...],
 ) -> Any:
-    from idlib import encoders
+    from idlib.models import encoders
 
     tokenizer = encoders.tokenizer(encoder)
     folder = None if root is None else Path(root)

@@ -18,12 +18,12 @@ from torch.utils.data import DataLoader
 from torchvision.models import ResNet50_Weights, resnet50
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from idlib.calibration import fit_temperature
 from idlib.data import images
-from idlib.losses import cross_entropy
-from idlib.objective import Target
-from idlib.profiles import Settings, SettingsError
+from idlib.method.losses import cross_entropy
+from idlib.method.objective import Target
+from idlib.metrics.calibration import fit_temperature
 from idlib.tasks.base import Batch, Task
+from idlib.training.settings import Settings, SettingsError
 
 EMBEDDED_EPOCHS = 60  # cap of the paper profile on the embedded data
 EVALUATION_BATCH = 500

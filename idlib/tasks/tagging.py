@@ -15,15 +15,15 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from idlib import items
-from idlib.data import spans, tagged_text, tagging
+from idlib.data import tagged_text, tagging
 from idlib.data.languages import ENGLISH
-from idlib.data.spans import Counts
-from idlib.losses import cross_entropy
-from idlib.objective import Target
+from idlib.method.losses import cross_entropy
+from idlib.method.objective import Target
+from idlib.metrics import items, spans
+from idlib.metrics.spans import Counts
 from idlib.tasks.base import Batch
 from idlib.tasks.encoder import EncoderSettings, EncoderTask
-from idlib.training import Selection
+from idlib.training.loop import Selection
 
 TEST_SET = f"test/{ENGLISH}"
 

@@ -64,7 +64,7 @@ def translated(
     name: str,
 ) -> list[str]:
     """Translations of the sources of these pairs, in the order of ``wanted``."""
-    from idlib.transformer import beam_search  # transformers takes seconds to import
+    from idlib.models.transformer import beam_search  # transformers takes seconds to import
 
     device, found = next(model.parameters()).device, {}
     parts = by_length(pairs.lengths, wanted, settings.batch_tokens)

@@ -15,15 +15,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from idlib import bleu
 from idlib.data import translation
 from idlib.data.vocabulary import BOS, EOS, PAD
-from idlib.losses import cross_entropy
-from idlib.objective import Target
-from idlib.profiles import SettingsError
+from idlib.method.losses import cross_entropy
+from idlib.method.objective import Target
+from idlib.metrics import bleu
 from idlib.tasks.base import Batch, Task
 from idlib.tasks.translating import by_length, translated
 from idlib.tasks.translation_settings import POSITIONS, TranslationSettings
+from idlib.training.settings import SettingsError
 
 LAYERS = {  # by the parameter's module: how sensitivity is reported
     "embed_tokens": "embedding",
@@ -121,7 +121,7 @@ class TranslationTask(Task):
 
     def model(self) -> nn.Module:
         """A fresh Transformer."""
-        from idlib.transformer import transformer  # transformers takes seconds to import
+        from idlib.models.transformer import transformer  # transformers takes seconds to import
 
         s = self.settings
         return transformer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from idlib.profiles import Decay, Settings
+from idlib.training.settings import Decay, Settings
 
 POSITIONS = 1024  # fairseq's longest input
 

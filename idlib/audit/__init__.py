@@ -1,0 +1,1 @@
+"""What did the earlier report's code do?"""

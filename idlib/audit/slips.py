@@ -1,0 +1,297 @@
+"""The earlier report's evaluation as published, each slip by name, to measure what it did.
+
+Every function here is the right measure of this package with one thing changed, so that a slip
+can be switched on alone or with others. Nothing here is the report's code. The findings A1–A21
+themselves are data, in :mod:`idlib.audit.findings`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+import torch
+from scipy.stats import kendalltau, spearmanr
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from idlib.audit.findings import AUDIT as AUDIT
+from idlib.audit.findings import Finding as Finding
+from idlib.method.losses import x_divergence
+from idlib.records import Record
+from idlib.report.names import Cell
+from idlib.sensitivity.first_order import Loss
+from idlib.sensitivity.parameter_sets import trainable
+
+MICRO_BATCH, ACCUMULATED = 4, 15  # images in a forward pass; passes in an update (or a group)
+DIVISOR = 12.5  # what the published evaluation divided by, where 3,000 images make 50 groups
+
+#: The eight models in the order of the published evaluation; the first one's parameters were
+#: used for all (A12).
+EVALUATION_ORDER: tuple[Cell, ...] = tuple(
+    Cell(method, r, s) for method in ("id", "baseline") for s in (0.0, 0.1) for r in (0, 1)
+)
+
+
+class Slips(NamedTuple):
+    """What the published sensitivity did differently.
+
+    Attributes:
+        first_model_parameters: θ of the first model for every model (A12).
+        accumulate: gradients and the running loss are never reset between batches (A13).
+        divisor: what the sum over batches is divided by (A14); ``None`` is their number.
+    """
+
+    first_model_parameters: bool = False
+    accumulate: bool = False
+    divisor: float | None = None
+
+
+class Spread(NamedTuple):
+    """Standard deviation over all parameters of the sensitivity, raw and loss-normalised."""
+
+    std: float
+    std_normalized: float
+
+
+def published_divisor(images: int) -> float:
+    """What the published evaluation divides by for so many images (A14): 12.5 for 3,000.
+
+    It divides the number of passes (images / 4) by the 60 images of a group, not by the 15
+    passes of a group.
+
+    >>> published_divisor(3000)
+    12.5
+    """
+    return images / MICRO_BATCH / (MICRO_BATCH * ACCUMULATED)
+
+
+def mend_divisor(value: float, groups: int = 50, divisor: float = DIVISOR) -> float:
+    """A published sensitivity with only A14 mended: divided by the number of groups.
+
+    >>> round(mend_divisor(0.00564), 5)
+    0.00141
+    """
+    return value * divisor / groups
+
+
+def named_slips(divisor: float = DIVISOR) -> dict[str, Slips]:
+    """The right evaluation, each slip alone, and all of them together as published."""
+    return {
+        "right": Slips(),
+        "A12 alone": Slips(first_model_parameters=True),
+        "A13 alone": Slips(accumulate=True),
+        "A14 alone": Slips(divisor=divisor),
+        "published": Slips(True, True, divisor),
+    }
+
+
+def published_sensitivity(
+    models: Mapping[str, nn.Module],
+    batches: Sequence[object],
+    loss: Loss,
+    *,
+    first_model_parameters: bool = True,
+    accumulate: bool = True,
+    divisor: float | None = DIVISOR,
+) -> dict[str, Spread]:
+    """Spread of sensitivity of each model as the earlier report's evaluation gives it.
+
+    With all three arguments off (``False, False, None``) it is the one of
+    :func:`idlib.sensitivity.first_order.parameter_sensitivity`.
+
+    Args:
+        models: by name, of one architecture; the order matters for A12.
+        batches: read once a model; one batch is one group (60 images in the report).
+        loss: mean loss in nats of a model on a batch.
+        first_model_parameters, accumulate, divisor: see :class:`Slips`.
+
+    Raises:
+        ValueError: no models, no batches, or models of different numbers of parameters.
+    """
+    slips = {"": Slips(first_model_parameters, accumulate, divisor)}
+    return sensitivity_under(slips, models, batches, loss)[""]
+
+
+def sensitivity_under(
+    slips: Mapping[str, Slips],
+    models: Mapping[str, nn.Module],
+    batches: Sequence[object],
+    loss: Loss,
+) -> dict[str, dict[str, Spread]]:
+    """Spreads by name of the slips, then by name of the model, from one pass over the batches."""
+    if not models or not len(batches):
+        raise ValueError("the evaluation needs at least one model and one batch")
+    sizes = {name: _flat(trainable(model).values()).numel() for name, model in models.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"models of one architecture are needed, not of sizes {sizes}")
+    first = _flat(trainable(next(iter(models.values()))).values())
+    result: dict[str, dict[str, Spread]] = {name: {} for name in slips}
+    for model_name, model in models.items():
+        own = _flat(trainable(model).values())
+        sums = {name: (torch.zeros_like(own), torch.zeros_like(own)) for name in slips}
+        running, running_loss = torch.zeros_like(own), 0.0
+        for gradient, value in _gradients(model, batches, loss):
+            running, running_loss = running + gradient, running_loss + value
+            for name, slip in slips.items():
+                theta = first.to(own.device) if slip.first_model_parameters else own
+                g, level = (running, running_loss) if slip.accumulate else (gradient, value)
+                batch = (theta * g).abs()
+                sums[name][0].add_(batch)
+                sums[name][1].add_(batch / level)
+        for name, slip in slips.items():
+            divisor = len(batches) if slip.divisor is None else slip.divisor
+            spreads = [float((total / divisor).std(correction=0)) for total in sums[name]]
+            result[name][model_name] = Spread(*spreads)
+    return result
+
+
+def _flat(tensors: Iterable[Tensor]) -> Tensor:
+    """All entries in one float64 vector, apart from the graph."""
+    return torch.cat([tensor.detach().double().flatten() for tensor in tensors])
+
+
+def _gradients(
+    model: nn.Module, batches: Iterable[object], loss: Loss
+) -> Iterator[tuple[Tensor, float]]:
+    """Gradient and loss of each batch, of a copy in evaluation mode."""
+    model = copy.deepcopy(model).eval()
+    parameters = list(trainable(model).values())
+    for batch in batches:
+        value = loss(model, batch)
+        gradients = torch.autograd.grad(value, parameters, materialize_grads=True)
+        yield _flat(gradients), value.item()
+
+
+def rank_agreement(values: Sequence[float], right: Sequence[float]) -> dict[str, float]:
+    """How far two measures order the same models alike.
+
+    Returns Kendall's ``kendall`` and Spearman's ``spearman`` coefficient, and ``reversed``, the
+    number of pairs of models that stand the other way round.
+    """
+    pairs = [(i, j) for i in range(len(right)) for j in range(i)]
+    turned = sum((values[i] - values[j]) * (right[i] - right[j]) < 0 for i, j in pairs)
+    tau, rho = kendalltau(values, right).statistic, spearmanr(values, right).statistic
+    return {"kendall": float(tau), "spearman": float(rho), "reversed": turned}
+
+
+def comparisons_won(values: Mapping[Cell, float]) -> dict[str, int]:
+    """In how many of the four pairs each is lower: ``id`` than baseline, ``student`` than teacher.
+
+    ``values`` holds the eight models of :data:`EVALUATION_ORDER`.
+    """
+    methods, rounds, smoothings = ("id", "baseline"), (0, 1), (0.0, 0.1)
+    v = {cell[:3]: value for cell, value in values.items()}
+    pairs_id = [(v["id", r, s], v["baseline", r, s]) for r in rounds for s in smoothings]
+    pairs_st = [(v[m, 1, s], v[m, 0, s]) for m in methods for s in smoothings]
+    return {"id": sum(a < b for a, b in pairs_id), "student": sum(a < b for a, b in pairs_st)}
+
+
+def published_divergence(logits: Tensor, micro_batch: int = MICRO_BATCH) -> Tensor:
+    """The divergence term as published (A5): X summed over each micro-batch, then their mean.
+
+    The right one is ``x_divergence(logits).mean()``, like the cross-entropy.
+
+    Args:
+        logits: ``[K, B, C]``; B a multiple of ``micro_batch``, as the published code needs.
+
+    Returns:
+        A scalar in nats.
+    """
+    if logits.shape[1] % micro_batch:
+        raise ValueError(f"{logits.shape[1]} images do not fill micro-batches of {micro_batch}")
+    return x_divergence(logits).unflatten(0, (-1, micro_batch)).sum(-1).mean()
+
+
+def published_divergence_reduction(
+    logits: Tensor, alpha: float = 5.0, micro_batch: int = MICRO_BATCH
+) -> dict[str, float]:
+    """What the reduction of A5 makes of α on real logits ``[K, B, C]``.
+
+    Returns the divergence as published and as averaged (``published``, ``right``, nats), their
+    ``ratio``, and the ``effective_alpha`` on the averaged divergence.
+    """
+    published = float(published_divergence(logits.double(), micro_batch))
+    right = float(x_divergence(logits.double()).mean())
+    ratio = published / right
+    return {
+        "published": published,
+        "right": right,
+        "ratio": ratio,
+        "effective_alpha": alpha * ratio,
+    }
+
+
+def remembered_images(batch_size: int, updates_per_batch: int, momentum: float = 0.1) -> float:
+    """How many images batch norm's running statistics rest on, as an effective sample size.
+
+    A batch's weight in the exponential average falls by (1 − momentum) an update. Kish's
+    (Σw)²/Σw² counts the batches, with the repeats on one batch as one.
+
+    >>> round(remembered_images(60, 1)), round(remembered_images(4, 3))
+    (1140, 26)
+    """
+    kept = (1 - momentum) ** updates_per_batch
+    return batch_size * (1 + kept) / (1 - kept)
+
+
+def reestimate_statistics(
+    model: nn.Module,
+    batches: Iterable[object],
+    forward: Callable[[nn.Module, object], object],
+    *,
+    updates_per_batch: int = 3,
+    seed: int = 0,
+) -> nn.Module:
+    """A copy of ``model``, in evaluation mode, with running statistics as training leaves them.
+
+    Weights stay. The batches are run in training mode, dropout active. As published (A11):
+    batches of 4, and all K = 3 passes move the statistics. The right way: batches of 60 and
+    ``updates_per_batch=1``, the first pass only.
+    """
+    refreshed = copy.deepcopy(model).train()
+    if not any(isinstance(module, _BatchNorm) for module in refreshed.modules()):
+        raise ValueError("this model has no batch norm: there are no running statistics")
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        for batch in batches:
+            for _ in range(updates_per_batch):
+                forward(refreshed, batch)
+    return refreshed.eval()
+
+
+def smoothing_confound(records: Iterable[Record], metric: str = "test/nll") -> list[dict]:
+    """The gain of intra-distillation as it was compared (A2), beside the matched comparisons.
+
+    What was compared is ID at s = 0.1 with baselines at s = 0, under every label. One row for
+    each round that has all four models: ``round``, ``seeds``, the baseline minus ID ``as
+    compared``, ``matched, s = 0``, ``matched, s = 0.1``, and ``smoothing alone``, the
+    baseline's own gain from s = 0.1. Means over the seeds that all four have; positive: lower
+    with ID (or with smoothing).
+    """
+    found: dict[int, dict[tuple[str, float], dict[int, float]]] = {}
+    for record in records:
+        settings = record.asked.settings
+        cell = record.asked.method, float(settings["smoothing"])
+        by_seed = found.setdefault(int(settings["round"]), {}).setdefault(cell, {})
+        by_seed[record.asked.seed] = record.measured.metrics[metric]
+    needed = [(method, s) for method in ("id", "baseline") for s in (0.0, 0.1)]
+    rows = []
+    for round_, cells in sorted(found.items()):
+        seeds = set.intersection(*(set(cells.get(cell, ())) for cell in needed))
+        if not seeds:
+            continue
+        id0, id1, base0, base1 = (fmean(cells[cell][seed] for seed in seeds) for cell in needed)
+        rows.append(
+            {
+                "round": round_,
+                "seeds": len(seeds),
+                "as compared": base0 - id1,
+                "matched, s = 0": base0 - id0,
+                "matched, s = 0.1": base1 - id1,
+                "smoothing alone": base0 - base1,
+            }
+        )
+    return rows

@@ -1,0 +1,1 @@
+"""How do notebooks become the book? Their parameters, and their execution."""

@@ -1,0 +1,1 @@
+"""What came out? Records as comparisons, verdicts, tables and figures; nothing here trains."""

@@ -1,0 +1,115 @@
+"""How all figures look: colours, panels, legends, and the records that a figure shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from idlib.records import Record
+from idlib.report.comparisons import by_cell
+from idlib.report.names import CELLS, METHOD_NAMES, Cell
+from idlib.report.statistics import t_interval
+
+COLOURS = {"baseline": "#D55E00", "id": "#0072B2", "passes": "#009E73", "compute": "#CC79A7"}
+DASHES = {"baseline": (4, 1.5), "id": "", "passes": (1, 1), "compute": (5, 1, 1, 1)}
+MARKERS = {"baseline": "o", "id": "s", "passes": "^", "compute": "D"}
+VERDICTS = {  # colour and marker of a comparison
+    "supported": ("#0072B2", "o"),
+    "contradicted": ("#D55E00", "X"),
+    "undecided": ("#595959", "D"),
+    "not judged": ("#8C8C8C", "s"),
+    "context": ("#8C8C8C", "|"),
+}
+PALETTE = {METHOD_NAMES[method]: colour for method, colour in COLOURS.items()}
+
+Cells = dict[Cell, dict[int, Record]]
+
+
+@contextmanager
+def panels(
+    rows: int,
+    columns: int,
+    size: tuple[float, float],
+    left: float = 0.0,
+    sharex: bool | str = False,
+    sharey: bool | str = False,
+) -> Iterator[tuple[Figure, np.ndarray]]:
+    """A figure of panels of ``size`` inches each, closed at the end whatever happens."""
+    style = {**sns.axes_style("whitegrid"), **sns.plotting_context("notebook", font_scale=0.85)}
+    with plt.rc_context(style):
+        figure, axes = plt.subplots(
+            rows,
+            columns,
+            figsize=(left + size[0] * columns, size[1] * rows),
+            squeeze=False,
+            sharex=sharex,
+            sharey=sharey,
+            layout="constrained",
+        )
+        try:
+            yield figure, axes
+        finally:
+            plt.close(figure)
+
+
+def present(records: Iterable[Record], methods: Sequence[str]) -> Cells:
+    """The records of these methods by cell and seed."""
+    return {cell: runs for cell, runs in by_cell(records).items() if cell.method in methods}
+
+
+def facets(cells: Cells) -> tuple[list[float], list[int]]:
+    """Smoothings and rounds that are there, or the earlier report's if there is nothing."""
+    found = {(cell.round, cell.smoothing) for cell in cells} or set(CELLS)
+    return sorted({s for _, s in found}), sorted({round_ for round_, _ in found})
+
+
+def names_in(data: pd.DataFrame) -> list[str]:
+    """Names of the methods in the column ``model``, in their usual order."""
+    return [name for name in METHOD_NAMES.values() if (data["model"] == name).any()]
+
+
+def whisker(ax: Axes, values: Sequence[float], place: float, along: str = "x") -> None:
+    """Mean and 95 % t interval in black, along an axis; nothing for a single value."""
+    interval = t_interval(values)
+    if interval.bounded:
+        half = interval.high - interval.mean
+        at = (interval.mean, place) if along == "x" else (place, interval.mean)
+        mark = "|" if along == "x" else "_"
+        ax.errorbar(*at, **{f"{along}err": half}, fmt=mark, color="black", capsize=4, linewidth=1)
+
+
+def plain(label: str) -> str:
+    """A label without formulas: a data set or language may have dollars in its name."""
+    return label.replace("$", r"\$")
+
+
+def dot(label: str, colour: str, marker: str) -> Line2D:
+    """A legend's entry for points."""
+    return Line2D([], [], color=colour, marker=marker, linestyle="", label=label)
+
+
+def legend(figure: Figure, methods: Sequence[str], lines: bool = True) -> None:
+    """One legend above all panels, instead of one in each; "no records" without methods."""
+    handles = [
+        Line2D([], [], color=COLOURS[m], label=METHOD_NAMES[m], dashes=DASHES[m] or (None, None))
+        if lines
+        else dot(METHOD_NAMES[m], COLOURS[m], MARKERS[m])
+        for m in methods
+    ]
+    if handles:
+        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    else:
+        say_nothing(figure)
+
+
+def say_nothing(figure: Figure) -> None:
+    """Write in the middle that there is nothing to show."""
+    figure.text(0.5, 0.5, "no records", ha="center", va="center")

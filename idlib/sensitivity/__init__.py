@@ -1,0 +1,1 @@
+"""How much does a parameter matter, and how evenly is that spread?"""

@@ -1,0 +1,246 @@
+"""Validated, frozen settings: what a run is asked for, by profile and by method.
+
+A profile says how large (models, updates, seeds); a source says which data. A task's schema
+holds the paper's values as defaults, and each profile lists only what differs from ``paper``.
+A method is data too: a few settings laid over the profile's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from idlib.method.losses import DIVERGENCES
+from idlib.method.schedules import adaptive_alpha
+
+PROFILES = ("smoke", "small", "medium", "paper")
+SOURCES = ("embedded", "hub", "path")
+METHODS = ("baseline", "id", "passes", "compute")
+
+MOST = 2**31 - 1  # the largest whole number that any setting can mean
+
+Profiles = dict[str, dict[str, Any]]
+Decay = Annotated[float, Field(ge=0, lt=1)]  # of a moving average
+
+
+class SettingsError(ValueError):
+    """A profile, method or setting that does not exist or cannot be meant."""
+
+
+class Settings(BaseModel):
+    """What every task's run is asked for; a task adds its model's and its data's fields.
+
+    Objective (Xu et al. 2022): ``passes`` is K; ``alpha``, ``p`` and ``q`` shape the adaptive
+    weight over all updates of the run; ``mode`` says how the K passes are made. ``round`` is the
+    round of self-distillation: 0 has no teacher, n is taught by round n − 1.
+
+    Optimisation: learning rates are per update; ``batch_size`` examples make one update, in
+    slices of ``micro_batch`` where memory is short; ``stretch`` multiplies the updates and
+    stretches the schedule with them. ``evaluate_every`` counts updates (``None``: each epoch).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    passes: int = Field(3, ge=1)
+    alpha: float = Field(5.0, ge=0)
+    p: float = Field(5.0, gt=0)
+    q: float = Field(10.0, gt=0)
+    divergence: Literal["x", "js", "kl"] = "x"
+    divergence_reduction: Literal["mean", "sum", "sum_padded"] | None = None  # None: mean
+    mode: Literal["stack", "loop"] = "stack"
+    smoothing: float = Field(0.0, ge=0, lt=1)
+    round: int = Field(0, ge=0)
+
+    epochs: int = Field(ge=1)
+    stretch: int = Field(1, ge=1)
+    batch_size: int = Field(ge=1)
+    micro_batch: int | None = Field(None, ge=1)
+    evaluate_every: int | None = Field(None, ge=1)
+    schedule: Literal["inverse_sqrt", "linear", "constant"] = "inverse_sqrt"
+    lr_peak: float = Field(gt=0)
+    lr_initial: float = Field(0.0, ge=0)
+    warmup: int = Field(0, ge=0)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
+    eps: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    clip: float | None = Field(None, gt=0)
+    optimizer: Literal["adamw", "adamax"] | None = None  # None: AdamW
+    lr_head: float | None = Field(None, gt=0)  # peak of a new head on a trained encoder
+
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    threads: int = Field(1, ge=1, le=1024)  # of many more the machine would run out
+    sensitivity_batch: int = Field(ge=1)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _a_number_is_one(cls, value: Any, info: ValidationInfo) -> Any:
+        truth = cls.model_fields[info.field_name].annotation is bool
+        parts = value.values() if isinstance(value, dict) else value
+        for part in parts if isinstance(value, (dict, list, tuple)) else [value]:
+            if isinstance(part, bool) and not truth:
+                raise ValueError("Input should not be true or false")
+            if isinstance(part, int) and abs(part) > MOST:
+                raise ValueError(f"Input should lie within ±{MOST}")
+        return value
+
+    @model_validator(mode="after")
+    def _schedules_can_be_meant(self) -> Settings:
+        adaptive_alpha(0, 1, self.alpha, self.p, self.q)  # p >= q: its error explains
+        if self.schedule == "inverse_sqrt" and self.warmup < 1:
+            raise ValueError(
+                f"setting warmup = {self.warmup}: schedule inverse_sqrt falls from where the "
+                "warm-up ends, so set warmup to at least 1, or schedule to linear or constant"
+            )
+        return self
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def resolve(
+    schema: type[S],
+    profiles: Profiles,
+    profile: str,
+    method: str,
+    overrides: dict[str, Any] | None = None,
+) -> S:
+    """The settings of one run.
+
+    Args:
+        schema: the task's settings; its defaults are the paper's.
+        profiles: for each profile what differs from the defaults.
+        profile: one of :data:`PROFILES`.
+        method: one of :data:`METHODS`.
+        overrides: settings laid over the profile's, by name.
+
+    Raises:
+        SettingsError: something unknown or ill-typed; the message names it and the choices.
+    """
+    check_choice("profile", profile, PROFILES)
+    check_choice("method", method, METHODS)
+    given = {k: v for k, v in (overrides or {}).items() if v is not None}
+    try:
+        asked = schema(**{**profiles[profile], **given})
+        settings = schema(**{**asked.model_dump(), **_method(asked, method)})
+    except ValidationError as error:
+        raise SettingsError(_explain(error, schema)) from None
+    if method in ("id", "passes"):
+        _check_passes(settings, method)
+    return settings
+
+
+def default_source(profile: str) -> str:
+    """The source of a profile where none is asked for: the public data only at ``paper``."""
+    check_choice("profile", profile, PROFILES)
+    return "hub" if profile == "paper" else "embedded"
+
+
+def check_choice(what: str, value: Any, choices: tuple[Any, ...]) -> None:
+    """Raise :class:`SettingsError` unless ``value`` is one of ``choices``.
+
+    Example:
+        >>> check_choice("method", "rdrop", METHODS)
+        Traceback (most recent call last):
+        ...
+        idlib.training.settings.SettingsError: unknown method 'rdrop': choose one of baseline, ...
+    """
+    if value not in choices:
+        raise SettingsError(
+            f"unknown {what} {value!r}: choose one of {', '.join(map(str, choices))}"
+        )
+
+
+def distinct(what: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    """``values`` as a tuple: at least one, and none twice.
+
+    Raises:
+        SettingsError: otherwise; the message names ``what``.
+    """
+    found = tuple(values)
+    if not found:
+        raise SettingsError(f"{what}: none are given, give at least one")
+    if twice := [value for place, value in enumerate(found) if value in found[:place]]:
+        raise SettingsError(f"{what}: {twice[0]!r} is given twice, give each once")
+    return found
+
+
+def check_kept(
+    asked: Settings, adapted: Settings, overrides: Mapping[str, Any], source: str
+) -> None:
+    """Raise :class:`SettingsError` if a source changes a setting that somebody asked for."""
+    for name in overrides:
+        wanted, kept = getattr(asked, name), getattr(adapted, name)
+        if overrides[name] is not None and wanted != kept:
+            raise SettingsError(
+                f"setting {name} = {wanted!r} cannot be had with source {source}, which makes it "
+                f"{kept!r}: leave the setting out, or name another source"
+            )
+
+
+def _check_passes(settings: Settings, method: str) -> None:
+    """Refuse passes between which there is nothing to distil."""
+    instead = "or take method baseline"
+    if settings.passes < 2:
+        raise SettingsError(
+            f"setting passes = {settings.passes}: method {method} needs several passes of a batch, "
+            f"so there is nothing to distil; set passes to at least 2, {instead}"
+        )
+    rates = [name for name in type(settings).model_fields if name.endswith("dropout")]
+    if rates and not any(getattr(settings, name) for name in rates):
+        named = " and ".join(f"{name} = 0" for name in rates)
+        raise SettingsError(
+            f"setting {named}: without dropout all passes of method {method} are the same, so "
+            f"there is nothing to distil; set {' or '.join(rates)} above 0, {instead}"
+        )
+
+
+def _method(asked: Settings, method: str) -> dict[str, Any]:
+    """What a method lays over the settings asked for.
+
+    Where a setting plays no part it takes its default, so that, say, another α does not make a
+    new baseline of the same one.
+    """
+    idle = {
+        name: type(asked).model_fields[name].default
+        for name in ("p", "q", "divergence", "divergence_reduction", "mode")
+    }
+    one_pass = {**idle, "alpha": 0.0, "passes": 1}
+    return {
+        "id": {},
+        "passes": {**idle, "mode": asked.mode, "alpha": 0.0},
+        "baseline": one_pass,
+        "compute": {**one_pass, "stretch": asked.stretch * asked.passes},
+    }[method]
+
+
+_PLAINLY = {  # what pydantic says in words of Python
+    "none_required": "this task has none, leave it out",
+    "tuple_type": "give a list, as in [en, de]",
+    "dict_type": "give names and values, as in {train: 60}",
+}
+
+
+def _explain(error: ValidationError, schema: type[Settings]) -> str:
+    lines = []
+    for item in error.errors():
+        name = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            names = ", ".join(sorted(schema.model_fields))
+            lines.append(f"unknown setting {name!r}: choose one of {names}")
+        else:
+            said = _PLAINLY.get(item["type"], item["msg"].removeprefix("Value error, "))
+            lines.append(f"setting {name} = {item['input']!r}: {said}" if name else said)
+    return "; ".join(lines)
+
+
+assert set(DIVERGENCES) == {"x", "js", "kl"}, "Settings.divergence must name all divergences"
