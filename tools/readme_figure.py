@@ -1,16 +1,20 @@
-"""Draw the README's figure from the committed records: ``python tools/readme_figure.py``."""
+"""Draw the README's figure from the committed records: ``python tools/readme_figure.py [FILE]``."""
 
+import sys
 from pathlib import Path
 
 from idlib.experiments.grid import recorded
-from idlib.report.figures import nll_by_model
+from idlib.report.figures import by_model
+from idlib.report.names import NLL
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURE = ROOT / "book/_static/readme-figure.png"
 
 if __name__ == "__main__":
+    figure = Path(sys.argv[1]) if len(sys.argv) > 1 else FIGURE
     evidence = recorded("images", "medium", ROOT / "records")
     if not evidence:
         raise SystemExit("records/ holds no record of profile medium: nothing to draw")
-    nll_by_model(evidence).savefig(FIGURE, dpi=120, bbox_inches="tight", metadata={"Software": ""})
-    print(f"{FIGURE} from {len(evidence)} records")
+    drawn = by_model(evidence, NLL)
+    drawn.savefig(figure, dpi=120, bbox_inches="tight", metadata={"Software": ""})
+    print(f"{figure} from {len(evidence)} records")
