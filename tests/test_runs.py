@@ -460,7 +460,7 @@ def test_a_grid_that_is_stopped_makes_no_more_runs_and_leaves_no_process(
         text=True,
         start_new_session=True,  # as a terminal's, all of which Ctrl-C reaches
     )
-    begun = f".idlib/training/checkpoints/*/{checkpoints.CHECKSUMS}"
+    begun = f".idlib/checkpoints/*/{checkpoints.CHECKSUMS}"
     while len(list(tmp_path.glob(begun))) < 2 and process.poll() is None:
         time.sleep(0.05)
     commands = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in members(process.pid)}
