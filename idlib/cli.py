@@ -14,14 +14,15 @@ from tqdm import tqdm
 from idlib import data, records, tasks
 from idlib.commands.arguments import numbers_of, settings_of
 from idlib.commands.records import Folder, print_record, records_app
+from idlib.commands.translations import every_line, scored_lines
 from idlib.experiments import runs
-from idlib.experiments.grid import RunsFailed, describe, grid, run_all
-from idlib.experiments.runs import Spec, Workspace
-from idlib.experiments.workspace import check_writable
+from idlib.experiments.grid import grid
+from idlib.experiments.runs import Spec
+from idlib.experiments.workers import RunsFailed, describe, run_all
+from idlib.experiments.workspace import CHECKPOINTS, Workspace, check_writable
 from idlib.files import replacing
 from idlib.models import encoders
 from idlib.records import Store
-from idlib.tasks.translating import every_line, scored_lines
 from idlib.training import checkpoints, loop, settings
 
 app = typer.Typer(
@@ -70,7 +71,7 @@ def run_command(
     set_: Changes = None,
     device: Device = "auto",
     records: Folder = records.WORKING_STORE,
-    checkpoints: Checkpoints = runs.CHECKPOINTS,
+    checkpoints: Checkpoints = CHECKPOINTS,
 ) -> None:
     """Make one run and print its record's main numbers; a finished run is found again.
 
@@ -81,7 +82,7 @@ def run_command(
     """
     spec = Spec(task, method, profile, source, seed, settings_of(set_ or []), device)
     workspace = Workspace(Store(records), checkpoints)
-    quiet = not runs.is_main_process()
+    quiet = not loop.is_main_process()
     if not quiet:
         _tell([spec])
     shown = {"desc": describe(spec), "unit": "update", "disable": quiet, "delay": AT_FIRST_UPDATE}
@@ -108,7 +109,7 @@ def grid_command(
     set_: Changes = None,
     device: Device = "auto",
     records: Folder = records.WORKING_STORE,
-    checkpoints: Checkpoints = runs.CHECKPOINTS,
+    checkpoints: Checkpoints = CHECKPOINTS,
 ) -> None:
     """Make all runs that the claims of a task are judged by, side by side.
 
@@ -147,7 +148,7 @@ def translate_command(
     ] = False,
     set_: Changes = None,
     device: Device = "auto",
-    checkpoints: Checkpoints = runs.CHECKPOINTS,
+    checkpoints: Checkpoints = CHECKPOINTS,
 ) -> None:
     """Write the translations of a run's selected model, one line for each line of the data.
 

@@ -40,6 +40,26 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def command(workspace, monkeypatch, capsys):
+    """Run ``idlib`` with arguments in an empty folder: exit status, output, errors."""
+    from idlib import cli  # which takes seconds to import
+
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def go(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["idlib", *arguments])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as stopped:
+            status = stopped.code or 0
+        shown = capsys.readouterr()
+        return status, shown.out, shown.err
+
+    return go
+
+
+@pytest.fixture
 def store(tmp_path: Path) -> Store:
     """An empty store of records."""
     return Store(root=tmp_path / "store", also=())

@@ -5,28 +5,9 @@ import json
 import pytest
 from made_up import made_up_record
 
-from idlib import cli
 from idlib.experiments.runs import Spec
 from idlib.records import Store
 from idlib.report.names import Cell
-
-
-@pytest.fixture
-def command(workspace, monkeypatch, capsys):
-    """Run ``idlib`` with arguments in an empty folder: exit status, output, errors."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def go(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["idlib", *arguments])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as stopped:
-            status = stopped.code or 0
-        shown = capsys.readouterr()
-        return status, shown.out, shown.err
-
-    return go
 
 
 def test_run_then_list_show_compare(command):

@@ -13,7 +13,6 @@ import pytest
 from made_up_pairs import COUNTS, change, write_splits
 from PIL import Image
 
-from idlib import cli
 from idlib.data import DataError
 from idlib.experiments.runs import Spec, run
 from idlib.records import Store
@@ -52,22 +51,6 @@ def spec_of(world: Path, task: str, **settings) -> Spec:
     encoder, needs = TASKS[task]
     asked = {"encoder": str(world / encoder), "freeze_embeddings": False, **needs, **settings}
     return Spec(task, "id", "smoke", str(world / "data"), overrides=asked)
-
-
-@pytest.fixture
-def command(workspace, monkeypatch, capsys):
-    """Run ``idlib`` in an empty folder: exit status and what it says on stderr."""
-
-    def go(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr("sys.argv", ["idlib", *arguments])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as stopped:
-            status = stopped.code or 0
-        return status, capsys.readouterr().err
-
-    return go
 
 
 # ---- what nobody named
@@ -121,9 +104,9 @@ def test_equal_folders_give_one_signature(world, tmp_path):
 def test_a_folder_of_several_data_sets(world, command):
     source = ["--source", str(world / "data"), "--profile", "smoke", "--set", "epochs=1"]
     source += ["--set", f"encoder={world / 'classifier'}", "--set", "freeze_embeddings=false"]
-    status, said = command("run", "classification", *source)
+    status, _, said = command("run", "classification", *source)
     assert status == 2 and "choose one of mood, tone" in said and "--set dataset=mood" in said
-    status, _ = command("grid", "classification", *source, "--rounds", "0", "--workers", "1")
+    status, _, _ = command("grid", "classification", *source, "--rounds", "0", "--workers", "1")
     assert status == 0
     found = [stored.record.asked.settings["dataset"] for stored in Store().all()]
     assert sorted(found) == ["mood"] * 4 + ["tone"] * 4
@@ -164,10 +147,10 @@ def test_what_is_left_out_is_said_once_and_counted(tmp_path, command):
     change(text / "train.de", 3, "")
     asked = ["--source", str(text), "--profile", "smoke", "--set", "vocabulary=80"]
     asked += ["--set", "epochs=1", "--set", "beams=1", "--set", "decode_tokens=5"]
-    status, said = command("run", "translation", *asked)
+    status, _, said = command("run", "translation", *asked)
     line = f"train: 1 of 60 pairs dropped, a side without pieces: {text}/train.de:3"
     assert status == 0 and said.count(line) == 1
-    status, said = command("grid", "translation", *asked, "--rounds", "0", "--workers", "1")
+    status, _, said = command("grid", "translation", *asked, "--rounds", "0", "--workers", "1")
     assert status == 0 and said.count(line) == 1
     for record, _ in Store().all():
         metrics = record.measured.metrics
@@ -179,7 +162,7 @@ def test_what_is_left_out_is_said_once_and_counted(tmp_path, command):
 def test_the_books_own_limits_are_not_said(command):
     asked = ["run", "translation", "--profile", "smoke", "--set", "epochs=1", "--set", "beams=1"]
     asked += ["--set", "examples={train: 40, validation: 8, test: 8}"]
-    status, said = command(*asked)
+    status, _, said = command(*asked)
     assert status == 0 and "dropped" not in said
-    status, said = command(*asked, "--set", "max_ratio=1.2")
+    status, _, said = command(*asked, "--set", "max_ratio=1.2")
     assert status == 0 and "(max_ratio)" in said

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "report": ["metrics", "records"],
     "audit": ["method", "records", "report", "sensitivity"],
     "book": ["data", "experiments", "files", "method", "metrics", "report", "training"],
-    "commands": ["records", "training"],
+    "commands": ["data", "records", "tasks", "training"],
     "cli": ["commands", "data", "experiments", "files", "models", "records", "tasks", "training"],
     "__main__": ["cli"],
     "__init__": ["method", "sensitivity"],

@@ -8,8 +8,9 @@ from made_up_pairs import PAIRS, PIECES, write_splits, write_text
 from made_up_texts import splits, write_encoder, write_lines
 from transformers import RobertaConfig, RobertaModel
 
-from idlib.experiments.grid import grid, run_all
+from idlib.experiments.grid import grid
 from idlib.experiments.runs import Spec
+from idlib.experiments.workers import run_all
 from idlib.models import encoders
 from idlib.models.encoders import EncoderError
 from idlib.tasks.images import ImageSettings, ImageTask

@@ -23,7 +23,7 @@ from toy import EXAMPLES, ToySettings
 from toy_run import ToyRunTask
 
 from idlib.data import DataError
-from idlib.experiments.grid import RunsFailed, _environment, describe, grid, recorded, run_all
+from idlib.experiments.grid import grid, recorded
 from idlib.experiments.runs import (
     HISTOGRAM_EDGES,
     QUANTILE_LEVELS,
@@ -32,6 +32,7 @@ from idlib.experiments.runs import (
     load_model,
     run,
 )
+from idlib.experiments.workers import RunsFailed, _environment, describe, run_all
 from idlib.method.distillation import frozen_teacher
 from idlib.records import Store
 from idlib.sensitivity.first_order import parameter_sensitivity

@@ -22,8 +22,10 @@ from sklearn import metrics as sklearn_metrics
 from torch.nn import functional
 
 from idlib.data import DataError
-from idlib.experiments.grid import grid, recorded, run_all
-from idlib.experiments.runs import Spec, Workspace, load_model, run
+from idlib.experiments.grid import grid, recorded
+from idlib.experiments.runs import Spec, load_model, run
+from idlib.experiments.workers import run_all
+from idlib.experiments.workspace import Workspace
 from idlib.method.objective import IntraDistillation
 from idlib.metrics.items import items_of
 from idlib.models.encoders import EncoderError

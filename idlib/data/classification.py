@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from idlib.data import checksums, labelled_text, limits
 from idlib.data.labelled_text import DATASETS, LABEL, SOURCES, Example, dataset_of
-from idlib.data.rows import SPLITS
+from idlib.data.limits import SPLITS
 from idlib.data.splits import choose
 
 __all__ = [

@@ -21,10 +21,10 @@ from torch.utils.data import Dataset, default_collate
 
 from idlib.data import checksums, limits, pixels, tables
 from idlib.data.errors import DataError
+from idlib.data.limits import SPLITS
 from idlib.data.splits import choose, proportional_quotas
 
 SOURCES = ("embedded", "hub", "path")
-SPLITS = limits.SPLITS
 
 EMBEDDED = Path(__file__).parent / "embedded" / "fashion_mnist"
 EMBEDDED_SIZE = 28  # pixels

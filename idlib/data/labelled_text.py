@@ -13,7 +13,8 @@ from typing import Any
 
 from idlib.data import limits, rows
 from idlib.data.errors import DataError
-from idlib.data.rows import EMBEDDED, FILES, SPLITS, Table
+from idlib.data.limits import SPLITS
+from idlib.data.rows import EMBEDDED, FILES, Table
 from idlib.data.splits import choose, proportional_quotas
 
 SOURCES = ("embedded", "hub", "path")

@@ -11,7 +11,8 @@ from idlib.data import rows, tables
 from idlib.data.errors import DataError
 from idlib.data.languages import ENGLISH
 from idlib.data.languages import tested as tested_languages
-from idlib.data.rows import EMBEDDED, FILES, SPLITS, Table
+from idlib.data.limits import SPLITS
+from idlib.data.rows import EMBEDDED, FILES, Table
 from idlib.data.splits import choose
 
 SOURCES = ("embedded", "hub", "path")

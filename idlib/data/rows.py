@@ -16,7 +16,6 @@ from typing import Any
 from idlib.data import tables
 from idlib.data.errors import DataError
 
-SPLITS = ("train", "validation", "test")
 EMBEDDED = Path(__file__).parent / "embedded" / "libreoffice_help"
 HUB_ROOT = Path(".idlib/data")
 FILES = (".parquet", ".jsonl")  # that a folder may hold, in the order of preference

@@ -10,7 +10,8 @@ from typing import Any
 from idlib.data import rows
 from idlib.data.errors import DataError
 from idlib.data.languages import ENGLISH
-from idlib.data.rows import EMBEDDED, FILES, SPLITS, Table
+from idlib.data.limits import SPLITS
+from idlib.data.rows import EMBEDDED, FILES, Table
 from idlib.metrics import spans
 
 TAGS = "ner_tags"

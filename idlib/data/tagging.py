@@ -16,7 +16,7 @@ from idlib.data import checksums, limits, tagged_text
 from idlib.data import languages as multilingual
 from idlib.data.errors import DataError
 from idlib.data.languages import Multilingual
-from idlib.data.rows import SPLITS
+from idlib.data.limits import SPLITS
 from idlib.data.tagged_pieces import TaggedPieces
 from idlib.data.tagged_text import TaggedText
 from idlib.metrics import spans

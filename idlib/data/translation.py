@@ -13,9 +13,10 @@ from idlib.data import checksums, limits, parallel_text
 from idlib.data import vocabulary as vocabularies
 from idlib.data.batching import token_batches
 from idlib.data.errors import DataError
+from idlib.data.limits import SPLITS
 from idlib.data.pairs import Pairs
 from idlib.data.parallel_text import ParallelText
-from idlib.data.rows import EMBEDDED, SPLITS
+from idlib.data.rows import EMBEDDED
 from idlib.data.splits import choose
 from idlib.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 

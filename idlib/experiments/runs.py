@@ -17,7 +17,7 @@ from filelock import FileLock
 from torch import nn
 
 from idlib.experiments.sources import located
-from idlib.experiments.workspace import CHECKPOINTS, Workspace
+from idlib.experiments.workspace import Workspace
 from idlib.method.distillation import frozen_teacher
 from idlib.records import Asked, Cost, Measured, Record, origin
 from idlib.sensitivity.first_order import Sensitivity, parameter_sensitivity
@@ -33,8 +33,6 @@ from idlib.training.settings import (
     check_kept,
     resolve,
 )
-
-__all__ = ["CHECKPOINTS", "Plan", "Spec", "Workspace", "is_main_process", "load_model", "run"]
 
 DEVICES = ("auto", "cpu", "cuda")
 

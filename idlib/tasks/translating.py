@@ -1,58 +1,16 @@
-"""Translations by beam search: of sentences, and of a whole split line by line."""
+"""Translations of sentences by beam search, in batches of like length."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
 from torch import nn
 from tqdm.auto import tqdm
 
-from idlib.data import translation
-from idlib.data.translation import EOS, Pairs, Vocabulary
-from idlib.tasks.translation_settings import POSITIONS, TranslationSettings
-
-if TYPE_CHECKING:
-    from idlib.tasks.translation import TranslationTask
-
-
-class Lines(NamedTuple):
-    """A split line by line, and lines of text on what the scores leave out of it."""
-
-    sources: list[str]
-    references: list[str]
-    hypotheses: list[str]
-    report: list[str]
-
-
-def scored_lines(task: TranslationTask, model: nn.Module, split: str) -> Lines:
-    """The pairs that the scores of a run are over, in the order of their source."""
-    pairs = task.data.splits[split]
-    return Lines(pairs.sources, pairs.targets, task.translate(model, split), [])
-
-
-def every_line(task: TranslationTask, model: nn.Module, split: str) -> Lines:
-    """All lines of a split in the order of their source, also those that the scores leave out.
-
-    A line without source pieces, or with more than the model has positions for, has an empty
-    hypothesis. Those that are scored have the translations that the record's scores are made of.
-    """
-    data = task.data
-    pairs = translation.whole(task.source, split, data.vocabulary, root=task.root)
-    texts = dict(zip(data.lines[split], task.translate(model, split), strict=True))
-    others = [index for index in range(len(pairs)) if index not in texts]
-    fitting = [index for index in others if 1 < len(pairs.source_ids[index]) <= POSITIONS]
-    alone = Pairs(pairs.sources, pairs.targets, pairs.source_ids, [[EOS]] * len(pairs))
-    found = translated(model, alone, fitting, data.vocabulary, task.settings, f"rest of {split}")
-    texts |= dict(zip(fitting, found, strict=True))
-    hypotheses = [texts.get(index, "") for index in range(len(pairs))]
-    report = _outside(task, split, len(pairs)) if others else []
-    if without := len(others) - len(fitting):
-        report.append(
-            f"{split}: {without} lines have no source pieces, or more than {POSITIONS}, and an "
-            "empty translation"
-        )
-    return Lines(pairs.sources, pairs.targets, hypotheses, report)
+from idlib.data.batching import token_batches
+from idlib.data.pairs import Pairs
+from idlib.data.vocabulary import Vocabulary
+from idlib.tasks.translation_settings import TranslationSettings
 
 
 def translated(
@@ -85,19 +43,5 @@ def translated(
 def by_length(lengths: Sequence[int], wanted: Sequence[int], tokens: int) -> list[list[int]]:
     """Indices in batches of sentences of like length."""
     chosen = [lengths[index] for index in wanted]
-    parts = translation.token_batches(chosen, max([tokens, *chosen]), None)
+    parts = token_batches(chosen, max([tokens, *chosen]), None)
     return [[wanted[place] for place in part] for part in parts]
-
-
-def _outside(task: TranslationTask, split: str, total: int) -> list[str]:
-    """How many lines of a split the scores leave out, and why."""
-    kept, gone = len(task.data.lines[split]), task.data.dropped[split]
-    why = {
-        "a side without pieces": gone["empty"],
-        f"a side above {' or '.join(translation.LIMITS[split])}": gone["long"],
-        "sides too different (max_ratio)": gone["ratio"],
-        "not in the sample (examples)": total - kept - sum(gone.values()),
-    }
-    said = ", ".join(f"{count} {reason}" for reason, count in why.items() if count)
-    what = "what the run is trained on" if split == "train" else f"what {split}/bleu is over"
-    return [f"{split}: {total - kept} of {total} lines are outside {what}: {said}"]

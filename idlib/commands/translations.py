@@ -1,0 +1,67 @@
+"""A split of the user's text with its translations, line by line."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import nn
+
+from idlib.data import translation
+from idlib.data.pairs import Pairs
+from idlib.data.vocabulary import EOS
+from idlib.tasks.translating import translated
+from idlib.tasks.translation import TranslationTask
+from idlib.tasks.translation_settings import POSITIONS
+
+
+class Lines(NamedTuple):
+    """A split line by line, and lines of text on what the scores leave out of it."""
+
+    sources: list[str]
+    references: list[str]
+    hypotheses: list[str]
+    report: list[str]
+
+
+def scored_lines(task: TranslationTask, model: nn.Module, split: str) -> Lines:
+    """The pairs that the scores of a run are over, in the order of their source."""
+    pairs = task.data.splits[split]
+    return Lines(pairs.sources, pairs.targets, task.translate(model, split), [])
+
+
+def every_line(task: TranslationTask, model: nn.Module, split: str) -> Lines:
+    """All lines of a split in the order of their source, also those that the scores leave out.
+
+    A line without source pieces, or with more than the model has positions for, has an empty
+    hypothesis. Those that are scored have the translations that the record's scores are made of.
+    """
+    data = task.data
+    pairs = translation.whole(task.source, split, data.vocabulary, root=task.root)
+    texts = dict(zip(data.lines[split], task.translate(model, split), strict=True))
+    others = [index for index in range(len(pairs)) if index not in texts]
+    fitting = [index for index in others if 1 < len(pairs.source_ids[index]) <= POSITIONS]
+    alone = Pairs(pairs.sources, pairs.targets, pairs.source_ids, [[EOS]] * len(pairs))
+    found = translated(model, alone, fitting, data.vocabulary, task.settings, f"rest of {split}")
+    texts |= dict(zip(fitting, found, strict=True))
+    hypotheses = [texts.get(index, "") for index in range(len(pairs))]
+    report = _outside(task, split, len(pairs)) if others else []
+    if without := len(others) - len(fitting):
+        report.append(
+            f"{split}: {without} lines have no source pieces, or more than {POSITIONS}, and an "
+            "empty translation"
+        )
+    return Lines(pairs.sources, pairs.targets, hypotheses, report)
+
+
+def _outside(task: TranslationTask, split: str, total: int) -> list[str]:
+    """How many lines of a split the scores leave out, and why."""
+    kept, gone = len(task.data.lines[split]), task.data.dropped[split]
+    why = {
+        "a side without pieces": gone["empty"],
+        f"a side above {' or '.join(translation.LIMITS[split])}": gone["long"],
+        "sides too different (max_ratio)": gone["ratio"],
+        "not in the sample (examples)": total - kept - sum(gone.values()),
+    }
+    said = ", ".join(f"{count} {reason}" for reason, count in why.items() if count)
+    what = "what the run is trained on" if split == "train" else f"what {split}/bleu is over"
+    return [f"{split}: {total - kept} of {total} lines are outside {what}: {said}"]

@@ -1,0 +1,228 @@
+"""Many runs, side by side in worker processes.
+
+Rounds of self-distillation depend on each other and make one chain, in one process; chains are
+independent and go to as many processes as there are cores. Order and number of processes never
+change a record.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from threading import Thread
+from typing import Any
+
+from tqdm import tqdm
+
+from idlib.experiments.runs import Spec, run
+from idlib.experiments.workspace import Workspace
+from idlib.records import Record
+from idlib.training.loop import Progress
+from idlib.training.settings import SettingsError
+
+WORTH_A_PROCESS = 100  # updates; a process takes seconds to start
+BETWEEN_LOOKS = 0.2  # seconds, at the updates that worker processes tell of
+
+# glibc gives large tensors back to the system at once and faults their pages in again at every
+# update: half the time of K passes over a vocabulary. Worker processes keep what they have freed.
+KEEP_FREED_MEMORY = {
+    "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296"
+    ":glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456"
+}
+
+
+class RunsFailed(RuntimeError):
+    """Some runs failed; the others were finished and recorded."""
+
+
+def run_all(
+    specs: Sequence[Spec],
+    *,
+    workers: int | None = None,
+    workspace: Workspace | None = None,
+    description: str = "training",
+) -> list[Record]:
+    """Records of ``specs``, in their order; what is in the store already is not run again.
+
+    Every spec is checked before anything is trained. One progress bar counts updates.
+
+    Args:
+        specs: any runs; rounds of self-distillation of one model are run one after the other.
+        workers: processes; by default as many as the cores hold, and one on a GPU or for so
+            little work that starting more would take longer. One is this process itself.
+        workspace: where records and checkpoints lie.
+        description: label of the progress bar.
+
+    Raises:
+        RunsFailed: some failed; the message names each and its reason. The others are recorded.
+    """
+    workspace = workspace or Workspace()
+    if workers is not None and workers < 1:
+        raise SettingsError(f"workers = {workers}: give at least 1, or None for as many as fit")
+    missing = [spec for spec in specs if workspace.store.answer(spec.plan.asked) is None]
+    if missing:
+        workspace.check()
+        _run_chains(_chains(missing), workers, workspace, description)
+    return [run(spec, workspace) for spec in specs]
+
+
+def _chains(specs: Sequence[Spec]) -> list[list[Spec]]:
+    """Specs that differ only in their round, in order; seed by seed, the longest first."""
+    chains: dict[tuple, list[Spec]] = defaultdict(list)
+    for spec in specs:
+        asked = spec.plan.asked
+        settings = {name: value for name, value in asked.settings.items() if name != "round"}
+        key = asked.model_copy(update={"settings": settings}).signature
+        chains[key].append(spec)
+    for chain in chains.values():
+        chain.sort(key=lambda spec: spec.plan.settings.round)
+    return sorted(chains.values(), key=lambda chain: (chain[0].seed, -_work(chain)))
+
+
+def _work(chain: Sequence[Spec]) -> int:
+    return sum(spec.plan.updates * spec.plan.settings.passes for spec in chain)
+
+
+def _run_chains(
+    chains: list[list[Spec]], workers: int | None, workspace: Workspace, description: str
+) -> None:
+    updates = sum(spec.plan.updates for chain in chains for spec in chain)
+    runs = sum(map(len, chains))
+    workers = min(workers or _default_workers(chains[0][0], updates), len(chains))
+    with tqdm(total=updates, desc=f"{description} ({runs} runs)", unit="update") as bar:
+        if workers == 1:
+            failures = [reason for c in chains for reason in _run_chain(c, workspace, bar.update)]
+        else:
+            failures = _side_by_side(chains, workers, workspace, bar)
+    if failures:
+        raise RunsFailed(
+            f"{len(failures)} of {runs} runs failed, the others are recorded:\n"
+            + "\n".join(failures)
+        )
+
+
+def _default_workers(spec: Spec, updates: int) -> int:
+    plan = spec.plan
+    if plan.asked.device_type == "cuda" or updates < WORTH_A_PROCESS:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) // plan.settings.threads)
+
+
+def _side_by_side(
+    chains: list[list[Spec]], workers: int, workspace: Workspace, bar: tqdm
+) -> list[str]:
+    context, others = multiprocessing.get_context("spawn"), multiprocessing.active_children()
+    told, steps = context.Pipe(duplex=False)
+    failures: list[str] = []
+    with (
+        told,
+        steps,
+        _environment(KEEP_FREED_MEMORY),
+        ProcessPoolExecutor(workers, context, _in_worker, (steps,)) as pool,
+    ):
+        try:
+            with _uninterrupted():
+                # Plans hold data: a worker makes its own from the spec.
+                chosen = [pool.submit(_run_in_worker, _bare(chain), workspace) for chain in chains]
+            pending = set(chosen)
+            while pending:
+                done, pending = wait(pending, timeout=BETWEEN_LOOKS)
+                while told.poll():
+                    bar.update(told.recv())
+                failures += [reason for future in done for reason in future.result()]
+            return failures
+        except BrokenProcessPool:
+            raise RunsFailed(
+                "a training process was ended from outside, as the system does where memory runs "
+                f"out, and with it the others ({workers} ran side by side; fewer need less). "
+                "What was trained is kept: the same command goes on from there"
+            ) from None
+        except BaseException:  # Ctrl-C too: else the pool would wait for what is being trained
+            for process in multiprocessing.active_children():
+                if process not in others:
+                    process.terminate()
+            raise
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Processes started inside never see Ctrl-C; here it comes when the block has ended.
+
+    A terminal sends it to all of them, and a worker would give its run up and take the next one.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _bare(chain: Sequence[Spec]) -> list[Spec]:
+    return [
+        Spec(s.task, s.method, s.profile, s.source, s.seed, s.overrides, s.device) for s in chain
+    ]
+
+
+# In a worker process: where it tells of the updates that it has made. All workers share it without
+# a lock, which a killed one would leave locked: a number is so short that it is written whole.
+_steps: Any = None
+
+
+def _in_worker(steps: Connection) -> None:
+    global _steps
+    _steps = steps
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _run_in_worker(chain: list[Spec], workspace: Workspace) -> list[str]:
+    return _run_chain(chain, workspace, _steps.send)
+
+
+def _run_chain(chain: list[Spec], workspace: Workspace, progress: Progress) -> list[str]:
+    """Run one after the other; a failure ends the chain and is returned as text."""
+    for position, spec in enumerate(chain):
+        try:
+            run(spec, workspace, progress)
+        except Exception as error:
+            later = len(chain) - position - 1
+            skipped = f" ({later} later rounds were not run)" if later else ""
+            return [f"- {describe(spec)}: {type(error).__name__}: {error}{skipped}"]
+    return []
+
+
+def describe(spec: Spec) -> str:
+    """A run in a few words."""
+    settings = spec.plan.settings
+    dataset = f" ({name})" if (name := getattr(settings, "dataset", None)) else ""
+    return (
+        f"{spec.task}{dataset} {spec.method}, s = {settings.smoothing:g}, round {settings.round}, "
+        f"seed {spec.seed}, profile {spec.profile}"
+    )
+
+
+@contextmanager
+def _environment(defaults: Mapping[str, str]) -> Iterator[None]:
+    """Variables for the processes started inside, where they are not set already."""
+    added = {name: value for name, value in defaults.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
