@@ -68,7 +68,7 @@ def tests(session: nox.Session) -> None:
     """Run the tests and the doctests, with at least 90 % of idlib covered.
 
     nox -s tests
-    nox -s tests -- tests/test_losses.py -k gradient
+    nox -s tests -- tests/method -k gradient
 
     A process for each core. With arguments, they go to pytest and no coverage is asked for.
     """

@@ -1,0 +1,155 @@
+"""The book at profile smoke: every notebook runs, and its pages work in a real browser.
+
+It is made once for all tests of this file, which therefore stay together in one process.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import math
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from idlib.book import execution
+from idlib.records import Store
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+MISSING = "no chromium: install Debian's package chromium, or name a browser in CHROMIUM"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_runs_at_smoke(executed: Path, name: str) -> None:
+    path = executed / f"book/_executed/{name}.ipynb"
+    notebook = json.loads(path.read_text())
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert notebook["metadata"]["idlib"]["seconds"] > 0
+    kinds = [output["output_type"] for cell in cells for output in cell["outputs"]]
+    assert kinds and "error" not in kinds
+    summary = json.loads((path.parent / "build.json").read_text())
+    assert summary["profile"] == "smoke"
+    assert summary["source"] == "embedded"
+    assert summary["notebooks"][name] > 0
+
+
+def test_images_trained_what_the_book_compares(executed: Path) -> None:
+    records = [stored.record for stored in Store(root=executed / ".idlib/records", also=()).all()]
+    assert {"baseline", "id", "passes", "compute"} <= {record.asked.method for record in records}
+    for record in records:
+        assert record.asked.profile == "smoke"
+        assert all(math.isfinite(value) for value in record.measured.metrics.values())
+        assert record.measured.metrics["test/nll"] > 0
+
+
+def test_unchanged_notebooks_are_not_run_again(executed: Path, capsys) -> None:
+    before = (executed / "book/_executed/build.json").read_text()
+    assert execution.main(["--profile", "smoke"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"{name}: unchanged" in said for name in NAMES)
+    assert (executed / "book/_executed/build.json").read_text() == before
+
+
+# --- its pages, in a browser that may ask nobody else ------------------------------------------
+
+
+class Pages(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder and says nothing."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def site(built: Path) -> Iterator[str]:
+    """Address of the book, served from this machine."""
+    handler = functools.partial(Pages, directory=str(built))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser; without one the tests skip, except where CI is set."""
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if program is None and os.environ.get("CI"):
+        pytest.fail(MISSING)
+    if program is None:
+        pytest.skip(MISSING)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser, site: str):
+    """A page whose requests, failed answers and complaints are recorded as attributes."""
+    page = browser.new_context().new_page()
+    page.asked, page.failed, page.complaints = [], [], []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("requestfailed", lambda request: page.failed.append(request.url))
+    page.on("response", lambda got: got.status < 400 or page.failed.append(got.url))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda said: said.type == "error" and page.complaints.append(f"{page.url}: {said.text}"),
+    )
+    yield page
+    page.context.close()
+
+
+def html_pages(built: Path) -> list[str]:
+    paths = sorted(built.rglob("*.html"))
+    return [str(path.relative_to(built)) for path in paths if "_static" not in path.parts]
+
+
+def test_every_page_asks_nobody_else(page, site: str, built: Path) -> None:
+    names = html_pages(built)
+    assert {"index.html", "_executed/images.html", "_executed/method.html"} <= set(names)
+    for name in names:
+        page.goto(site + name, wait_until="networkidle")
+        text = page.inner_text("body")
+        assert "smoke" in text and "mean nothing" in text, f"{name} has no banner"
+        pictures = page.eval_on_selector_all("img", "all => all.map(i => [i.src, i.alt])")
+        assert all(alt.strip() for _, alt in pictures), f"{name}: {pictures}"
+    local = (site, "data:", "blob:")
+    assert [url for url in page.asked if not url.startswith(local)] == []
+    assert page.failed == []
+    assert page.complaints == []
+
+
+def test_no_page_names_a_script_elsewhere(built: Path) -> None:
+    loads = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"(?:https?:)?//[^\"]+")
+    for name in html_pages(built):
+        found = loads.findall((built / name).read_text(encoding="utf-8"))
+        assert not found, f"{name}: {found}"
+
+
+def test_formulas_are_set(page, site: str) -> None:
+    page.goto(site + "_executed/method.html", wait_until="networkidle")
+    page.wait_for_selector("mjx-container", state="attached")
+    assert page.locator("mjx-container").count() > 5
+    assert page.locator("mjx-merror").count() == 0
+    assert "\\frac" not in page.inner_text("main")
+
+
+def test_search_finds_the_images_page(page, site: str) -> None:
+    page.goto(site + "search.html?q=resnet", wait_until="networkidle")
+    page.wait_for_selector("#search-results li a", state="attached")
+    links = page.eval_on_selector_all("#search-results li a", "all => all.map(a => a.href)")
+    assert any("_executed/images" in link for link in links)

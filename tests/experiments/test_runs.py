@@ -1,0 +1,547 @@
+"""Runs from spec to record, at profile smoke on the real data.
+
+What goes from where to where is tested on the toy task, whose every number is at hand.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+import torch
+from made_up.toy import EXAMPLES, ToySettings
+from made_up.toy_run import ToyRunTask
+from PIL import Image
+from safetensors.torch import load_file
+
+from idlib.data import DataError
+from idlib.experiments.grid import grid, recorded
+from idlib.experiments.runs import (
+    HISTOGRAM_EDGES,
+    QUANTILE_LEVELS,
+    Spec,
+    Workspace,
+    load_model,
+    run,
+)
+from idlib.experiments.workers import RunsFailed, _environment, describe, run_all
+from idlib.method.distillation import frozen_teacher
+from idlib.records import Store
+from idlib.sensitivity.first_order import parameter_sensitivity
+from idlib.tasks import TASKS, ImageTask
+from idlib.training import checkpoints
+from idlib.training.loop import train
+from idlib.training.randomness import derive_seed, seed_everything
+from idlib.training.settings import METHODS, SettingsError
+
+ONE = Spec("images", "id", "smoke")
+# A rate that rises to far too much: the first of three evaluations is the best.
+DIVERGING = {"epochs": 3, "lr_peak": 0.05, "lr_initial": 0.0, "warmup": 12}
+TOY = Spec("toy", "id", "smoke")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Workspace:
+    """A workspace that the tests of this file share, so that each run is made once."""
+    folder = tmp_path_factory.mktemp("runs")
+    return Workspace(Store(folder / "records", also=()), folder / "checkpoints")
+
+
+@pytest.fixture
+def fresh(tmp_path) -> Workspace:
+    return Workspace(Store(tmp_path / "records", also=()), tmp_path / "checkpoints")
+
+
+@pytest.fixture
+def toy(monkeypatch) -> None:
+    """The toy task is one of the tasks."""
+    monkeypatch.setitem(TASKS, "toy", ToyRunTask)
+
+
+def test_a_run_leaves_a_record_with_all_figures(shared):
+    record = run(ONE, shared)
+    metrics, curves = record.measured.metrics, record.measured.curves
+    for name in ("mean", "std", "cv", "gini"):
+        for suffix in ("", "_normalized"):
+            assert metrics[f"sensitivity/{name}{suffix}"] > 0
+            assert metrics[f"sensitivity/{name}{suffix}/last"] > 0
+    assert metrics["sensitivity/cv"] == pytest.approx(
+        metrics["sensitivity/std"] / metrics["sensitivity/mean"]
+    )
+    assert {"test/nll", "test/accuracy", "test/nll/calibrated", "train/nll"} <= set(metrics)
+    assert sum(curves["sensitivity/histogram/counts"]) == metrics["sensitivity/parameters"]
+    assert len(curves["test/nll/items"]) == 120
+    assert record.asked.settings["round"] == 0 and record.cost.seconds > 0
+
+
+def test_a_finished_run_is_found_again(shared):
+    record, seen = run(ONE, shared), []
+    assert run(ONE, shared, progress=seen.append) == record
+    assert seen == [8]
+
+
+def test_the_same_spec_gives_the_same_numbers(shared, fresh):
+    assert run(ONE, fresh).measured == run(ONE, shared).measured
+
+
+def test_a_lost_record_is_measured_again_from_the_weights(shared, tmp_path):
+    again = Workspace(Store(tmp_path, also=()), shared.checkpoints)
+    first = run(ONE, shared)
+    started = time.perf_counter()
+    second = run(ONE, again)
+    assert second.measured == first.measured and second.cost == first.cost
+    assert time.perf_counter() - started < 60
+
+
+def test_the_control_passes_is_id_with_alpha_zero(shared):
+    control = run(Spec("images", "passes", "smoke"), shared)
+    same = run(Spec("images", "id", "smoke", overrides={"alpha": 0.0}), shared)
+    assert control.measured == same.measured and control.signature != same.signature
+    assert control.measured.curves["train/divergence"][0] > 0
+
+
+def test_a_student_needs_its_teacher_and_no_record_of_it(shared, fresh):
+    spec = ONE.round(1)
+    record = run(spec, fresh)
+    assert record.asked.settings["round"] == 1
+    assert record.measured == run(spec, shared).measured
+    assert fresh.store.find(ONE.signature) is None
+    assert record.measured.metrics["test/nll"] != run(ONE, shared).measured.metrics["test/nll"]
+
+
+@pytest.mark.parametrize("overrides", [{}, DIVERGING], ids=["improving", "diverging"])
+def test_sensitivity_is_that_of_the_selected_and_of_the_last_weights(overrides, shared):
+    spec = Spec("images", "baseline", "smoke", overrides=overrides)
+    record, task = run(spec, shared), spec.plan.task
+    metrics = record.measured.metrics
+    assert (metrics["selected/step"] == spec.plan.updates) == (not overrides)
+    for which, suffix in (("best", ""), ("last", "/last")):
+        model = load_model(spec, which, shared)
+        measured = parameter_sensitivity(model, task.sensitivity_batches(), task.loss)
+        assert metrics[f"sensitivity/std{suffix}"] == measured.std
+
+
+def test_methods_differ_in_their_settings_and_not_in_their_epochs():
+    for profile in ("smoke", "small"):
+        settings = [Spec("images", m, profile).plan.asked.settings for m in ("baseline", "id")]
+        assert settings[0] != settings[1]
+        assert settings[0]["epochs"] == settings[1]["epochs"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (Spec("images", "id", "tiny"), "smoke, small, medium, paper"),
+        (Spec("image"), "images"),
+        (Spec("images", "rdrop"), "baseline, id, passes, compute"),
+        (Spec("images", source="no/such/folder"), "neither embedded nor hub"),
+        (Spec("images", device="tpu"), "auto, cpu, cuda"),
+        (Spec("images", overrides={"p": 10, "q": 5}), "A4"),
+        (Spec("images", overrides={"epoch": 5}), "unknown setting 'epoch'"),
+    ],
+)
+def test_bad_specs_are_refused_before_anything_is_made(spec, says, fresh):
+    with pytest.raises(SettingsError, match=says):
+        run_all([ONE, spec], workspace=fresh)
+    assert not fresh.checkpoints.exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="wants a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_said_at_once(fresh):
+    with pytest.raises(SettingsError, match="finds no GPU: use cpu or auto"):
+        run(Spec("images", "id", "smoke", device="cuda"), fresh)
+
+
+# What goes from where to where ---------------------------------------------------------------
+
+
+def diverging(method: str = "id", **overrides) -> Spec:
+    """A toy run whose selected weights are far from its last ones."""
+    settings = {"epochs": 5, "lr_peak": 0.5, **overrides}
+    return Spec("toy", method, "smoke", overrides=settings)
+
+
+def test_the_selected_weights_of_the_diverging_run_are_not_its_last(toy, fresh):
+    record = run(diverging(), fresh)
+    assert 0 < record.measured.metrics["selected/step"] < diverging().plan.updates
+    assert record.measured.metrics["test/nll"] < record.measured.metrics["test/nll/last"] - 0.1
+
+
+def test_load_model_gives_the_selected_or_the_last_weights(toy, fresh):
+    spec = diverging()
+    validation = run(spec, fresh).measured.curves["validation/nll"]
+    best, last = (load_model(spec, which, fresh) for which in ("best", "last"))
+    assert not best.training and not last.training
+    found = [spec.plan.task.evaluate(model, "validation")["nll"] for model in (best, last)]
+    assert found == [min(validation), validation[-1]] and found[0] < found[1]
+    with pytest.raises(SettingsError, match="choose one of best, last"):
+        load_model(spec, "first", fresh)
+
+
+def test_a_record_holds_the_figures_of_the_selected_and_of_the_last_weights(toy, fresh):
+    """Each equals the direct call; weights that are never seen are left out and counted."""
+    spec = diverging()
+    record, task = run(spec, fresh), spec.plan.task
+    best, last = (load_model(spec, which, fresh) for which in ("best", "last"))
+    expected = {"selected/step": record.measured.metrics["selected/step"]}
+    for model, suffix in ((best, ""), (last, "/last")):
+        expected[f"test/nll{suffix}"] = task.evaluate(model, "test")["nll"]
+        measured = parameter_sensitivity(
+            model, task.sensitivity_batches(), task.loss, task.never_seen(model)
+        )
+        for name in ("mean", "std", "cv", "gini"):
+            for kind in (name, f"{name}_normalized"):
+                expected[f"sensitivity/{kind}{suffix}"] = getattr(measured, kind)
+        expected |= {
+            f"sensitivity/parameters{suffix}": measured.count,
+            f"sensitivity/batches{suffix}": 3,
+            f"sensitivity/excluded{suffix}": 8,
+            f"train/nll{suffix}": measured.loss,
+        }
+        if model is best:
+            layers = {row.layer: row for row in measured.by_layer()}
+            expected |= {f"sensitivity/mean/{name}": row.mean for name, row in layers.items()}
+            expected |= {f"sensitivity/std/{name}": row.std for name, row in layers.items()}
+            curves = {
+                "sensitivity/histogram/edges": HISTOGRAM_EDGES,
+                "sensitivity/histogram/counts": measured.histogram(HISTOGRAM_EDGES),
+                "sensitivity/quantiles/levels": QUANTILE_LEVELS,
+                "sensitivity/quantiles/values": measured.quantiles(QUANTILE_LEVELS),
+                "test/nll/items": task.losses(best, "test").tolist(),
+            }
+    assert record.measured.metrics == expected
+    assert {name: record.measured.curves[name] for name in curves} == curves
+    weights = sum(parameter.numel() for parameter in best.parameters())
+    assert expected["sensitivity/parameters"] == weights - 8
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_student_is_taught_by_the_selected_weights_of_the_round_before(toy, fresh, number):
+    spec, before = diverging(round=number), diverging(round=number - 1)
+    curves = run(spec, fresh).measured.curves
+    taught = {}
+    for which in ("best", "last"):
+        teacher = frozen_teacher(load_model(before, which, fresh), before.plan.task.forward)
+        seed_everything(derive_seed(1, "round", number, "weights"))
+        model, task, folder = spec.plan.task.model(), spec.plan.task, fresh.checkpoints / which
+        made = train(model, task, spec.plan.settings, seed=1, folder=folder, teacher=teacher)
+        taught[which] = made.curves
+    assert {name: curves[name] for name in taught["best"]} == taught["best"]
+    assert taught["last"]["train/task"] != taught["best"]["train/task"]
+
+
+def start_of(spec: Spec, workspace: Workspace) -> dict[str, list]:
+    """The weights that a run starts from: its rates are too small to move them."""
+    still = replace(spec, overrides={**spec.overrides, "lr_peak": 1e-30})
+    run(still, workspace)
+    weights = load_file(workspace.checkpoints / still.signature / checkpoints.LAST)
+    return {name: value.tolist() for name, value in weights.items()}
+
+
+def order_of(spec: Spec, workspace: Workspace) -> list[int]:
+    """The training examples of a run in the order in which it took them."""
+    run(spec, workspace)
+    return [example for rows in spec.plan.task.seen for example in rows]
+
+
+def test_every_round_and_seed_starts_from_its_own_weights_and_sees_its_own_order(toy, fresh):
+    specs = [replace(TOY, seed=seed).round(number) for seed in (1, 2) for number in (0, 1, 2)]
+    settings = [{**spec.plan.asked.settings, "round": None} for spec in specs]
+    assert settings == settings[:1] * len(specs)  # all else is the same
+    starts = [start_of(spec, fresh) for spec in specs]
+    assert all(a != b for a, b in combinations(starts, 2))
+    taken = [order_of(spec, fresh) for spec in specs]
+    assert all(len(order) == 2 * EXAMPLES for order in taken)
+    assert all(a != b for a, b in combinations(taken, 2))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_methods_start_from_the_same_weights_and_see_the_same_order(toy, fresh, number):
+    specs = [Spec("toy", method, "smoke").round(number) for method in METHODS]
+    starts = [start_of(spec, fresh) for spec in specs]
+    assert starts == starts[:1] * len(METHODS)
+    taken = [order_of(spec, fresh)[: 2 * EXAMPLES] for spec in specs]
+    assert taken == taken[:1] * len(METHODS)
+
+
+def test_progress_counts_every_update_of_the_run_and_none_of_its_teacher(toy, fresh):
+    for spec in (TOY.round(1), Spec("toy", "compute", "smoke")):
+        told = []
+        run(spec, fresh, told.append)
+        assert sum(told) == spec.plan.updates == len(told) - 1
+    assert spec.plan.updates == 3 * TOY.plan.updates
+
+
+def test_a_record_costs_what_its_training_cost(toy, fresh):
+    record = run(TOY, fresh)
+    finished = checkpoints.read_finished(fresh.checkpoints / TOY.signature)
+    cost = record.cost.model_dump()
+    assert cost == {name: finished[name] for name in cost} and cost["seconds"] > 0
+
+
+def test_a_students_lost_record_needs_no_teacher(toy, fresh, tmp_path):
+    first = run(TOY.round(1), fresh)
+    shutil.rmtree(fresh.checkpoints / TOY.signature)
+    second = run(TOY.round(1), Workspace(Store(tmp_path / "again", also=()), fresh.checkpoints))
+    assert second.measured == first.measured
+    assert not (fresh.checkpoints / TOY.signature).exists()
+
+
+def test_a_run_has_the_threads_that_it_asked_for_and_no_longer(toy, fresh):
+    before = torch.get_num_threads()
+    spec = Spec("toy", "id", "smoke", overrides={"threads": before + 1})
+    run(spec, fresh)
+    assert spec.plan.task.threads == before + 1 and torch.get_num_threads() == before
+
+
+def test_every_setting_and_all_else_that_is_asked_is_in_the_signature(toy, monkeypatch):
+    """So that no run is ever taken for another one."""
+    others = {
+        **{"passes": 2, "alpha": 0.5, "p": 4.0, "q": 9.0, "divergence": "js", "mode": "loop"},
+        **{"divergence_reduction": "sum", "smoothing": 0.1, "round": 1, "epochs": 3},
+        **{"stretch": 2, "batch_size": 3, "micro_batch": 2, "evaluate_every": 1},
+        **{"schedule": "linear", "lr_peak": 0.1, "lr_initial": 0.01, "warmup": 1},
+        **{"betas": (0.8, 0.9), "eps": 1e-6, "weight_decay": 0.1, "clip": 1.0},
+        **{"optimizer": "adamax", "lr_head": 0.3, "precision": "bf16", "threads": 2},
+        **{"sensitivity_batch": 3, "dropout": 0.3},
+    }
+    assert set(others) == set(ToySettings.model_fields)
+    specs = [TOY, Spec("toy", "passes", "smoke"), replace(TOY, profile="small")]
+    specs += [replace(TOY, seed=2), *(replace(TOY, overrides={k: v}) for k, v in others.items())]
+    signatures = [spec.signature for spec in specs]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    signatures.append(replace(TOY).signature)
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.setattr(ToyRunTask, "revision", 2)
+    signatures.append(replace(TOY).signature)
+    monkeypatch.setattr(ToyRunTask, "checksums", {"train": "other data"})
+    signatures.append(replace(TOY).signature)
+    assert len(set(signatures)) == len(signatures)
+
+
+# Many runs -----------------------------------------------------------------------------------
+
+
+def test_the_grid_is_the_eight_models_and_two_controls():
+    specs = grid("images", "smoke", [3])
+    cells = {(s.method, s.plan.settings.smoothing, s.plan.settings.round, s.seed) for s in specs}
+    eight = {(m, s, r, 3) for m in ("baseline", "id") for s in (0.0, 0.1) for r in (0, 1)}
+    assert cells == eight | {("passes", 0.0, 0, 3), ("compute", 0.0, 0, 3)}
+    assert len({s.signature for s in grid("images", "smoke", [1, 2], rounds=2)}) == 28
+
+
+def test_side_by_side_gives_the_records_of_one_by_one(shared, tmp_path):
+    specs = [ONE, ONE.round(1), Spec("images", "baseline", "smoke")]
+    one_by_one = run_all(specs, workers=1, workspace=shared)
+    other = Workspace(Store(tmp_path / "r", also=()), tmp_path / "c")
+    side_by_side = run_all(specs[::-1], workers=2, workspace=other)[::-1]
+    assert [r.measured for r in side_by_side] == [r.measured for r in one_by_one]
+    assert [r.signature for r in side_by_side] == [s.signature for s in specs]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failed_run_is_named_and_the_others_are_recorded(fresh, workers):
+    good, bad = Spec("images", "baseline", "smoke"), Spec("images", "baseline", "smoke", seed=2)
+    folder = fresh.checkpoints / bad.signature
+    folder.mkdir(parents=True)
+    state = folder / "state.pt"
+    state.write_bytes(b"not a checkpoint")
+    with pytest.raises(RunsFailed) as raised:
+        run_all([bad, good], workers=workers, workspace=fresh)
+    assert "seed 2" in str(raised.value) and str(folder) in str(raised.value)
+    assert fresh.store.find(good.signature) is not None
+    assert fresh.store.find(bad.signature) is None
+    assert state.read_bytes() == b"not a checkpoint"
+
+
+def test_recorded_takes_what_answers_to_todays_settings(shared, monkeypatch):
+    run_all([ONE, Spec("images", "id", "smoke", overrides={"alpha": 0.5})], workspace=shared)
+    found = recorded("images", "smoke", shared.store.root)
+    assert ONE.signature in {r.signature for r in found}
+    assert all(r.asked.settings["alpha"] in (0.0, 5.0) for r in found)
+    monkeypatch.setattr(ImageTask, "revision", 99)
+    assert recorded("images", "smoke", shared.store.root) == []
+
+
+def test_a_run_is_described_in_words():
+    text = describe(Spec("images", "id", "smoke", seed=4, overrides={"smoothing": 0.1}))
+    assert text == "images id, s = 0.1, round 0, seed 4, profile smoke"
+
+
+def test_torchrun_makes_one_record_with_two_processes(tmp_path):
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", "-m", "idlib", "run", "images", "--profile", "smoke"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+    )
+    ((record, _),) = Store(tmp_path / ".idlib/records", also=()).all()
+    assert record.asked.processes == 2 and record.signature != ONE.signature
+
+
+# Killed from outside -------------------------------------------------------------------------
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "idlib", "run", "images", "--profile", "smoke", *arguments],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def test_a_killed_command_goes_on_to_the_same_record(tmp_path):
+    """SIGKILL as soon as the first checkpoint is there; the same command then finishes the run."""
+    longer = ("--set", "epochs=6")
+    spec = Spec("images", "id", "smoke", overrides={"epochs": 6})
+    process = start(tmp_path, *longer)
+    folder = tmp_path / ".idlib/checkpoints" / spec.signature
+    while not (folder / checkpoints.CHECKSUMS).exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not list(tmp_path.glob(".idlib/records/*.json"))
+    assert checkpoints.load(folder)["step"] < 24
+    assert start(tmp_path, *longer).wait() == 0
+    resumed = Store(tmp_path / ".idlib/records", also=()).find(spec.signature)
+    whole = Workspace(Store(tmp_path / "whole", also=()), tmp_path / "whole-checkpoints")
+    assert resumed.measured == run(spec, whole).measured
+
+
+def heed_interrupts() -> None:
+    """A command that a shell starts in the background is deaf to Ctrl-C; its children are too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def members(session: int) -> set[int]:
+    """The processes of a session."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            if os.getsid(int(folder.name)) == session:
+                found.add(int(folder.name))
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize(
+    ("end", "status", "says"),
+    [
+        (lambda grid, workers: os.killpg(grid, signal.SIGINT), 130, "the same command goes on"),
+        (lambda grid, workers: os.kill(min(workers), signal.SIGKILL), 2, "ended from outside"),
+    ],
+    ids=["Ctrl-C", "a killed worker"],
+)
+def test_a_grid_that_is_stopped_makes_no_more_runs_and_leaves_no_process(
+    tmp_path, end, status, says
+):
+    """Its two workers have begun runs that would take minutes."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "idlib", "grid", "images", "--profile", "smoke"]
+        + ["--workers", "2", "--set", "epochs=60", "--set", "evaluate_every=1"],
+        cwd=tmp_path,
+        preexec_fn=heed_interrupts,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # as a terminal's, all of which Ctrl-C reaches
+    )
+    begun = f".idlib/checkpoints/*/{checkpoints.CHECKSUMS}"
+    while len(list(tmp_path.glob(begun))) < 2 and process.poll() is None:
+        time.sleep(0.05)
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in members(process.pid)}
+    workers = [pid for pid, command in commands.items() if "spawn_main" in command]
+    assert len(workers) == 2
+    end(process.pid, workers)
+    try:
+        _, shown = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    last = shown.strip().splitlines()[-1]
+    assert process.returncode == status and last.startswith("idlib: ") and says in last
+    assert "Traceback" not in shown
+    assert not members(process.pid) & set(workers)
+    assert len(list(tmp_path.glob(begun))) == 2
+    assert not list(tmp_path.glob(".idlib/records/*.json"))
+
+
+def test_a_record_says_all_that_was_asked(shared):
+    asked = run(ONE, shared).asked
+    assert asked.data == ONE.plan.task.checksums and asked.threads == 1 and asked.processes == 1
+    assert json.loads(json.dumps(asked.settings))["examples"]["train"] == 240
+
+
+# Data of one's own ---------------------------------------------------------------------------
+
+
+def folder_of_images(root: Path) -> Path:
+    """Two classes that differ in brightness, 12 images a split, as an image folder."""
+    generator = torch.Generator().manual_seed(0)
+    for split in ("train", "validation", "test"):
+        for label, low in (("dark", 0), ("light", 120)):
+            folder = root / split / label
+            folder.mkdir(parents=True)
+            for index in range(6):
+                pixels = torch.randint(low, low + 120, (32, 40, 3), generator=generator)
+                Image.fromarray(pixels.to(torch.uint8).numpy()).save(folder / f"{index}.png")
+    return root
+
+
+def test_a_folder_on_disk_runs_end_to_end_wherever_it_lies(fresh, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    overrides = {"examples": {}, "epochs": 1, "batch_size": 6, "sensitivity_batch": 6}
+    first, second = (
+        Spec("images", "id", "smoke", str(folder_of_images(tmp_path / name)), overrides=overrides)
+        for name in ("here", "elsewhere")
+    )
+    record = run(first, fresh)
+    assert record.asked.source == "path" and set(record.asked.data) == {
+        *("train", "validation", "test")
+    }
+    assert first.signature == second.signature  # the content decides, not the place
+
+
+def test_a_corrupt_image_is_named_before_anything_is_trained(fresh, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root = folder_of_images(tmp_path / "images")
+    broken = root / "train" / "dark" / "3.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    with pytest.raises(DataError, match="3.png"):
+        run_all([Spec("images", "id", "smoke", str(root))], workspace=fresh)
+    assert not fresh.checkpoints.exists()
+
+
+def test_worker_processes_keep_what_the_user_has_set(monkeypatch):
+    monkeypatch.setenv("IDLIB_SET", "by the user")
+    monkeypatch.delenv("IDLIB_UNSET", raising=False)
+    with _environment({"IDLIB_SET": "ours", "IDLIB_UNSET": "ours"}):
+        assert (os.environ["IDLIB_SET"], os.environ["IDLIB_UNSET"]) == ("by the user", "ours")
+    assert os.environ["IDLIB_SET"] == "by the user" and "IDLIB_UNSET" not in os.environ
+
+
+def test_a_folder_of_folders_gives_each_task_its_own(tmp_path):
+    for name in ("images/train", "images/validation", "images/test"):
+        folder = tmp_path / name / "class"
+        folder.mkdir(parents=True)
+        Image.new("RGB", (8, 8), len(name)).save(folder / "0.png")
+    by_task = Spec("images", "baseline", "smoke", str(tmp_path), overrides={"examples": {}})
+    direct = Spec(
+        "images", "baseline", "smoke", str(tmp_path / "images"), overrides={"examples": {}}
+    )
+    assert by_task.plan.task.root == tmp_path / "images"
+    assert by_task.signature == direct.signature

@@ -1,0 +1,46 @@
+"""Run by torchrun in test_training: the toy task on two processes."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from made_up.toy import ToySettings, ToyTask
+from safetensors.torch import load_file
+
+from idlib.training.loop import train
+
+
+def stop_after_four(updates: int, made: list[int] = [0]) -> None:  # noqa: B006
+    made[0] += updates
+    if made[0] == 4:
+        raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    folder, settings = Path(sys.argv[1]), ToySettings.model_validate_json(sys.argv[2])
+    task = ToyTask(settings.batch_size)
+
+    def go(name: str, dropout: float, progress=None):
+        where = folder / name
+        return train(task.model(dropout), task, settings, seed=1, folder=where, progress=progress)
+
+    trained = go(".", 0.0)
+    whole = go("whole", 0.5)
+    seeds = gather_object([torch.initial_seed()])
+    try:
+        go("part", 0.5, stop_after_four)
+    except KeyboardInterrupt:
+        pass
+    resumed = go("part", 0.5)
+    if PartialState().is_main_process:
+        told = {
+            "processes": PartialState().num_processes,
+            "task": trained.curves["train/task"],
+            "dropout": seeds,
+            "whole": [t.tolist() for t in load_file(whole.last).values()],
+            "resumed": [t.tolist() for t in load_file(resumed.last).values()],
+        }
+        (folder / "told.json").write_text(json.dumps(told))

@@ -1,0 +1,387 @@
+"""The translation task: padding counts for nothing, scores are what they say, sensitivity too."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from made_up.pairs import change, load, write_splits
+from torch.nn import functional
+
+from idlib import cli
+from idlib.experiments.grid import grid, recorded
+from idlib.experiments.runs import Spec, load_model, run
+from idlib.experiments.workspace import Workspace
+from idlib.method.objective import IntraDistillation
+from idlib.metrics import bleu
+from idlib.models import transformer as transformer_module
+from idlib.records import Store
+from idlib.sensitivity.first_order import exact_sensitivity, parameter_sensitivity
+from idlib.tasks import TranslationTask
+from idlib.tasks.translation import LAYERS, POSITIONS, TranslationSettings
+from idlib.training.settings import SettingsError, resolve
+
+SMOKE = TranslationSettings(**TranslationTask.profiles["smoke"])
+
+
+@pytest.fixture(scope="module")
+def task() -> TranslationTask:
+    return TranslationTask(SMOKE, "embedded")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Workspace:
+    folder = tmp_path_factory.mktemp("runs")
+    return Workspace(Store(folder / "records", also=()), folder / "checkpoints")
+
+
+def model_of(task: TranslationTask, seed: int = 0, **settings):
+    torch.manual_seed(seed)
+    changed = task.settings.model_copy(update=settings)
+    return TranslationTask(changed, task.source).model().double().eval()
+
+
+def more_padding(batch: dict, columns: int) -> dict:
+    """The same batch with more padding on both sides."""
+    added = {"input_ids": 1, "decoder_input_ids": 1, "labels": 1}
+    return {
+        name: functional.pad(value, (0, columns), value=added.get(name, 0))
+        for name, value in batch.items()
+    }
+
+
+def test_the_paper_profile_has_the_papers_model_and_settings():
+    settings = resolve(TranslationSettings, TranslationTask.profiles, "paper", "id")
+    s = settings
+    assert (s.layers, s.width, s.ffn, s.heads, s.vocabulary) == (6, 512, 1024, 4, 12_000)
+    assert (s.dropout, s.attention_dropout, s.smoothing) == (0.3, 0.1, 0.1)
+    assert (s.passes, s.alpha, s.p, s.q) == (3, 5.0, 5.0, 10.0)
+    assert (s.beams, s.length_penalty, s.max_ratio, s.max_tokens) == (5, 1.0, 1.5, 175)
+    assert (s.lr_peak, s.warmup, s.batch_tokens, s.weight_decay) == (5e-4, 8000, 4096, 1e-4)
+    assert s.betas == (0.9, 0.98) and s.eps == 1e-6 and s.test_tokens is None
+
+
+@pytest.mark.filterwarnings("ignore:the K passes are equal")  # in evaluation mode, on purpose
+@pytest.mark.parametrize("passes", [1, 3])
+def test_padding_changes_neither_loss_nor_gradient(task, passes):
+    model = model_of(task)
+    objective = IntraDistillation(passes=passes, alpha=5.0, smoothing=0.1)
+    batch = task.data.splits["train"].batch([0, 5, 9])
+    found = []
+    for padded in (batch, more_padding(batch, 7)):
+        model.zero_grad()
+        parts = objective(task.forward(model), task.targets, padded, step=9, total_steps=10)
+        parts.total.backward()
+        gradients = torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
+        found.append((parts.total.detach(), gradients))
+    (loss, gradients), (padded_loss, padded_gradients) = found
+    torch.testing.assert_close(padded_loss, loss, rtol=1e-12, atol=0)
+    torch.testing.assert_close(padded_gradients, gradients, rtol=0, atol=1e-13)
+    assert gradients.abs().max() > 1e-4
+
+
+def test_evaluate_is_the_mean_over_tokens_whatever_the_batches(task):
+    model = model_of(task)
+    pairs = task.data.splits["validation"]
+    summed = tokens = 0
+    with torch.no_grad():
+        for index in range(len(pairs)):
+            batch = pairs.batch([index])
+            logits = task.forward(model)(batch)[0]
+            summed += functional.cross_entropy(logits, batch["labels"][0], reduction="sum").item()
+            tokens += batch["labels"].shape[1]
+    found = task.evaluate(model, "validation")
+    assert found["nll"] == pytest.approx(summed / tokens, rel=1e-12)
+    assert found["bits"] == pytest.approx(found["nll"] / math.log(2))
+    assert tokens == sum(map(len, pairs.target_ids))
+
+
+def test_an_epoch_holds_every_pair_once_within_the_limit(task):
+    lengths = task.data.splits["train"].lengths
+    for seed in (0, 1):
+        parts = task.epoch(torch.Generator().manual_seed(seed))
+        assert sorted(index for part in parts for index in part) == list(range(len(lengths)))
+        assert all(
+            len(part) * max(lengths[i] for i in part) <= SMOKE.batch_tokens for part in parts
+        )
+    assert len(parts) == len(task.epoch(torch.Generator()))
+
+
+def test_the_data_are_those_that_the_settings_ask_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = write_splits(tmp_path / "text")
+    limits = dict(vocabulary=80, max_tokens=20, max_ratio=1.2, test_tokens=16)
+    asked = SMOKE.model_copy(update={**limits, "examples": {"train": 9}})
+    task = TranslationTask(asked, "path", folder)
+    expected = load(folder, tmp_path / "cache", **limits, sizes={"train": 9})
+    named = {**expected.checksums, "vocabulary": expected.vocabulary.checksum}
+    assert task.checksums == named and task.data.dropped == expected.dropped
+    assert task.data.vocabulary.size == 80 and len(task.data.splits["train"]) == 9
+    for other in ({"max_ratio": 1.5}, {"max_tokens": 16}, {"test_tokens": 20}):
+        assert load(folder, tmp_path / "cache", **{**limits, **other}).dropped != expected.dropped
+
+
+def test_the_model_is_the_one_that_the_settings_ask_for(task):
+    asked = dict(layers=3, width=12, ffn=20, heads=6, dropout=0.21, attention_dropout=0.43)
+    changed = task.settings.model_copy(update=asked)
+    model = TranslationTask(changed, task.source).model()
+    sides = [model.model.encoder, model.model.decoder]
+    for side in sides:
+        assert (len(side.layers), side.dropout) == (3, 0.21)
+        assert side.embed_tokens.weight.shape == (task.data.vocabulary.size, 12)
+    blocks = [layer for side in sides for layer in side.layers]
+    attentions = [layer.self_attn for layer in blocks]
+    attentions += [layer.encoder_attn for layer in sides[1].layers]
+    assert {(a.num_heads, a.dropout) for a in attentions} == {(6, 0.43)} and len(attentions) == 9
+    assert {(b.dropout, b.activation_dropout) for b in blocks} == {(0.21, 0.0)}
+    assert {b.fc1.out_features for b in blocks} == {20}
+
+
+def test_each_rate_of_dropout_makes_passes_differ(task):
+    batch = task.data.splits["train"].batch([0, 5, 9])
+    for rates in ((0.0, 0.0), (0.2, 0.0), (0.0, 0.2)):
+        names = ("dropout", "attention_dropout")
+        model = model_of(task, **dict(zip(names, rates, strict=True))).train()
+        with torch.no_grad():
+            one, two = (task.forward(model)(batch) for _ in range(2))
+        assert torch.equal(one, two) == (not any(rates)), rates
+
+
+def test_the_search_gets_the_settings_beams_penalty_and_length(task, monkeypatch):
+    asked = dict(beams=3, length_penalty=0.4, decode_tokens=9)
+    changed = TranslationTask(task.settings.model_copy(update=asked), task.source)
+    search, seen = transformer_module.beam_search, []
+
+    def seeing(*args, **options):
+        seen.append(options)
+        return search(*args, **options)
+
+    monkeypatch.setattr(transformer_module, "beam_search", seeing)
+    model, pairs = model_of(task).float(), task.data.splits["test"]
+    texts = changed.translate(model, "test", [3])
+    assert seen == [{"beams": 3, "length_penalty": 0.4, "max_length": 9}]
+    batch = pairs.batch([3])
+    pieces = search(model, batch["input_ids"], batch["attention_mask"], **seen[0])
+    assert texts == task.data.vocabulary.decode(pieces.tolist())
+
+
+def test_the_measured_batches_are_the_first_pairs_in_batches_of_the_settings(task):
+    asked = {"sensitivity_examples": 50, "sensitivity_batch": 20}
+    changed = TranslationTask(task.settings.model_copy(update=asked), task.source)
+    batches = list(changed.sensitivity_batches())
+    assert [len(batch["labels"]) for batch in batches] == [20, 20, 10]
+    found = [
+        row[mask].tolist()
+        for b in batches
+        for row, mask in zip(b["labels"], b["label_mask"], strict=True)
+    ]
+    assert found == task.data.splits["train"].target_ids[:50]
+
+
+def test_a_batch_holds_no_more_sentences_than_the_settings_allow(task):
+    limited = TranslationTask(task.settings.model_copy(update={"batch_size": 3}), task.source)
+    generator = torch.Generator().manual_seed(0)
+    assert {len(part) for part in limited.epoch(generator)} <= {1, 2, 3}
+    assert max(len(part) for part in task.epoch(generator)) > 3
+
+
+def test_translations_come_in_their_own_order(task):
+    model = model_of(task).float()
+    whole = task.translate(model, "test")
+    assert len(whole) == len(task.data.splits["test"])
+    assert task.translate(model, "test", [7, 2, 30]) == [whole[7], whole[2], whole[30]]
+
+
+def test_a_run_leaves_a_record_with_all_figures(shared, task):
+    spec = Spec("translation", "id", "smoke")
+    record = run(spec, shared)
+    metrics, curves = record.measured.metrics, record.measured.curves
+    for split in ("validation", "test"):
+        assert {f"{split}/{name}" for name in ("nll", "bits", "bleu", "chrf")} <= set(metrics)
+    assert {f"sensitivity/std/{layer}" for layer in LAYERS.values()} <= set(metrics)
+    items = bleu.items_of(curves)
+    assert bleu.from_statistics(items) == pytest.approx(metrics["test/bleu"], abs=1e-9)
+    assert len(items) == len(curves["test/nll/items"]) == 40
+    mean = sum(curves["test/nll/items"]) / 40
+    assert mean == pytest.approx(metrics["test/nll"], abs=1e-4)
+    assert len(curves["validation/nll"]) == len(curves["validation/step"]) == SMOKE.epochs
+    assert record.asked.settings["smoothing"] == 0.1
+    assert {"transformers", "sentencepiece", "sacrebleu"} <= set(record.origin.versions)
+    model, pairs = load_model(spec, workspace=shared), task.data.splits["test"]
+    found = bleu.score(task.translate(model, "test"), pairs.targets)
+    assert (found.bleu, found.chrf) == (metrics["test/bleu"], metrics["test/chrf"])
+
+
+def test_the_sacrebleu_command_gives_the_records_score_on_the_written_files(
+    shared, tmp_path, monkeypatch, capsys
+):
+    out, folder = tmp_path / "out", str(shared.checkpoints)
+    arguments = ["idlib", "translate", str(out), "--profile", "smoke", "--checkpoints", folder]
+    arguments.append("--scored-only")
+    monkeypatch.setattr("sys.argv", arguments)
+    record = run(Spec("translation", "id", "smoke"), shared)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert not stopped.value.code
+    shown = capsys.readouterr().out.split()
+    sacrebleu = Path(sys.executable).with_name("sacrebleu")
+    command = [sacrebleu, *shown[1:], "--chrf-word-order", "2", "--width", "10"]
+    found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    metrics = record.measured.metrics
+    scores = {row["name"]: row["score"] for row in found}
+    assert scores["BLEU"] == pytest.approx(metrics["test/bleu"], abs=1e-9)
+    assert scores["chrF2++"] == pytest.approx(metrics["test/chrf"], abs=1e-9)
+    sources = (out / "sources.txt").read_text(encoding="utf-8").splitlines()
+    assert len(sources) == 40
+
+
+def test_translations_keep_to_the_lines_of_the_users_files(workspace, monkeypatch, capsys):
+    """Also those that are empty, too long for the limits or the model, or not in the sample."""
+    text = write_splits(workspace / "text")
+    change(text / "test.de", 3, "")  # no pieces
+    change(text / "test.en", 5, "")  # only the reference is empty
+    change(text / "test.de", 7, "Klicken Sie auf die Zelle und " * 4)  # above test_tokens
+    change(text / "test.de", 9, "und " * POSITIONS)  # beyond the model
+    options = ["--source", str(text), "--profile", "smoke"]
+    changes = {"vocabulary": 80, "epochs": 1, "examples": {"test": 5}}
+    for name, value in changes.items():
+        options += ["--set", f"{name}={json.dumps(value)}"]
+    written = {}
+    for out, more in (("all", []), ("scored", ["--scored-only"])):
+        monkeypatch.setattr("sys.argv", ["idlib", "translate", out, *options, *more])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        assert not stopped.value.code
+        names = ("sources", "references", "hypotheses")
+        columns = [(workspace / out / f"{name}.txt").read_text().splitlines() for name in names]
+        written[out] = list(zip(*columns, strict=True))
+    said = capsys.readouterr().err
+    lines = [(text / f"test.{side}").read_text().splitlines() for side in ("de", "en")]
+    assert [row[:2] for row in written["all"]] == [
+        (source.strip(), target.strip()) for source, target in zip(*lines, strict=True)
+    ]
+    empty = [number for number, row in enumerate(written["all"], 1) if not row[2]]
+    assert {3, 9} <= set(empty) and not {5, 7} & set(empty)
+    spec = Spec("translation", "id", "smoke", str(text), overrides=changes)
+    data = spec.plan.task.data
+    assert written["scored"] == [written["all"][line] for line in data.lines["test"]]
+    assert len(written["scored"]) == len(data.splits["test"]) == 5
+    long = data.dropped["test"]["long"]
+    assert "test: 10 of 15 lines are outside what test/bleu is over: 2 a side without" in said
+    assert f"{long} a side above test_tokens, {8 - long} not in the sample (examples)" in said
+    assert long >= 2 and "test: 2 lines have no source pieces" in said
+
+
+def test_students_of_both_methods_learn_from_their_teachers(shared):
+    for method in ("baseline", "id"):
+        teacher = run(Spec("translation", method, "smoke"), shared)
+        student = run(Spec("translation", method, "smoke").round(1), shared)
+        # The cross-entropies to labels and to the teacher are added.
+        parts = (r.measured.curves["train/task"][0] for r in (student, teacher))
+        assert next(parts) > 1.5 * next(parts)
+
+
+def test_the_same_spec_gives_the_same_numbers(shared, tmp_path):
+    spec = Spec("translation", "baseline", "smoke")
+    again = Workspace(Store(tmp_path / "records", also=()), tmp_path / "checkpoints")
+    assert run(spec, again).measured == run(spec, shared).measured
+
+
+def test_rows_never_seen_have_no_sensitivity_and_are_counted_apart(task):
+    model = model_of(task).float()
+    unseen = task.never_seen(model)
+    found = parameter_sensitivity(model, task.sensitivity_batches(), task.loss, unseen)
+    assert found.excluded_count == sum(int(mask.sum()) for mask in unseen.values()) > 0
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert found.count == trained - found.excluded_count
+    for name, mask in unseen.items():
+        assert found.values[name][mask].eq(0).all()
+        rows = ~mask[:, 0]
+        assert found.values[name][rows].sum(-1).gt(0).all(), "a row that is seen moves the loss"
+    assert {row.layer for row in found.by_layer(task.layer)} == set(LAYERS.values())
+
+
+def test_sensitivity_of_every_parameter_of_a_small_model():
+    torch.manual_seed(0)
+    model = transformer_module.transformer(
+        *(9,),
+        **dict(layers=1, width=4, ffn=4, heads=2, dropout=0.1, attention_dropout=0.1),
+        positions=16,
+    ).double()
+    task = TranslationTask(SMOKE, "embedded")
+    generator = torch.Generator().manual_seed(1)
+    batches = []
+    for _ in range(2):
+        ids = torch.randint(4, 9, (2, 3, 4), generator=generator)
+        mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 0]])
+        batches.append(
+            {
+                "input_ids": ids[0].where(mask.bool(), 1),
+                "attention_mask": mask,
+                "decoder_input_ids": torch.cat([torch.full((3, 1), 2), ids[1][:, :-1]], dim=1),
+                "labels": ids[1].where(mask.bool(), 1),
+                "label_mask": mask.bool(),
+            }
+        )
+    model.eval()
+    first = parameter_sensitivity(model, batches, task.loss).values
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    entries = [(name, index) for name, p in named.items() for index in range(p.numel())]
+    groups = {f"{name}/{i}": [(name, torch.tensor([i]))] for name, i in entries}
+    exact = exact_sensitivity(model, groups, batches, task.loss)
+    step = 1e-5
+    with torch.no_grad():
+        plain = [task.loss(model, batch).item() for batch in batches]
+        for name, index in entries:
+            flat = named[name].view(-1)
+            theta = flat[index].item()
+            losses = {}
+            for value in (theta + step, theta - step, 0.0):
+                flat[index] = value
+                losses[value] = [task.loss(model, batch).item() for batch in batches]
+            flat[index] = theta
+            up, down = losses[theta + step], losses[theta - step]
+            slopes = [(a - b) / (2 * step) for a, b in zip(up, down, strict=True)]
+            expected = sum(abs(theta * slope) for slope in slopes) / 2
+            assert first[name].view(-1)[index].item() == pytest.approx(expected, abs=1e-9)
+            moved = [abs(a - b) for a, b in zip(losses[0.0], plain, strict=True)]
+            assert exact[f"{name}/{index}"] == pytest.approx(sum(moved) / 2, abs=1e-13)
+    assert len(entries) > 400 and max(exact.values()) > 1e-3
+
+
+def test_the_grid_holds_rounds_controls_and_sweep():
+    specs = grid("translation", "medium", [1], rounds=2)
+    assert len(specs) == 8
+    assert {spec.overrides["smoothing"] for spec in specs} == {0.1}
+    swept = grid("translation", "medium", [1], rounds=2, sweep=True)[8:]
+    assert len(swept) == 2 * len(TranslationTask.sweep) > 0
+    assert all(len(spec.overrides) > 2 and spec.overrides["round"] == 0 for spec in swept)
+
+
+def test_sweep_records_are_told_from_those_of_the_main_grid(shared, monkeypatch):
+    monkeypatch.setattr(TranslationTask, "sweep", ({"epochs": 1},))
+    main = run(Spec("translation", "baseline", "smoke"), shared)
+    settings = {"epochs": 1, "smoothing": 0.1, "round": 0}
+    swept = run(Spec("translation", "baseline", "smoke", overrides=settings), shared)
+    folder = shared.store.root
+    assert swept not in recorded("translation", "smoke", folder)
+    assert main in recorded("translation", "smoke", folder, sweep=True)
+    assert swept in recorded("translation", "smoke", folder, sweep=True)
+
+
+def test_positions_hold_the_longest_decoding():
+    for profile in TranslationTask.profiles:
+        settings = resolve(TranslationSettings, TranslationTask.profiles, profile, "id")
+        assert max(settings.decode_tokens, settings.max_tokens + 1) <= POSITIONS
+
+
+def test_settings_that_cannot_be_meant_are_named():
+    with pytest.raises(SettingsError, match="max_ratio"):
+        resolve(TranslationSettings, TranslationTask.profiles, "smoke", "id", {"max_ratio": 0.5})
+    with pytest.raises(SettingsError, match="unknown setting 'vocab'"):
+        resolve(TranslationSettings, TranslationTask.profiles, "smoke", "id", {"vocab": 100})
