@@ -2,7 +2,7 @@
 
 The report is Dury, Manne and Sharma's; its code was published without outputs, so these are facts
 about code as published, not about what was run. A20 is about the paper's own scripts. The
-functions at the end compute the report's derived figures again from its own tables (A21).
+functions at the end compute the report's derived numbers again from its own tables (A21).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Finding(NamedTuple):
 
 
 class Derived(NamedTuple):
-    """A figure that the report derives from others: as printed, and computed again."""
+    """A number that the report derives from others: as printed, and computed again."""
 
     what: str
     printed: str
@@ -35,13 +35,13 @@ class Derived(NamedTuple):
 
     @property
     def rounded(self) -> str:
-        """The computed figure to as many decimals as were printed, half up."""
+        """The computed number to as many decimals as were printed, half up."""
         exact = Decimal(f"{self.computed:.9f}")
         return str(exact.quantize(Decimal(self.printed), rounding=ROUND_HALF_UP))
 
     @property
     def agrees(self) -> bool:
-        """Whether the printed figure is the computed one, rounded."""
+        """Whether the printed number is the computed one, rounded."""
         return self.rounded == self.printed
 
 
@@ -204,10 +204,10 @@ AUDIT: tuple[Finding, ...] = (
 )
 
 
-def derived_figures(
+def derived_numbers(
     nll: Mapping[Cell, float], normalized: Mapping[Cell, float]
 ) -> tuple[Derived, ...]:
-    """The figures that the report derives from its own, computed again.
+    """The numbers that the report derives from its own, computed again.
 
     Args:
         nll: its table of test NLL in nats, by method, round and smoothing.
@@ -247,10 +247,8 @@ def derived_figures(
     )
 
 
-def repeated_pairs(
-    values: Mapping[Cell, float],
-) -> dict[str, tuple[float, float]]:
-    """Pairs of the report's models that its code trains alike, by what A1 and A2 leave.
+def repeated_pairs(values: Mapping[Cell, float]) -> dict[str, tuple[float, float]]:
+    """Pairs of the report's models that its code trains alike.
 
     Both baseline teachers are the same run but for the unseeded randomness (A1), so are both
     baseline students, and so are both ID teachers (A2). The two ID students differ (A3).

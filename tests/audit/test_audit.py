@@ -1,4 +1,4 @@
-"""Each slip of the published evaluation alone: off it is the right measure, on what it must be."""
+"""Each bug of the published evaluation alone: off it is the right measure, on what it must be."""
 
 from __future__ import annotations
 
@@ -9,32 +9,27 @@ import pytest
 import torch
 from torch import nn
 
-from idlib.audit.findings import derived_figures, repeated_pairs
-from idlib.audit.slips import (
-    AUDIT,
-    DIVISOR,
+from idlib.audit.bugs import (
     EVALUATION_ORDER,
-    Slips,
+    Bugs,
+    bug_combinations,
     comparisons_won,
-    mend_divisor,
-    named_slips,
+    effective_images,
     published_divergence,
     published_divergence_reduction,
     published_divisor,
-    published_sensitivity,
     rank_agreement,
     reestimate_statistics,
-    remembered_images,
-    sensitivity_under,
+    sensitivity_with_bugs,
     smoothing_confound,
+    without_divisor_bug,
 )
+from idlib.audit.findings import AUDIT, derived_numbers, repeated_pairs
 from idlib.method.losses import cross_entropy, x_divergence
 from idlib.method.schedules import adaptive_alpha
 from idlib.report.names import NLL, STD_NORMALIZED, Cell
 from idlib.report.published import REPORT_IMAGES
 from idlib.sensitivity.first_order import parameter_sensitivity
-
-OFF = {"first_model_parameters": False, "accumulate": False, "divisor": None}
 
 
 def network(seed: int) -> nn.Module:
@@ -69,30 +64,35 @@ def right(model: nn.Module, batches: list[tuple]) -> tuple[float, float]:
 # --- sensitivity: A12, A13, A14 --------------------------------------------------------------
 
 
-def test_without_slips_it_is_the_right_sensitivity(models, batches) -> None:
-    found = published_sensitivity(models, batches, loss, **OFF)
+def spreads(bugs: Bugs, models: dict, batches: list) -> dict:
+    return sensitivity_with_bugs({"": bugs}, models, batches, loss)[""]
+
+
+def test_without_bugs_it_is_the_right_sensitivity(models, batches) -> None:
+    found = spreads(Bugs(), models, batches)
     assert list(found) == list(models)
     for name, model in models.items():
         assert found[name] == pytest.approx(right(model, batches), rel=1e-6)
 
 
-def test_each_slip_moves_the_figure_and_leaves_the_models(models, batches) -> None:
+def test_each_bug_moves_the_figure_and_leaves_the_models(models, batches) -> None:
     before = copy.deepcopy({name: model.state_dict() for name, model in models.items()})
-    found = sensitivity_under(named_slips(len(batches) / 4), models, batches, loss)
-    assert list(found) == ["right", "A12 alone", "A13 alone", "A14 alone", "published"]
-    for slip in ("A12 alone", "A13 alone", "A14 alone", "published"):
-        assert found[slip]["model 1"].std != pytest.approx(found["right"]["model 1"].std, rel=1e-3)
+    found = sensitivity_with_bugs(bug_combinations(len(batches) / 4), models, batches, loss)
+    first, *others = found
+    assert (first, others) == ("right", ["A12 alone", "A13 alone", "A14 alone", "published"])
+    for bug in others:
+        assert found[bug]["model 1"].std != pytest.approx(found["right"]["model 1"].std, rel=1e-3)
     for name, model in models.items():
         assert model.training and all(p.grad is None for p in model.parameters())
         torch.testing.assert_close(model.state_dict(), before[name], rtol=0, atol=0)
 
 
 def test_first_model_parameters_spare_the_first_and_identical_models(models, batches) -> None:
-    alone = OFF | {"first_model_parameters": True}
-    found = published_sensitivity(models, batches, loss, **alone)
+    a12 = Bugs(first_model_parameters=True)
+    found = spreads(a12, models, batches)
     assert found["model 0"] == pytest.approx(right(models["model 0"], batches), rel=1e-6)
     same = {"a": models["model 2"], "b": copy.deepcopy(models["model 2"])}
-    found = published_sensitivity(same, batches, loss, **alone)
+    found = spreads(a12, same, batches)
     assert found["a"] == found["b"] == pytest.approx(right(same["a"], batches), rel=1e-6)
 
 
@@ -101,31 +101,29 @@ def test_accumulation_by_hand() -> None:
     model = nn.Linear(2, 1, bias=False)
     model.weight.data = torch.tensor([[2.0, -1.0]])
     batches = [torch.tensor([[1.0, 1.0]]), torch.tensor([[2.0, 1.0]])]  # losses 1 and 3
-    found = published_sensitivity(
-        {"": model}, batches, lambda m, x: m(x).mean(), **OFF | {"accumulate": True}
-    )[""]
+    bugs = {"A13": Bugs(accumulate=True)}
+    found = sensitivity_with_bugs(bugs, {"m": model}, batches, lambda m, x: m(x).mean())
     # Running gradients (1, 1) and (3, 2), times θ: (2, 1) and (6, 2), in the mean (4, 1.5).
     # Running losses 1 and 4: (2, 1) and (1.5, 0.5), in the mean (1.75, 0.75).
-    assert found == pytest.approx(((4 - 1.5) / 2, (1.75 - 0.75) / 2))
+    assert found["A13"]["m"] == pytest.approx(((4 - 1.5) / 2, (1.75 - 0.75) / 2))
 
 
 def test_divisor_is_a_factor_of_four(models, batches) -> None:
-    assert published_divisor(3000) == DIVISOR
-    assert mend_divisor(1.0) == DIVISOR / 50 == 1 / 4
-    assert mend_divisor(0.00564) == pytest.approx(0.00141)
-    slips = {"right": Slips(), "A14": Slips(divisor=len(batches) * DIVISOR / 50)}
-    found = sensitivity_under(slips, models, batches, loss)
+    groups = 3000 / 60
+    assert published_divisor(3000) == 12.5 and without_divisor_bug(groups) == 12.5
+    correct, a14 = (
+        spreads(Bugs(divisor=divisor), models, batches) for divisor in (None, len(batches) / 4)
+    )
     for name in models:
-        assert found["A14"][name] == pytest.approx([4 * x for x in found["right"][name]])
+        assert a14[name] == pytest.approx([4 * x for x in correct[name]])
 
 
 def test_what_cannot_be_evaluated_is_refused(models, batches) -> None:
-    with pytest.raises(ValueError, match="at least one model and one batch"):
-        published_sensitivity({}, batches, loss)
-    with pytest.raises(ValueError, match="at least one model and one batch"):
-        published_sensitivity(models, [], loss)
+    for some_models, some_batches in (({}, batches), (models, [])):
+        with pytest.raises(ValueError, match="at least one model and one batch"):
+            spreads(Bugs(), some_models, some_batches)
     with pytest.raises(ValueError, match="one architecture"):
-        published_sensitivity(models | {"other": nn.Linear(6, 3)}, batches, loss)
+        spreads(Bugs(), models | {"other": nn.Linear(6, 3)}, batches)
 
 
 def test_orders_are_compared() -> None:
@@ -197,8 +195,8 @@ def test_reestimation_is_seeded_and_leaves_the_generator(models, batches) -> Non
 
 
 def test_remembered_images_of_one_batch() -> None:
-    assert remembered_images(60, 1, momentum=1.0) == 60  # only the last batch counts
-    assert remembered_images(4, 3) < 30 < 1000 < remembered_images(60, 1)
+    assert effective_images(60, 1, momentum=1.0) == 60  # only the last batch counts
+    assert effective_images(4, 3) < 30 < 1000 < effective_images(60, 1)
 
 
 def record(method: str, round_: int, smoothing: float, seed: int, nll: float) -> SimpleNamespace:
@@ -245,7 +243,7 @@ def test_models_stand_in_the_order_of_the_published_evaluation() -> None:
 
 
 def test_derived_figures_of_the_report() -> None:
-    figures = derived_figures(REPORT_IMAGES[NLL], REPORT_IMAGES[STD_NORMALIZED])
+    figures = derived_numbers(REPORT_IMAGES[NLL], REPORT_IMAGES[STD_NORMALIZED])
     wrong = {figure.printed: figure.rounded for figure in figures if not figure.agrees}
     assert wrong == {
         "0.098": "0.089",

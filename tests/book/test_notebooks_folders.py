@@ -14,7 +14,7 @@ from made_up.notebook_cells import NOTEBOOKS, run_cells
 from PIL import Image
 
 from idlib.book.parameters import ParameterError, notebook_parameters
-from idlib.book.specimens import NONE_ASKED, NOT_PARALLEL, PARALLEL, tagged
+from idlib.book.predictions import NONE_ASKED, NOT_PARALLEL, PARALLEL, tags
 from idlib.experiments.grid import grid
 from idlib.records import Store
 
@@ -57,7 +57,7 @@ def test_tags_of_translated_items_stand_together(tmp_path: Path, tagger: dict) -
     chosen = {"encoder": tagger["encoder"], "languages": ["de"], "warmup": 1}
     asked = {"source": write_tags(tmp_path / "data"), "overrides": chosen}
     specs = grid("tagging", "smoke", [1], rounds=0, controls=False, **asked)
-    table = tagged(specs, 1, 12, ["en", "de"])
+    table = tags(specs, 1, 12, ["en", "de"])
     assert PARALLEL in table.to_html()
     listed = [(f"item {1 + place // 2}", ("en", "de")[place % 2]) for place in range(24)]
     assert list(table.index) == listed

@@ -1,4 +1,4 @@
-"""What a page's models make of single test items and batches, and the simplest rule beside them.
+"""Predictions of a page's models on test items, and what they are compared with.
 
 Where nothing can be shown, the table that comes back says so.
 """
@@ -25,7 +25,7 @@ NOT_PARALLEL = "Test items of each language; none is known to be the translation
 LANGUAGES_SHOWN = 5
 
 
-def teachers(specs: Sequence[Spec], seed: int) -> dict[str, Spec]:
+def base_models(specs: Sequence[Spec], seed: int) -> dict[str, Spec]:
     """Baseline and intra-distillation of round 0 at one seed, by the methods' names."""
     return {
         METHOD_NAMES[spec.method]: spec
@@ -35,9 +35,9 @@ def teachers(specs: Sequence[Spec], seed: int) -> dict[str, Spec]:
     }
 
 
-def translated(specs: Sequence[Spec], seed: int, number: int) -> Styler:
+def translations(specs: Sequence[Spec], seed: int, number: int) -> Styler:
     """Test sentences at even distances, and what the teachers of a seed make of them."""
-    shown = teachers(specs, seed)
+    shown = base_models(specs, seed)
     pairs = _data(shown).splits["test"]
     places = np.linspace(0, len(pairs) - 1, min(number, len(pairs))).astype(int).tolist()
     texts = {
@@ -55,7 +55,7 @@ def translated(specs: Sequence[Spec], seed: int, number: int) -> Styler:
     )
 
 
-def tagged(specs: Sequence[Spec], seed: int, number: int, languages: Sequence[str]) -> Styler:
+def tags(specs: Sequence[Spec], seed: int, number: int, languages: Sequence[str]) -> Styler:
     """The spans of test items as marked, and as the teachers of a seed find them.
 
     Args:
@@ -64,7 +64,7 @@ def tagged(specs: Sequence[Spec], seed: int, number: int, languages: Sequence[st
         number: of items in each language: those that all have, or else the first of each.
         languages: to show, where they are tested.
     """
-    shown = teachers(specs, seed)
+    shown = base_models(specs, seed)
     data = _data(shown)
     shared = [item for item in data.splits[f"test/{ENGLISH}"].ids if item in data.parallel]
     rows: dict[tuple[str, str], dict[str, str]] = {}
@@ -77,14 +77,14 @@ def tagged(specs: Sequence[Spec], seed: int, number: int, languages: Sequence[st
         for index, place in enumerate(places):
             key = f"item {index + 1}", language
             rows[key if shared else key[::-1]] = {"text": split.texts[place]} | {
-                name: _spans(split.tokens[place], tags[index]) for name, tags in found.items()
+                name: _spans(split.tokens[place], tagged[index]) for name, tagged in found.items()
             }
     if shared:  # an item with its translations
         rows = dict(sorted(rows.items(), key=lambda row: int(row[0][0].split()[1])))
     return _styled(rows, PARALLEL if shared else NOT_PARALLEL)
 
 
-def answered(specs: Sequence[Spec], seed: int, number: int, languages: Sequence[str]) -> Styler:
+def answers(specs: Sequence[Spec], seed: int, number: int, languages: Sequence[str]) -> Styler:
     """The first test questions of some languages, and the answers of a seed's teachers.
 
     Args:
@@ -93,7 +93,7 @@ def answered(specs: Sequence[Spec], seed: int, number: int, languages: Sequence[
         number: of questions in each language.
         languages: to show, where they are tested.
     """
-    shown = teachers(specs, seed)
+    shown = base_models(specs, seed)
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for language, split in _splits(_data(shown), languages, number).items():
         questions = split.questions[:number]
@@ -111,7 +111,7 @@ def answered(specs: Sequence[Spec], seed: int, number: int, languages: Sequence[
     return _styled(rows)
 
 
-def reductions(spec: Spec, most: int = 8) -> pd.DataFrame:
+def divergence_by_reduction(spec: Spec, most: int = 8) -> pd.DataFrame:
     """The divergence of one training batch of at most ``most`` rows under each reduction.
 
     The model is the spec's, in training mode, with the same dropout masks each time.
@@ -140,7 +140,7 @@ def reductions(spec: Spec, most: int = 8) -> pd.DataFrame:
     return made.rename_axis(f"{rows} rows of at most {length} pieces", axis="columns")
 
 
-def most_frequent(specs: Sequence[Spec]) -> dict[str, float]:
+def majority_class_share(specs: Sequence[Spec]) -> dict[str, float]:
     """Share of the most frequent training class in test, for each data set that has classes."""
     shares = {}
     for data in (spec.plan.task.data for spec in specs):

@@ -1,14 +1,15 @@
-"""The earlier report's evaluation as published, each slip by name, to measure what it did.
+"""The earlier report's evaluation as published, each of its bugs by name, to measure what it did.
 
-Every function here is the right measure of this package with one thing changed, so that a slip
-can be switched on alone or with others. Nothing here is the report's code. The findings A1–A21
-themselves are data, in :mod:`idlib.audit.findings`.
+Every function here is the right measure of this package with one thing changed, so that a bug can
+be switched on alone or with others. Nothing here is the report's code. The findings A1–A21, by
+which the bugs are named, are in :mod:`idlib.audit.findings`.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from statistics import fmean
 from typing import NamedTuple
 
@@ -17,8 +18,6 @@ from scipy.stats import kendalltau, spearmanr
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from idlib.audit.findings import AUDIT as AUDIT
-from idlib.audit.findings import Finding as Finding
 from idlib.method.losses import x_divergence
 from idlib.records import Record
 from idlib.report.names import Cell
@@ -26,7 +25,6 @@ from idlib.sensitivity.first_order import Loss
 from idlib.sensitivity.parameter_sets import trainable
 
 MICRO_BATCH, ACCUMULATED = 4, 15  # images in a forward pass; passes in an update (or a group)
-DIVISOR = 12.5  # what the published evaluation divided by, where 3,000 images make 50 groups
 
 #: The eight models in the order of the published evaluation; the first one's parameters were
 #: used for all (A12).
@@ -35,8 +33,8 @@ EVALUATION_ORDER: tuple[Cell, ...] = tuple(
 )
 
 
-class Slips(NamedTuple):
-    """What the published sensitivity did differently.
+class Bugs(NamedTuple):
+    """What the published sensitivity does differently; without arguments it is the right one.
 
     Attributes:
         first_model_parameters: θ of the first model for every model (A12).
@@ -57,7 +55,7 @@ class Spread(NamedTuple):
 
 
 def published_divisor(images: int) -> float:
-    """What the published evaluation divides by for so many images (A14): 12.5 for 3,000.
+    """What the published evaluation divides by for a number of images (A14): 12.5 for 3,000.
 
     It divides the number of passes (images / 4) by the 60 images of a group, not by the 15
     passes of a group.
@@ -68,81 +66,68 @@ def published_divisor(images: int) -> float:
     return images / MICRO_BATCH / (MICRO_BATCH * ACCUMULATED)
 
 
-def mend_divisor(value: float, groups: int = 50, divisor: float = DIVISOR) -> float:
-    """A published sensitivity with only A14 mended: divided by the number of groups.
+def without_divisor_bug(value: float) -> float:
+    """A published sensitivity with A14 alone corrected: divided by the number of groups of 60.
 
-    >>> round(mend_divisor(0.00564), 5)
+    >>> round(without_divisor_bug(0.00564), 5)
     0.00141
     """
-    return value * divisor / groups
+    return value / MICRO_BATCH
 
 
-def named_slips(divisor: float = DIVISOR) -> dict[str, Slips]:
-    """The right evaluation, each slip alone, and all of them together as published."""
+def bug_combinations(divisor: float) -> dict[str, Bugs]:
+    """The right evaluation, each bug alone, and all of them together as published."""
     return {
-        "right": Slips(),
-        "A12 alone": Slips(first_model_parameters=True),
-        "A13 alone": Slips(accumulate=True),
-        "A14 alone": Slips(divisor=divisor),
-        "published": Slips(True, True, divisor),
+        "right": Bugs(),
+        "A12 alone": Bugs(first_model_parameters=True),
+        "A13 alone": Bugs(accumulate=True),
+        "A14 alone": Bugs(divisor=divisor),
+        "published": Bugs(True, True, divisor),
     }
 
 
-def published_sensitivity(
-    models: Mapping[str, nn.Module],
-    batches: Sequence[object],
-    loss: Loss,
-    *,
-    first_model_parameters: bool = True,
-    accumulate: bool = True,
-    divisor: float | None = DIVISOR,
-) -> dict[str, Spread]:
-    """Spread of sensitivity of each model as the earlier report's evaluation gives it.
-
-    With all three arguments off (``False, False, None``) it is the one of
-    :func:`idlib.sensitivity.first_order.parameter_sensitivity`.
-
-    Args:
-        models: by name, of one architecture; the order matters for A12.
-        batches: read once a model; one batch is one group (60 images in the report).
-        loss: mean loss in nats of a model on a batch.
-        first_model_parameters, accumulate, divisor: see :class:`Slips`.
-
-    Raises:
-        ValueError: no models, no batches, or models of different numbers of parameters.
-    """
-    slips = {"": Slips(first_model_parameters, accumulate, divisor)}
-    return sensitivity_under(slips, models, batches, loss)[""]
-
-
-def sensitivity_under(
-    slips: Mapping[str, Slips],
+def sensitivity_with_bugs(
+    bugs: Mapping[str, Bugs],
     models: Mapping[str, nn.Module],
     batches: Sequence[object],
     loss: Loss,
 ) -> dict[str, dict[str, Spread]]:
-    """Spreads by name of the slips, then by name of the model, from one pass over the batches."""
+    """Spread of each model's sensitivity under each combination of bugs, from one pass.
+
+    Args:
+        bugs: combinations by name; ``Bugs()`` gives
+            :func:`idlib.sensitivity.first_order.parameter_sensitivity`.
+        models: by name, of one architecture; the order matters for A12.
+        batches: one batch is one group (60 images in the report).
+        loss: mean loss in nats of a model on a batch.
+
+    Returns:
+        The spreads by name of the combination, then by name of the model.
+
+    Raises:
+        ValueError: no models, no batches, or models of different numbers of parameters.
+    """
     if not models or not len(batches):
         raise ValueError("the evaluation needs at least one model and one batch")
     sizes = {name: _flat(trainable(model).values()).numel() for name, model in models.items()}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"models of one architecture are needed, not of sizes {sizes}")
     first = _flat(trainable(next(iter(models.values()))).values())
-    result: dict[str, dict[str, Spread]] = {name: {} for name in slips}
+    result: dict[str, dict[str, Spread]] = {name: {} for name in bugs}
     for model_name, model in models.items():
         own = _flat(trainable(model).values())
-        sums = {name: (torch.zeros_like(own), torch.zeros_like(own)) for name in slips}
+        sums = {name: (torch.zeros_like(own), torch.zeros_like(own)) for name in bugs}
         running, running_loss = torch.zeros_like(own), 0.0
         for gradient, value in _gradients(model, batches, loss):
             running, running_loss = running + gradient, running_loss + value
-            for name, slip in slips.items():
-                theta = first.to(own.device) if slip.first_model_parameters else own
-                g, level = (running, running_loss) if slip.accumulate else (gradient, value)
+            for name, bug in bugs.items():
+                theta = first.to(own.device) if bug.first_model_parameters else own
+                g, level = (running, running_loss) if bug.accumulate else (gradient, value)
                 batch = (theta * g).abs()
                 sums[name][0].add_(batch)
                 sums[name][1].add_(batch / level)
-        for name, slip in slips.items():
-            divisor = len(batches) if slip.divisor is None else slip.divisor
+        for name, bug in bugs.items():
+            divisor = len(batches) if bug.divisor is None else bug.divisor
             spreads = [float((total / divisor).std(correction=0)) for total in sums[name]]
             result[name][model_name] = Spread(*spreads)
     return result
@@ -171,8 +156,8 @@ def rank_agreement(values: Sequence[float], right: Sequence[float]) -> dict[str,
     Returns Kendall's ``kendall`` and Spearman's ``spearman`` coefficient, and ``reversed``, the
     number of pairs of models that stand the other way round.
     """
-    pairs = [(i, j) for i in range(len(right)) for j in range(i)]
-    turned = sum((values[i] - values[j]) * (right[i] - right[j]) < 0 for i, j in pairs)
+    pairs = combinations(zip(values, right, strict=True), 2)
+    turned = sum((a - b) * (right_a - right_b) < 0 for (a, right_a), (b, right_b) in pairs)
     tau, rho = kendalltau(values, right).statistic, spearmanr(values, right).statistic
     return {"kendall": float(tau), "spearman": float(rho), "reversed": turned}
 
@@ -182,11 +167,15 @@ def comparisons_won(values: Mapping[Cell, float]) -> dict[str, int]:
 
     ``values`` holds the eight models of :data:`EVALUATION_ORDER`.
     """
-    methods, rounds, smoothings = ("id", "baseline"), (0, 1), (0.0, 0.1)
-    v = {cell[:3]: value for cell, value in values.items()}
-    pairs_id = [(v["id", r, s], v["baseline", r, s]) for r in rounds for s in smoothings]
-    pairs_st = [(v[m, 1, s], v[m, 0, s]) for m in methods for s in smoothings]
-    return {"id": sum(a < b for a, b in pairs_id), "student": sum(a < b for a, b in pairs_st)}
+    lower = {"id": 0, "student": 0}
+    for smoothing in (0.0, 0.1):
+        for r in (0, 1):
+            better, other = Cell("id", r, smoothing), Cell("baseline", r, smoothing)
+            lower["id"] += values[better] < values[other]
+        for method in ("id", "baseline"):
+            better, other = Cell(method, 1, smoothing), Cell(method, 0, smoothing)
+            lower["student"] += values[better] < values[other]
+    return lower
 
 
 def published_divergence(logits: Tensor, micro_batch: int = MICRO_BATCH) -> Tensor:
@@ -200,9 +189,10 @@ def published_divergence(logits: Tensor, micro_batch: int = MICRO_BATCH) -> Tens
     Returns:
         A scalar in nats.
     """
-    if logits.shape[1] % micro_batch:
-        raise ValueError(f"{logits.shape[1]} images do not fill micro-batches of {micro_batch}")
-    return x_divergence(logits).unflatten(0, (-1, micro_batch)).sum(-1).mean()
+    size = logits.shape[1]
+    if size % micro_batch:
+        raise ValueError(f"{size} images do not fill micro-batches of {micro_batch}")
+    return x_divergence(logits).reshape(-1, micro_batch).sum(-1).mean()
 
 
 def published_divergence_reduction(
@@ -224,13 +214,13 @@ def published_divergence_reduction(
     }
 
 
-def remembered_images(batch_size: int, updates_per_batch: int, momentum: float = 0.1) -> float:
+def effective_images(batch_size: int, updates_per_batch: int, momentum: float = 0.1) -> float:
     """How many images batch norm's running statistics rest on, as an effective sample size.
 
     A batch's weight in the exponential average falls by (1 − momentum) an update. Kish's
     (Σw)²/Σw² counts the batches, with the repeats on one batch as one.
 
-    >>> round(remembered_images(60, 1)), round(remembered_images(4, 3))
+    >>> round(effective_images(60, 1)), round(effective_images(4, 3))
     (1140, 26)
     """
     kept = (1 - momentum) ** updates_per_batch
@@ -262,7 +252,9 @@ def reestimate_statistics(
     return refreshed.eval()
 
 
-def smoothing_confound(records: Iterable[Record], metric: str = "test/nll") -> list[dict]:
+def smoothing_confound(
+    records: Iterable[Record], metric: str = "test/nll"
+) -> list[dict[str, float]]:
     """The gain of intra-distillation as it was compared (A2), beside the matched comparisons.
 
     What was compared is ID at s = 0.1 with baselines at s = 0, under every label. One row for
@@ -271,15 +263,15 @@ def smoothing_confound(records: Iterable[Record], metric: str = "test/nll") -> l
     baseline's own gain from s = 0.1. Means over the seeds that all four have; positive: lower
     with ID (or with smoothing).
     """
-    found: dict[int, dict[tuple[str, float], dict[int, float]]] = {}
+    values: dict[int, dict[tuple[str, float], dict[int, float]]] = {}
     for record in records:
         settings = record.asked.settings
         cell = record.asked.method, float(settings["smoothing"])
-        by_seed = found.setdefault(int(settings["round"]), {}).setdefault(cell, {})
+        by_seed = values.setdefault(int(settings["round"]), {}).setdefault(cell, {})
         by_seed[record.asked.seed] = record.measured.metrics[metric]
     needed = [(method, s) for method in ("id", "baseline") for s in (0.0, 0.1)]
     rows = []
-    for round_, cells in sorted(found.items()):
+    for round_, cells in sorted(values.items()):
         seeds = set.intersection(*(set(cells.get(cell, ())) for cell in needed))
         if not seeds:
             continue
