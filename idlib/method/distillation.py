@@ -7,13 +7,13 @@ run in evaluation mode on the student's own inputs; nothing of it is stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-Forward = Callable[[Any], "Tensor | dict[str, Tensor]"]
+from idlib.method.targets import Forward
 
 
 def frozen_teacher(model: nn.Module, forward: Callable[[nn.Module], Forward]) -> Forward:
@@ -31,7 +31,7 @@ def frozen_teacher(model: nn.Module, forward: Callable[[nn.Module], Forward]) ->
     run = forward(model)
 
     @torch.no_grad()
-    def teacher(batch: Any) -> Tensor | dict[str, Tensor]:
+    def teacher(batch: Any) -> Tensor | Mapping[str, Tensor]:
         return run(batch)
 
     return teacher

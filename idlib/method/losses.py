@@ -1,14 +1,13 @@
-"""Divergences between the passes of one model, and the cross-entropies beside them.
+"""Divergences between the K passes of a model, and cross-entropies, per position and in nats.
 
-Every function takes logits with the classes on the last axis and returns one value per position,
-in nats. None of them reduces over positions: the caller names the mask and the reduction, once,
-for all of them. Logits of half precision are converted to float32, float32 and float64 stay, and
-autocast is off inside. Classes that do not count are named by ``class_mask`` (``True`` = counted)
-and never by a logit of minus infinity; what stands in a masked class has no effect, even when it
-is infinite or not a number. Results are finite for counted logits of magnitude up to 1e37.
+Logits have the classes on the last axis. Nothing is reduced over positions: mask and reduction
+are named at the call. Half precision is computed in float32 and autocast is off inside. Classes
+that do not count are excluded by ``class_mask`` (``True`` = counted) and never by a logit of minus
+infinity; what stands in an excluded class has no effect, even if it is infinite or not a number.
+Results are finite for counted logits of magnitude up to 1e37.
 
-Why the divergences are computed from centred logits, and not from the logarithms of
-probabilities, is told and measured on the method page of the book.
+The divergences are computed from centred logits and not from logarithms of probabilities; the
+method page of the book says and measures why.
 """
 
 from __future__ import annotations
@@ -16,86 +15,26 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from typing import Literal, TypeVar, cast
 
 import torch
 from torch import Tensor
 
+LossFunction = TypeVar("LossFunction", bound=Callable[..., Tensor])
 
-def _full_precision(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Run ``function`` with autocast off on the device of its logits."""
 
-    @functools.wraps(function)
-    def wrapped(logits: Tensor, *args, **kwargs) -> Tensor:
+def _without_autocast(loss: LossFunction) -> LossFunction:
+    """Run ``loss`` with autocast off on the device of its logits."""
+
+    @functools.wraps(loss)
+    def wrapped(logits: Tensor, *args: object, **kwargs: object) -> Tensor:
         with torch.autocast(logits.device.type, enabled=False):
-            return function(logits, *args, **kwargs)
+            return loss(logits, *args, **kwargs)
 
-    return wrapped
-
-
-def _expanded(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
-    """``tensor`` broadcast to ``shape``, or an error that names both."""
-    try:
-        return tensor.expand(shape)
-    except RuntimeError:
-        raise ValueError(
-            f"{name} has shape {tuple(tensor.shape)}, which does not fit {tuple(shape)}"
-        ) from None
+    return cast(LossFunction, wrapped)
 
 
-def _counted(
-    logits: Tensor, class_mask: Tensor | None, passes: bool = False
-) -> tuple[Tensor, Tensor | None]:
-    """Checked logits in float32 or better, and the excluded classes (None without a mask).
-
-    Excluded classes are at minus infinity, whatever stood there.
-    """
-    names, least = ("[K, ..., C]", 2) if passes else ("[..., C]", 1)
-    if logits.ndim < least:
-        raise ValueError(f"logits must have shape {names}, not {tuple(logits.shape)}")
-    if not logits.is_floating_point():
-        raise ValueError(f"logits must be floating-point, not {logits.dtype}")
-    if logits.shape[-1] == 0:
-        raise ValueError(f"logits of shape {tuple(logits.shape)} have no classes (last axis)")
-    if passes and logits.shape[0] == 0:
-        raise ValueError(f"logits of shape {tuple(logits.shape)} have no passes (first axis)")
-    u = logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
-    if class_mask is None:
-        return u, None
-    if class_mask.dtype != torch.bool:
-        raise ValueError(f"class_mask must be bool (True = counted), not {class_mask.dtype}")
-    mask = _expanded(class_mask, u.shape[1:] if passes else u.shape, "class_mask")
-    if not mask.any(-1).all():
-        raise ValueError("class_mask excludes every class of at least one position")
-    return u.masked_fill(~mask, -math.inf), ~mask
-
-
-def _aligned(u: Tensor) -> Tensor:
-    """Passes without a large constant of their own; no divergence depends on it.
-
-    Where the largest logits of two passes are over 8 apart, a whole number is taken off, which
-    costs next to no digits; closer passes are left exactly as they are.
-    """
-    top = u.detach().amax(-1, keepdim=True)  # [K, ..., 1]
-    gap = top - top[:1]
-    return u - gap.round().where(gap.abs() > 8, 0.0)
-
-
-def _finite(u: Tensor, excluded: Tensor | None) -> Tensor:
-    """``u`` with 0 in the excluded classes."""
-    return u if excluded is None else u.masked_fill(excluded, 0.0)
-
-
-def _centred(x: Tensor) -> Tensor:
-    """``x`` minus its mean over the passes (first axis); exactly 0 where the passes are equal.
-
-    The first pass is taken off before the mean, so that passes that nearly agree lose no digits,
-    and each term is divided before the sum, so that large values do not overflow.
-    """
-    gap = x - x[:1].detach()
-    return gap - (gap / len(x)).sum(0)
-
-
-@_full_precision
+@_without_autocast
 def x_divergence(logits: Tensor, class_mask: Tensor | None = None) -> Tensor:
     """X-divergence of K passes (Xu et al. 2022; the method page of the book).
 
@@ -113,20 +52,20 @@ def x_divergence(logits: Tensor, class_mask: Tensor | None = None) -> Tensor:
         of the passes and to a constant added to a pass at a position.
 
     Raises:
-        ValueError: for fewer than two axes, logits that are not floating-point, no pass, no
-            class, or a position where every class is masked.
+        ValueError: fewer than two axes, logits that are not floating-point, no pass, no class, or
+            a position at which every class is excluded.
 
     >>> x_divergence(torch.tensor([[[0.0, 1.0]], [[1.0, 0.0]]]))
     tensor([0.2311])
     """
-    u, excluded = _counted(logits, class_mask, passes=True)
-    u = _aligned(u)
-    p, d = u.softmax(-1), _centred(_finite(u, excluded))  # [K, ..., C]
+    z, excluded = _checked(logits, class_mask, passes=True)
+    z = _aligned(z)
+    p, d = z.softmax(-1), _centred(_zero_where(excluded, z))  # [K, ..., C]
     middle = (p.mean(0) * d).sum(-1, keepdim=True).detach()  # [K, ..., 1]
-    return (_centred(p) * (d - middle) / len(u)).sum((0, -1))
+    return (_centred(p) * (d - middle) / len(z)).sum((0, -1))
 
 
-@_full_precision
+@_without_autocast
 def js_divergence(logits: Tensor, class_mask: Tensor | None = None) -> Tensor:
     """Generalised Jensen-Shannon divergence of K passes (the alternative in Xu et al. 2022).
 
@@ -139,61 +78,31 @@ def js_divergence(logits: Tensor, class_mask: Tensor | None = None) -> Tensor:
     >>> js_divergence(torch.tensor([[[0.0, 1.0]], [[1.0, 0.0]]]))
     tensor([0.1109])
     """
-    u, excluded = _counted(logits, class_mask, passes=True)
-    u = u - u.detach().amax(-1, keepdim=True)
-    log_p = _centred(_finite(u, excluded)) - u.logsumexp(-1, keepdim=True)  # up to a [..., C]
-    ratio = log_p.log_softmax(0) + math.log(len(u))  # log(p_i / m) <= log K
+    z, excluded = _checked(logits, class_mask, passes=True)
+    z = z - z.detach().amax(-1, keepdim=True)
+    # log p_i up to a constant that the passes share at a position and class
+    log_p = _centred(_zero_where(excluded, z)) - z.logsumexp(-1, keepdim=True)
+    ratio = log_p.log_softmax(0) + math.log(len(z))  # log(p_i / m) <= log K
     terms = ratio * ratio.exp() - ratio.expm1()
-    return (u.softmax(-1).mean(0) * terms / len(u)).sum((0, -1))
+    return (z.softmax(-1).mean(0) * terms / len(z)).sum((0, -1))
 
 
-@_full_precision
+@_without_autocast
 def symmetric_kl(logits: Tensor, class_mask: Tensor | None = None) -> Tensor:
     """Mean over the pairs i < j of ``[KL(p_i || p_j) + KL(p_j || p_i)] / 2``.
 
     At K = 2 this is the regulariser of R-Drop (Liang et al. 2021). For every K it is
-    ``K / (K - 1)`` times the X-divergence (so X is half of it at K = 2), and it is computed so;
-    for K = 1 there are no pairs and it is zero.
+    ``K / (K - 1)`` times the X-divergence, and is computed so; for K = 1 it is zero.
 
     Shapes, units and errors are those of :func:`x_divergence`.
 
     >>> symmetric_kl(torch.tensor([[[0.0, 1.0]], [[1.0, 0.0]]]))
     tensor([0.4621])
     """
-    x = x_divergence(logits, class_mask)
-    return x * (len(logits) / max(len(logits) - 1, 1))
+    return x_divergence(logits, class_mask) * (len(logits) / max(len(logits) - 1, 1))
 
 
-@_full_precision
-def soft_cross_entropy(
-    logits: Tensor, target_probs: Tensor, class_mask: Tensor | None = None
-) -> Tensor:
-    """Cross-entropy to a distribution: ``-sum_c t_c log p_c``, as in distillation.
-
-    Args:
-        logits: ``[..., C]``.
-        target_probs: probabilities ``[..., C]`` (they are not renormalised), broadcast against
-            leading axes of the logits. What stands in a masked class is ignored.
-        class_mask: bool ``[C]`` or ``[..., C]``, ``True`` = counted.
-
-    Returns:
-        ``[...]``, nats per position.
-
-    Raises:
-        ValueError: as :func:`x_divergence` (one axis is enough here), and for targets that are
-            not floating-point or do not fit the logits.
-
-    >>> soft_cross_entropy(torch.zeros(1, 2), torch.tensor([[0.5, 0.5]]))
-    tensor([0.6931])
-    """
-    u, excluded = _counted(logits, class_mask)
-    if not target_probs.is_floating_point():
-        raise ValueError(f"target_probs must be floating-point, not {target_probs.dtype}")
-    target = _finite(_expanded(target_probs, u.shape, "target_probs").to(u.dtype), excluded)
-    return -(target * _finite(u.log_softmax(-1), excluded)).sum(-1)
-
-
-@_full_precision
+@_without_autocast
 def cross_entropy(
     logits: Tensor, labels: Tensor, smoothing: float = 0.0, class_mask: Tensor | None = None
 ) -> Tensor:
@@ -204,8 +113,8 @@ def cross_entropy(
 
     Args:
         logits: ``[..., C]``.
-        labels: int64 ``[...]``, broadcast against leading axes of the logits. A position that the
-            caller does not count still needs the number of a counted class.
+        labels: int64 ``[...]``, broadcast against leading axes of the logits; also where the
+            caller does not count the position, each is a counted class.
         smoothing: s, from 0 to 1.
         class_mask: bool ``[C]`` or ``[..., C]``, ``True`` = counted.
 
@@ -219,27 +128,129 @@ def cross_entropy(
     >>> cross_entropy(torch.zeros(1, 2), torch.tensor([1]), smoothing=0.1)
     tensor([0.6931])
     """
-    u, excluded = _counted(logits, class_mask)
+    z, excluded = _checked(logits, class_mask)
     if not 0.0 <= smoothing <= 1.0:
         raise ValueError(f"smoothing must lie in 0..1, not {smoothing}")
-    index = _labels(labels, u, excluded).unsqueeze(-1)  # [..., 1]
-    log_p = u.log_softmax(-1)
+    index = _checked_labels(labels, z, excluded).unsqueeze(-1)  # [..., 1]
+    log_p = z.log_softmax(-1)
     hard = -log_p.gather(-1, index).squeeze(-1)
     if smoothing == 0.0:
         return hard
-    counted = u.shape[-1] if excluded is None else (~excluded).sum(-1, keepdim=True)
-    return (1.0 - smoothing) * hard - smoothing * (_finite(log_p, excluded) / counted).sum(-1)
+    classes = z.shape[-1] if excluded is None else (~excluded).sum(-1, keepdim=True)
+    return (1.0 - smoothing) * hard - smoothing * (_zero_where(excluded, log_p) / classes).sum(-1)
 
 
-def _labels(labels: Tensor, u: Tensor, excluded: Tensor | None) -> Tensor:
-    """Labels broadcast to the positions of ``u``; each is checked to name a counted class."""
+@_without_autocast
+def soft_cross_entropy(
+    logits: Tensor, target_probs: Tensor, class_mask: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy to a distribution: ``-sum_c t_c log p_c``, as in distillation.
+
+    Args:
+        logits: ``[..., C]``.
+        target_probs: probabilities ``[..., C]`` (they are not renormalised), broadcast against
+            leading axes of the logits.
+        class_mask: bool ``[C]`` or ``[..., C]``, ``True`` = counted.
+
+    Returns:
+        ``[...]``, nats per position.
+
+    Raises:
+        ValueError: as :func:`x_divergence` (one axis is enough here), and for targets that are
+            not floating-point or do not fit the logits.
+
+    >>> soft_cross_entropy(torch.zeros(1, 2), torch.tensor([[0.5, 0.5]]))
+    tensor([0.6931])
+    """
+    z, excluded = _checked(logits, class_mask)
+    if not target_probs.is_floating_point():
+        raise ValueError(f"target_probs must be floating-point, not {target_probs.dtype}")
+    target = _broadcast(target_probs, z.shape, "target_probs").to(z.dtype)
+    return -(_zero_where(excluded, target) * _zero_where(excluded, z.log_softmax(-1))).sum(-1)
+
+
+Divergence = Literal["x", "js", "kl"]
+
+DIVERGENCES: dict[Divergence, Callable[..., Tensor]] = {
+    "x": x_divergence,
+    "js": js_divergence,
+    "kl": symmetric_kl,
+}
+"""The divergences by the name that settings use."""
+
+
+def full_precision(tensor: Tensor) -> Tensor:
+    """``tensor`` in float32 where it is of half precision; float32 and float64 stay."""
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+def _aligned(z: Tensor) -> Tensor:
+    """Passes without a large constant of their own; no divergence depends on it.
+
+    Where the largest logits of two passes are over 8 apart, a whole number is taken off, which
+    costs next to no digits; closer passes are left exactly as they are.
+    """
+    top = z.detach().amax(-1, keepdim=True)  # [K, ..., 1]
+    gap = top - top[:1]
+    return z - gap.round().where(gap.abs() > 8, 0.0)
+
+
+def _centred(x: Tensor) -> Tensor:
+    """``x`` minus its mean over the passes (first axis); exactly 0 where the passes are equal.
+
+    The first pass is taken off before the mean, so that passes that nearly agree lose no digits,
+    and each term is divided before the sum, so that large values do not overflow.
+    """
+    gap = x - x[:1].detach()
+    return gap - (gap / len(x)).sum(0)
+
+
+def _zero_where(excluded: Tensor | None, x: Tensor) -> Tensor:
+    return x if excluded is None else x.masked_fill(excluded, 0.0)
+
+
+def _broadcast(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
+    try:
+        return tensor.expand(shape)
+    except RuntimeError:
+        raise ValueError(
+            f"{name} has shape {tuple(tensor.shape)}, which does not fit {tuple(shape)}"
+        ) from None
+
+
+def _checked(
+    logits: Tensor, class_mask: Tensor | None, passes: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """Logits in float32 or better, minus infinity in excluded classes, and which those are."""
+    axes, least = ("[K, ..., C]", 2) if passes else ("[..., C]", 1)
+    if logits.ndim < least:
+        raise ValueError(f"logits must have shape {axes}, not {tuple(logits.shape)}")
+    if not logits.is_floating_point():
+        raise ValueError(f"logits must be floating-point, not {logits.dtype}")
+    if logits.shape[-1] == 0:
+        raise ValueError(f"logits of shape {tuple(logits.shape)} have no classes (last axis)")
+    if passes and logits.shape[0] == 0:
+        raise ValueError(f"logits of shape {tuple(logits.shape)} have no passes (first axis)")
+    z = full_precision(logits)
+    if class_mask is None:
+        return z, None
+    if class_mask.dtype != torch.bool:
+        raise ValueError(f"class_mask must be bool (True = counted), not {class_mask.dtype}")
+    mask = _broadcast(class_mask, z.shape[1:] if passes else z.shape, "class_mask")
+    if not mask.any(-1).all():
+        raise ValueError("class_mask excludes every class of at least one position")
+    return z.masked_fill(~mask, -math.inf), ~mask
+
+
+def _checked_labels(labels: Tensor, z: Tensor, excluded: Tensor | None) -> Tensor:
+    """Labels broadcast to the positions of ``z``, each the number of a counted class."""
     if labels.dtype != torch.int64:
         raise ValueError(f"labels must be int64, not {labels.dtype}")
-    labels = _expanded(labels, u.shape[:-1], "labels")
-    outside = (labels < 0) | (labels >= u.shape[-1])
+    labels = _broadcast(labels, z.shape[:-1], "labels")
+    outside = (labels < 0) | (labels >= z.shape[-1])
     if outside.any():
         raise ValueError(
-            f"label {labels[outside][0].item()} is not a class in 0..{u.shape[-1] - 1}"
+            f"label {labels[outside][0].item()} is not a class in 0..{z.shape[-1] - 1}"
         )
     if excluded is not None:
         masked = excluded.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
@@ -248,11 +259,3 @@ def _labels(labels: Tensor, u: Tensor, excluded: Tensor | None) -> Tensor:
                 f"label {labels[masked][0].item()} is a class that class_mask excludes"
             )
     return labels
-
-
-DIVERGENCES: dict[str, Callable[..., Tensor]] = {
-    "x": x_divergence,
-    "js": js_divergence,
-    "kl": symmetric_kl,
-}
-"""The divergences by the name that settings use."""

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
-from idlib.method.batches import repeated
-from idlib.method.losses import DIVERGENCES, cross_entropy, soft_cross_entropy
-from idlib.method.passes import frozen_batch_norm, keep_in_backward, modules_at_work
+from idlib.method.diagnostics import Diagnostics
+from idlib.method.losses import (
+    DIVERGENCES,
+    Divergence,
+    cross_entropy,
+    full_precision,
+    soft_cross_entropy,
+)
+from idlib.method.modules import observed_modules
+from idlib.method.passes import MODES, Mode, run_passes
 from idlib.method.schedules import adaptive_alpha
-from idlib.method.targets import Target
-from idlib.method.watch import Watch
+from idlib.method.targets import Forward, Target, as_heads
 
-Forward = Callable[[Any], "Tensor | Mapping[str, Tensor]"]
-ONE_HEAD = "logits"
-REDUCTIONS = ("mean", "sum", "sum_padded")
+Reduction = Literal["mean", "sum", "sum_padded"]
+REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
 
 class Parts(NamedTuple):
@@ -45,13 +51,13 @@ class IntraDistillation:
         p, q: shape of the adaptive weight, p < q: 1 at update N/q, ``alpha`` from N/p on.
         divergence: ``x`` (the paper's), ``js`` or ``kl``.
         smoothing: label smoothing of the cross-entropy to the labels.
+        mode: ``stack`` runs the K copies as one batch; ``loop`` runs them in turn, which keeps
+            each pass's batch-norm statistics its own; the running ones see the first pass only,
+            also in compiled code and where activation checkpointing runs the passes again.
         divergence_reduction: ``mean`` over the counted positions and over heads, as the task loss
             has it. The paper's scripts for tagging, answering and classification add up instead
             (audit A20), so that their α weighs more: ``sum`` adds the counted positions and the
             heads, ``sum_padded`` the padding too.
-        mode: ``stack`` runs the K copies as one batch; ``loop`` runs them in turn, which keeps
-            each pass's batch-norm statistics its own; the running ones see the first pass only,
-            also in compiled code and where activation checkpointing runs the passes anew.
 
     It warns, once each, of batch norm in ``stack``, and of passes that are equal because the
     model is in evaluation mode or has no active dropout.
@@ -68,28 +74,24 @@ class IntraDistillation:
     alpha: float = 5.0
     p: float = 5.0
     q: float = 10.0
-    divergence: str = "x"
+    divergence: Divergence = "x"
     smoothing: float = 0.0
-    mode: str = "stack"
-    divergence_reduction: str = "mean"
+    mode: Mode = "stack"
+    divergence_reduction: Reduction = "mean"
 
     def __post_init__(self) -> None:
         if self.passes < 1:
             raise ValueError(f"passes must be at least 1, not {self.passes}")
-        if self.divergence not in DIVERGENCES:
-            choices = ", ".join(DIVERGENCES)
-            raise ValueError(f"unknown divergence {self.divergence!r}: choose one of {choices}")
-        if self.mode not in ("stack", "loop"):
-            raise ValueError(f"unknown mode {self.mode!r}: choose one of stack, loop")
-        if self.divergence_reduction not in REDUCTIONS:
-            raise ValueError(
-                f"unknown divergence_reduction {self.divergence_reduction!r}: choose one of "
-                f"{', '.join(REDUCTIONS)}"
-            )
         if not 0 <= self.smoothing < 1:
             raise ValueError(f"smoothing must lie in [0, 1), not {self.smoothing}")
+        for name, value, choices in (
+            ("divergence", self.divergence, DIVERGENCES),
+            ("mode", self.mode, MODES),
+            ("divergence_reduction", self.divergence_reduction, REDUCTIONS),
+        ):
+            if value not in choices:
+                raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(choices)}")
         adaptive_alpha(0, 1, self.alpha, self.p, self.q)  # refuses p >= q, and says why
-        object.__setattr__(self, "_watch", Watch())  # no field: it is no part of the value
 
     def __call__(
         self,
@@ -123,113 +125,92 @@ class IntraDistillation:
             ValueError: heads without targets (or the reverse), shapes that do not fit, an update
                 without a counted position, or a batch of a type that ``stack`` cannot copy.
         """
-        wanted = as_heads(targets(batch))
-        outputs, modules = self._run_passes(forward, batch)
+        labelled = as_heads(targets(batch))
+        logits, modules = self._run_passes(forward, batch)
         taught = {} if teacher is None else as_heads(teacher(batch))
-        _check_heads(wanted, outputs, taught)
+        _check_heads(labelled, logits, taught)
         alpha = adaptive_alpha(step, total_steps, self.alpha, self.p, self.q)
-        task, divergence = [], []
-        for name, target in wanted.items():
-            losses, divergences = self._losses(outputs[name], target, taught.get(name))
+        heads = []
+        for name, target in labelled.items():
             count = target.count if counts is None else counts[name]
             if not count > 0:
                 raise ValueError(f"head {name!r}: no position of this update is counted")
-            count = count.to(losses.device, losses.dtype)
-            task.append(_counted_sum(losses, target.mask) / count)
-            divergence.append(self._reduced(divergences, target, count))
-        task_loss = torch.stack(task).mean()
-        joined = torch.stack(divergence)
-        divergence_loss = joined.mean() if self.divergence_reduction == "mean" else joined.sum()
-        total = task_loss + alpha * divergence_loss if self.passes > 1 else task_loss
+            heads.append(self._head_loss(logits[name], target, count, taught.get(name)))
+        task, divergence = (torch.stack(losses) for losses in zip(*heads, strict=True))
+        task = task.mean()
+        divergence = divergence.mean() if self.divergence_reduction == "mean" else divergence.sum()
+        total = task + alpha * divergence if self.passes > 1 else task
         if modules is not None:
-            self._watch.look(outputs, modules, self.mode)
-        return Parts(total, task_loss, divergence_loss, alpha)
+            self._diagnostics.check(logits, modules, self.mode)
+        return Parts(total, task, divergence, alpha)
 
-    def _reduced(self, divergences: Tensor, target: Target, count: Tensor) -> Tensor:
-        """One head's divergence; a part of an update weighs as its share of counted positions."""
-        mask = None if self.divergence_reduction == "sum_padded" else target.mask
-        mean = _counted_sum(divergences, mask) / count
-        if self.divergence_reduction == "mean":
-            return mean
-        return mean * target.count.to(count.device, count.dtype)
+    def _head_loss(
+        self, logits: Tensor, target: Target, count: Tensor, taught: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Task loss and divergence of one head, scalars.
+
+        Args:
+            logits: ``[K, B, ..., C]``.
+            target: labels ``[B, ...]``, and which positions and classes count.
+            count: the positions counted in the whole update, of which these are a part.
+            taught: the teacher's logits ``[B, ..., C]``.
+        """
+        task, divergence = self._position_losses(logits, target, taught)  # [B, ...]
+        count = count.to(task.device, task.dtype)
+        task = _counted_sum(task, target.mask) / count
+        padded = self.divergence_reduction == "sum_padded"
+        divergence = _counted_sum(divergence, None if padded else target.mask) / count
+        if self.divergence_reduction != "mean":
+            # A part of an update weighs as its share of the counted positions.
+            divergence = divergence * target.count.to(count.device, count.dtype)
+        return task, divergence
+
+    def _position_losses(
+        self, z: Tensor, target: Target, taught: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Mean task loss of the passes, and their divergence, of each position ``[B, ...]``."""
+        # Where nothing counts, a label may be anything (-100, NaN): it must not reach a gradient.
+        labels = target.labels if target.mask is None else target.labels.where(target.mask, 0)
+        if target.kind == "regression":
+            z = full_precision(z.squeeze(-1) if z.dim() > labels.dim() + 1 else z)  # [K, B, ...]
+            task = (z - labels).square().mean(0)
+            if taught is not None:
+                task = task + (z - taught.view_as(z[0])).square().mean(0)
+            return task, (z - z.mean(0)).square().mean(0)
+        allowed = target.class_mask
+        task = cross_entropy(z, labels, self.smoothing, allowed).mean(0)
+        if taught is not None:
+            task = task + soft_cross_entropy(z, _probabilities(taught, allowed), allowed).mean(0)
+        if self.passes == 1:
+            return task, torch.zeros_like(task)
+        return task, DIVERGENCES[self.divergence](z, allowed)
 
     def _run_passes(
         self, forward: Forward, batch: Any
     ) -> tuple[dict[str, Tensor], list[nn.Module] | None]:
-        """Logits of the K passes by head, ``[K, B, ..., C]``; what ran, where that is looked at."""
-        run = self._loop if self.mode == "loop" and self.passes > 1 else self._stack
-        if self.passes == 1 or not self._watch.is_due():
-            return run(forward, batch), None
+        """Logits of the passes by head, and the modules that ran, where they are to be checked."""
+        if self.passes == 1 or not self._diagnostics.is_due():
+            return run_passes(forward, batch, self.passes, self.mode), None
         modules: list[nn.Module] = []
-        with modules_at_work(modules.append, forward):
-            return run(forward, batch), modules
+        with observed_modules(modules.append, forward):
+            return run_passes(forward, batch, self.passes, self.mode), modules
 
-    def _stack(self, forward: Forward, batch: Any) -> dict[str, Tensor]:
-        heads = as_heads(forward(repeated(batch, self.passes)))
-        for name, z in heads.items():
-            if z.dim() == 0 or len(z) % self.passes:
-                raise ValueError(
-                    f"head {name!r}: logits of shape {tuple(z.shape)} are not {self.passes} "
-                    "copies of a batch, as mode 'stack' needs them: use mode='loop'"
-                )
-        return {name: z.unflatten(0, (self.passes, -1)) for name, z in heads.items()}
-
-    def _loop(self, forward: Forward, batch: Any) -> dict[str, Tensor]:
-        # A step that is compiled as a whole leaves the loop out: hooks would not be called in it.
-        runs = (_not_compiled if torch.compiler.is_compiling() else _in_turn)(
-            forward, batch, self.passes
-        )
-        return {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
-
-    def _losses(self, z: Tensor, target: Target, taught: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Task loss and divergence of each position, ``[B, ...]`` each."""
-        # Where nothing counts, a label may be anything (-100, NaN): it must not reach a gradient.
-        labels = target.labels if target.mask is None else target.labels.where(target.mask, 0)
-        if target.kind == "regression":
-            z = z.squeeze(-1) if z.dim() > target.labels.dim() + 1 else z
-            z = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
-            reference = [labels] if taught is None else [labels, taught.view_as(z[0])]
-            task = sum((z - y).square().mean(0) for y in reference)
-            return task, (z - z.mean(0)).square().mean(0)
-        task = cross_entropy(
-            z, labels.expand(z.shape[:-1]), smoothing=self.smoothing, class_mask=target.class_mask
-        ).mean(0)
-        if taught is not None:
-            probabilities = _probabilities(taught, target.class_mask)
-            task = task + soft_cross_entropy(
-                z, probabilities.expand(z.shape), class_mask=target.class_mask
-            ).mean(0)
-        if self.passes == 1:
-            return task, torch.zeros_like(task)
-        return task, DIVERGENCES[self.divergence](z, class_mask=target.class_mask)
+    @cached_property
+    def _diagnostics(self) -> Diagnostics:  # no field: it is no part of the objective's value
+        return Diagnostics()
 
 
-def _in_turn(forward: Forward, batch: Any, passes: int) -> list[dict[str, Tensor]]:
-    """Logits of each pass by head; running statistics see the first pass only."""
-    runs = [as_heads(forward(batch))]
-    with frozen_batch_norm(forward) as kept:
-        runs += [as_heads(forward(batch)) for _ in range(passes - 1)]
-    keep_in_backward(runs, kept)
-    return runs
-
-
-_not_compiled = torch._disable_dynamo(_in_turn)
-
-
-def as_heads(value: Any) -> dict[str, Any]:
-    """``value`` by head: a mapping as it is, anything else as the one head ``logits``."""
-    return dict(value) if isinstance(value, Mapping) else {ONE_HEAD: value}
-
-
-def _check_heads(wanted: Mapping, outputs: Mapping, taught: Mapping) -> None:
-    if set(wanted) != set(outputs) or (taught and set(taught) != set(outputs)):
+def _check_heads(
+    labelled: Mapping[str, Target], logits: Mapping[str, Tensor], taught: Mapping[str, Tensor]
+) -> None:
+    if set(labelled) != set(logits) or (taught and set(taught) != set(logits)):
         raise ValueError(
-            f"the model gives the heads {sorted(outputs)}, the targets {sorted(wanted)}"
+            f"the model gives the heads {sorted(logits)}, the targets {sorted(labelled)}"
             + (f", the teacher {sorted(taught)}" if taught else "")
             + ": they must be the same"
         )
-    for name, target in wanted.items():
-        labels, shape = tuple(target.labels.shape), tuple(outputs[name].shape[1:])
+    for name, target in labelled.items():
+        labels, shape = tuple(target.labels.shape), tuple(logits[name].shape[1:])
         fits = shape[:-1] == labels if target.kind == "classes" else shape in (labels, (*labels, 1))
         if not fits:
             raise ValueError(
@@ -248,6 +229,5 @@ def _counted_sum(values: Tensor, mask: Tensor | None) -> Tensor:
 
 def _probabilities(logits: Tensor, class_mask: Tensor | None) -> Tensor:
     """The teacher's distribution, in float32 or better, excluded classes at zero."""
-    wide = logits.detach()
-    wide = wide.float() if wide.dtype in (torch.float16, torch.bfloat16) else wide
-    return (wide if class_mask is None else wide.masked_fill(~class_mask, -torch.inf)).softmax(-1)
+    z = full_precision(logits.detach())
+    return (z if class_mask is None else z.masked_fill(~class_mask, -torch.inf)).softmax(-1)

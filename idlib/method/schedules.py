@@ -1,4 +1,4 @@
-"""The adaptive weight of the divergence, and the shapes of the learning rate.
+"""The adaptive weight α(n) of the divergence, and the shapes of the learning rate.
 
 Each is a pure function of the step. Learning rates count updates from 1. A step may be a float:
 a schedule stretched K times is called with ``step / K``.
@@ -7,16 +7,6 @@ a schedule stretched K times is called with ``step / K``.
 from __future__ import annotations
 
 import math
-
-
-def _check(step: float, least: dict[str, tuple[float, float]]) -> None:
-    """Refuse a negative or non-finite step, and arguments that are not finite or below a bound.
-
-    ``least`` maps a name to (value, smallest value allowed).
-    """
-    for name, (value, bound) in {"step": (step, 0), **least}.items():
-        if not math.isfinite(value) or value < bound:
-            raise ValueError(f"{name} must be finite and at least {bound}, not {value}")
 
 
 def adaptive_alpha(
@@ -43,12 +33,13 @@ def adaptive_alpha(
             from infinity at step 0.
 
     Raises:
-        ValueError: for an argument out of range or not finite; for p >= q (audit A4).
+        ValueError: an argument is out of range or not finite; p >= q (audit A4).
 
     >>> [round(adaptive_alpha(n, 4000, 5.0, 5, 10), 3) for n in (0, 200, 400, 800, 4000)]
     [0.0, 0.2, 1.0, 5.0, 5.0]
     """
-    _check(step, {"total_steps": (total_steps, 1), "alpha": (alpha, 0)})
+    _at_least(0, step=step, alpha=alpha)
+    _at_least(1, total_steps=total_steps)
     for name, value in (("p", p), ("q", q)):
         if not math.isfinite(value) or value <= 0:
             raise ValueError(f"{name} must be finite and above 0, not {value}")
@@ -64,7 +55,7 @@ def adaptive_alpha(
     exponent = math.log(1 / alpha) / math.log(p / q)
     if step == 0:
         return 0.0 if exponent > 0 else math.inf
-    return alpha * (p * step / total_steps) ** exponent
+    return alpha * math.pow(p * step / total_steps, exponent)
 
 
 def inverse_sqrt(step: float, peak: float, warmup: float, initial: float = 0.0) -> float:
@@ -77,12 +68,13 @@ def inverse_sqrt(step: float, peak: float, warmup: float, initial: float = 0.0) 
         initial: the rate at step 0, at least 0.
 
     Raises:
-        ValueError: for an argument out of range or not finite.
+        ValueError: an argument is out of range or not finite.
 
     >>> [inverse_sqrt(n, peak=1.0, warmup=50) for n in (25, 50, 200)]
     [0.5, 1.0, 0.5]
     """
-    _check(step, {"peak": (peak, 0), "warmup": (warmup, 1), "initial": (initial, 0)})
+    _at_least(0, step=step, peak=peak, initial=initial)
+    _at_least(1, warmup=warmup)
     if step < warmup:
         return initial + (peak - initial) * (step / warmup)
     return peak * math.sqrt(warmup / step)
@@ -98,12 +90,13 @@ def linear_decay(step: float, total_steps: float, peak: float, warmup: float = 0
         warmup: updates until the peak, from 0 to below ``total_steps``.
 
     Raises:
-        ValueError: for an argument out of range or not finite.
+        ValueError: an argument is out of range or not finite.
 
     >>> [linear_decay(n, total_steps=100, peak=1.0, warmup=20) for n in (10, 20, 60, 100)]
     [0.5, 1.0, 0.5, 0.0]
     """
-    _check(step, {"total_steps": (total_steps, 1), "peak": (peak, 0), "warmup": (warmup, 0)})
+    _at_least(0, step=step, peak=peak, warmup=warmup)
+    _at_least(1, total_steps=total_steps)
     if warmup >= total_steps:
         raise ValueError(f"warmup must be below total_steps={total_steps}, not {warmup}")
     if step < warmup:
@@ -115,10 +108,13 @@ def constant(step: float, peak: float) -> float:
     """``peak`` at every step.
 
     Raises:
-        ValueError: for an argument out of range or not finite.
-
-    >>> constant(7, 0.5)
-    0.5
+        ValueError: an argument is negative or not finite.
     """
-    _check(step, {"peak": (peak, 0)})
+    _at_least(0, step=step, peak=peak)
     return float(peak)
+
+
+def _at_least(bound: float, **arguments: float) -> None:
+    for name, value in arguments.items():
+        if not math.isfinite(value) or value < bound:
+            raise ValueError(f"{name} must be finite and at least {bound}, not {value}")

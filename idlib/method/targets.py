@@ -1,24 +1,36 @@
-"""What the heads of a batch should say, and at which of its positions."""
+"""The heads of a model, and for each of them the labels of a batch and the positions that count."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
 
-KINDS = ("classes", "regression")
+Kind = Literal["classes", "regression"]
+KINDS = get_args(Kind)
+
+Forward = Callable[[Any], "Tensor | Mapping[str, Tensor]"]
+"""From a batch to logits ``[B, ..., C]``, or to a dict of named heads of them."""
+
+Head = TypeVar("Head")
+
+
+def as_heads(value: Head | Mapping[str, Head]) -> dict[str, Head]:
+    """``value`` by head: a mapping as it is, anything else as the one head ``logits``."""
+    return dict(value) if isinstance(value, Mapping) else {"logits": value}
 
 
 @dataclass(frozen=True)
 class Target:
-    """What one head of a batch should say.
+    """The labels of one head of a batch.
 
     Attributes:
         labels: class indices ``[...]`` (int64), or values ``[...]`` for a regression.
         mask: bool ``[...]``, in exactly the labels' shape, True where the position counts;
-            ``None`` counts all. A mask of the numbers 0 and 1 is made one of bools.
+            ``None`` counts all. A mask of the numbers 0 and 1 is converted to bool.
         class_mask: bool ``[C]`` or ``[..., C]``, True for classes that may be predicted; 0 and 1
             as in ``mask``.
         kind: ``classes``, or ``regression`` (squared error between pass and label, and
@@ -31,7 +43,7 @@ class Target:
     labels: Tensor
     mask: Tensor | None = None
     class_mask: Tensor | None = None
-    kind: Literal["classes", "regression"] = "classes"
+    kind: Kind = "classes"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -66,7 +78,7 @@ class Target:
 
 
 def _as_bool(mask: Any, name: str) -> Tensor:
-    """A mask as bools; only a mask of numbers is looked at, which waits for the device."""
+    """A mask as bool. Only the values of other types are read, which waits for the device."""
     if not isinstance(mask, Tensor):
         raise ValueError(f"{name} must be a boolean tensor, not {type(mask).__name__}")
     if mask.dtype == torch.bool:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from idlib.data import answering, questions
 from idlib.data.languages import ENGLISH
 from idlib.method.losses import cross_entropy
-from idlib.method.objective import Target
+from idlib.method.targets import Target
 from idlib.metrics import items, squad
 from idlib.tasks.base import Batch
 from idlib.tasks.encoder import EncoderSettings, EncoderTask

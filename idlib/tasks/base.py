@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from idlib.data.errors import TooFewItems
-from idlib.method.objective import IntraDistillation, Target
+from idlib.method.objective import IntraDistillation
+from idlib.method.targets import Target
 from idlib.training.loop import Selection
 from idlib.training.settings import Profiles, Settings
 

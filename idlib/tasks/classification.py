@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from idlib.data import classification, labelled_text
 from idlib.method.losses import cross_entropy
-from idlib.method.objective import Target
+from idlib.method.targets import Target
 from idlib.metrics.classification import of_classes, of_values
 from idlib.tasks.base import Batch
 from idlib.tasks.encoder import EMBEDDED, EncoderSettings, EncoderTask

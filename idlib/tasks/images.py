@@ -20,7 +20,7 @@ from torchvision.models.resnet import BasicBlock, ResNet
 
 from idlib.data import images
 from idlib.method.losses import cross_entropy
-from idlib.method.objective import Target
+from idlib.method.targets import Target
 from idlib.metrics.calibration import fit_temperature
 from idlib.tasks.base import Batch, Task
 from idlib.training.settings import Settings, SettingsError

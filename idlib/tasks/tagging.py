@@ -18,7 +18,7 @@ from torch import nn
 from idlib.data import tagged_text, tagging
 from idlib.data.languages import ENGLISH
 from idlib.method.losses import cross_entropy
-from idlib.method.objective import Target
+from idlib.method.targets import Target
 from idlib.metrics import items, spans
 from idlib.metrics.spans import Counts
 from idlib.tasks.base import Batch

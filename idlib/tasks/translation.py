@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from idlib.data import translation
 from idlib.data.vocabulary import BOS, EOS, PAD
 from idlib.method.losses import cross_entropy
-from idlib.method.objective import Target
+from idlib.method.targets import Target
 from idlib.metrics import bleu
 from idlib.tasks.base import Batch, Task
 from idlib.tasks.translating import by_length, translated

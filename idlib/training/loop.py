@@ -20,7 +20,8 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, gather_object
 from torch import Tensor, nn
 
-from idlib.method.objective import Parts, as_heads
+from idlib.method.objective import Parts
+from idlib.method.targets import as_heads
 from idlib.training import checkpoints
 from idlib.training.meter import Meter
 from idlib.training.optim import learning_rate, objective_of, optimizer_of

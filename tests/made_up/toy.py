@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from idlib.method.objective import Target
+from idlib.method.targets import Target
 from idlib.training.loop import Selection
 from idlib.training.settings import Settings
 

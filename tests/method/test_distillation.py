@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from idlib.method.distillation import frozen_teacher
-from idlib.method.objective import IntraDistillation, Target
+from idlib.method.objective import IntraDistillation
+from idlib.method.targets import Target
 
 
 def test_a_teacher_is_deterministic_and_gets_no_gradient():

@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from idlib.method.batch_norm import frozen_batch_norm
 from idlib.method.losses import DIVERGENCES, cross_entropy, x_divergence
-from idlib.method.objective import REDUCTIONS, IntraDistillation, Target, frozen_batch_norm
+from idlib.method.objective import REDUCTIONS, IntraDistillation
 from idlib.method.schedules import adaptive_alpha
+from idlib.method.targets import Target
 
 K, B, D, C = 3, 5, 6, 4
 

@@ -1,246 +1,126 @@
-"""Running statistics of batch norm see the first of K passes only, however the model is run."""
+"""Batches of every container are repeated alike; what cannot be is named."""
 
-from types import ModuleType
+import dataclasses
+from collections import OrderedDict
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
+from torch.nn.utils.rnn import pack_sequence
+from transformers import BatchEncoding
+from transformers.modeling_outputs import BaseModelOutput
 
-from idlib.method.objective import IntraDistillation, Target
-from idlib.method.passes import frozen_batch_norm
+from idlib.method.objective import IntraDistillation
+from idlib.method.passes import repeated
+from idlib.method.targets import Target
 
-K, B, D, C = 3, 5, 6, 4
-X = torch.randn(B, D, generator=torch.Generator().manual_seed(1))
-Y = torch.arange(B) % C
-held_globals, python_module = {}, ModuleType("python_module")
-
-
-class Net(nn.Module):
-    """Two batch norms, the inner one inside what is checkpointed."""
-
-    def __init__(self, reentrant: bool | None = None, norm=nn.BatchNorm1d, **kwargs) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.first = nn.Sequential(nn.Linear(D, D), norm(D, **kwargs))
-        self.body = nn.Sequential(
-            nn.Linear(D, D), norm(D, **kwargs), nn.Dropout(0.5), nn.Linear(D, D)
-        )
-        self.last, self.reentrant = nn.Linear(D, C), reentrant
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.first(x)
-        if self.reentrant is None:
-            return self.last(self.body(x))
-        return self.last(checkpoint(self.body, x, use_reentrant=self.reentrant))
+K, B, D, C = 3, 4, 6, 5
+X = torch.arange(B * D, dtype=torch.float32).view(B, D)
 
 
-def buffers_after(
-    net: nn.Module, passes: int, forward=None, *, updates: int = 2, at_once: bool = False
-) -> dict[str, torch.Tensor]:
-    """Buffers after some updates; ``at_once``: after one backward of all their losses."""
-    objective = IntraDistillation(passes=passes, mode="loop")
-    totals = []
-    forward = net if forward is None else forward
-    torch.manual_seed(4)
-    for update in range(updates):
-        batch = X + update
-        totals.append(objective(forward, lambda b: Target(Y), batch, 1, 1).total)
-        if not at_once:
-            totals.pop().backward()
-    if at_once:
-        sum(totals).backward()
-    return dict(net.named_buffers())
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    x: Any
+    rows: int = B
+    language: str = "de"
+    width: int = dataclasses.field(init=False, default=D)
 
 
-def assert_as_one_pass(net_of, forward_of=lambda net: net, **kwargs) -> None:
-    once, thrice = (
-        buffers_after(net, passes, forward_of(net), **kwargs)
-        for net, passes in ((net_of(), 1), (net_of(), K))
-    )
-    assert any(buffer.any() for buffer in once.values())
-    for name, buffer in once.items():
-        assert torch.equal(buffer, thrice[name]), name
+class Pair(NamedTuple):
+    x: Any
+    name: str | None
 
 
-@pytest.mark.parametrize("momentum", [0.1, None])
-def test_without_a_wrapper(momentum):
-    assert_as_one_pass(lambda: Net(momentum=momentum))
-
-
-class Renewed(nn.BatchNorm1d):
-    """As written by hand: each pass makes new buffers, in place of changing those that are."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.running_mean = 0.9 * self.running_mean + 0.1 * x.detach().mean(0)
-        self.num_batches_tracked = self.num_batches_tracked + 1
-        return (x - x.mean(0)) / x.std(0)
-
-
-class OverInstances(nn.InstanceNorm1d):
-    """Instance norm with running statistics, on rows taken as one instance."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__(features, track_running_stats=True)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x.mT.unsqueeze(0)).squeeze(0).mT
-
-
-@pytest.mark.parametrize("norm", [Renewed, OverInstances])
-@pytest.mark.parametrize("reentrant", [None, True, False])
-def test_other_layers_with_running_statistics(norm, reentrant):
-    assert_as_one_pass(lambda: Net(reentrant, norm))
-
-
-def test_buffers_that_a_functional_call_brings():
-    """The model's own stay as they are, and those of the call see the first pass."""
-
-    def brought_after(passes: int) -> dict[str, torch.Tensor]:
-        net = Net()
-        own = {name: buffer.clone() for name, buffer in net.named_buffers()}
-        brought = {name: buffer + 1 for name, buffer in own.items()}
-        buffers_after(net, passes, lambda x: torch.func.functional_call(net, brought, x))
-        assert all(torch.equal(own[name], buffer) for name, buffer in net.named_buffers())
-        return brought
-
-    once, thrice = brought_after(1), brought_after(K)
-    assert once["body.1.num_batches_tracked"] == 3
-    assert all(torch.equal(once[name], thrice[name]) for name in once)
-
-
-@pytest.mark.parametrize("at_once", [False, True])
-@pytest.mark.parametrize("reentrant", [True, False])
-def test_under_activation_checkpointing(reentrant, at_once):
-    """Backward runs every pass anew; of these, too, only the first counts."""
-    assert_as_one_pass(lambda: Net(reentrant), at_once=at_once)
-
-
-def test_where_backward_goes_through_the_passes_twice():
-    def buffers_of(passes):
-        net = Net(reentrant=False)
-        objective = IntraDistillation(passes=passes, mode="loop")
-        total = objective(net, lambda b: Target(Y), X, 1, 1).total
-        total.backward(retain_graph=True)
-        total.backward()
-        return dict(net.named_buffers())
-
-    once, thrice = buffers_of(1), buffers_of(K)
-    assert once["body.1.num_batches_tracked"] == 3
-    assert all(torch.equal(once[name], thrice[name]) for name in once)
-
-
-@pytest.mark.parametrize(("outer", "inner"), [(True, False), (False, True), (False, False)])
-def test_under_nested_activation_checkpointing(outer, inner):
-    class Outer(Net):
-        def forward(self, x):
-            return checkpoint(super().forward, x.requires_grad_(), use_reentrant=outer)
-
-    assert_as_one_pass(lambda: Outer(inner))
-
-
-@pytest.mark.parametrize("reentrant", [True, False])
-def test_checkpointing_changes_no_gradient(reentrant):
-    plain, checkpointed = Net(), Net(reentrant)
-    for net in (plain, checkpointed):
-        buffers_after(net, K, updates=1)
-    for a, b in zip(plain.parameters(), checkpointed.parameters(), strict=True):
-        assert torch.equal(a.grad, b.grad)
-
-
-class Trainer:
-    """A forward that reaches its model through an object, as trainers do."""
-
-    def __init__(self, net: nn.Module) -> None:
-        self.net = torch.compile(net, backend="eager")
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.net(x)
-
-
-def named(net: nn.Module):
-    held_globals["by_name"] = torch.compile(net, backend="eager")
-    return lambda x: held_globals["by_name"](x)
-
-
-def of_a_module(net: nn.Module):
-    python_module.model = torch.compile(net, backend="eager")
-    return lambda x: python_module.model(x)
-
-
-def closure(net: nn.Module):
-    compiled = torch.compile(net, backend="eager")
-    return lambda x: compiled(x)
-
-
-def in_place(net: nn.Module) -> nn.Module:
-    net.compile(backend="eager")
-    return net
-
-
-def in_part(net: nn.Module) -> nn.Module:
-    net.body.forward = torch.compile(net.body.forward, backend="eager")
-    return net
-
-
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.parametrize("kind", [torch.Tensor, np.ndarray])
 @pytest.mark.parametrize(
-    "compiled",
+    ("wrap", "unwrap"),
     [
-        lambda net: torch.compile(net, backend="eager"),
-        lambda net: torch.compile(net, backend="aot_eager"),
-        lambda net: torch.compile(lambda x: net(x), backend="eager"),
-        lambda net: Trainer(net).forward,
-        closure,
-        named,
-        of_a_module,
-        in_place,
-        in_part,
-    ],
-    ids=[
-        "module",
-        "aot",
-        "function",
-        "method",
-        "closure",
-        "global",
-        "python module",
-        "in place",
-        "in part",
+        (lambda x: x, lambda b: b),
+        (lambda x: {"x": x, "rows": B, "ok": True, "none": None}, lambda b: b["x"]),
+        (lambda x: OrderedDict(x=x), lambda b: b["x"]),
+        (lambda x: MappingProxyType({"x": x}), lambda b: b["x"]),
+        (lambda x: [x, "de"], lambda b: b[0]),
+        (lambda x: (x, 2.5), lambda b: b[0]),
+        (lambda x: Pair(x, None), lambda b: b.x),
+        (lambda x: Examples(x), lambda b: b.x),
+        (lambda x: {"inner": [Examples(x)]}, lambda b: b["inner"][0].x),
+        (lambda x: BatchEncoding({"x": x}), lambda b: b.x),
+        (lambda x: BaseModelOutput(last_hidden_state=x), lambda b: b.last_hidden_state),
     ],
 )
-def test_in_compiled_code(compiled):
-    torch.compiler.reset()
-    assert_as_one_pass(Net, compiled)
+def test_copies_follow_one_another_and_the_container_stays(kind, wrap, unwrap):
+    batch = wrap(X if kind is torch.Tensor else X.numpy())
+    copies = repeated(batch, K)
+    found = unwrap(copies)
+    assert type(found) is kind and torch.equal(torch.as_tensor(found), X.repeat(K, 1))
+    assert type(copies) is (dict if isinstance(batch, MappingProxyType) else type(batch))
+    assert torch.equal(torch.as_tensor(unwrap(batch)), X), "the batch itself is left as it is"
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-def test_where_the_whole_step_is_compiled():
-    def buffers_of(passes):
-        torch.compiler.reset()
-        net, objective = Net(), IntraDistillation(passes=passes, mode="loop")
-
-        @torch.compile(backend="eager")
-        def step(x):
-            return objective(lambda b: net(b), lambda b: Target(Y), x, 1, 1).total
-
-        for _ in range(2):
-            step(X).backward()
-        return dict(net.named_buffers())
-
-    once, thrice = buffers_of(1), buffers_of(K)
-    assert once["body.1.num_batches_tracked"] == 2
-    assert all(torch.equal(once[name], thrice[name]) for name in once)
+def test_what_is_no_example_stays():
+    batch = {
+        "text": "a sentence",
+        "rows": B,
+        "scale": 0.5,
+        "flag": True,
+        "nothing": None,
+        "scalar": torch.tensor(2.0),
+        "array": np.array(3),
+        "number": np.float32(4),
+    }
+    assert repeated(batch, K) == batch
+    assert repeated(Examples(X), K).language == "de"
 
 
-def test_frozen_layers_normalise_by_the_batch_and_those_in_evaluation_mode_do_not():
-    net, other = Net(), Net()
-    net.first.eval()
-    other.first.eval()
-    net.body[2].p = other.body[2].p = 0.0
-    expected = other(X)
-    before = {name: buffer.clone() for name, buffer in net.named_buffers()}
-    with frozen_batch_norm() as kept:
-        torch.testing.assert_close(net(X), expected)
-    assert {id(module) for module, *_ in kept} == {id(net.body[1])}
-    assert all(torch.equal(before[name], buffer) for name, buffer in net.named_buffers())
+@pytest.mark.parametrize(
+    ("batch", "says"),
+    [
+        (object(), "batch is of type object"),
+        ({"x": X, "file": Path("a")}, r"batch\['file'\] is of type \w*Path"),
+        ([X, {1, 2}], r"batch\[1\] is of type set"),
+        (Examples(x=[iter([X])]), r"batch.x\[0\] is of type list_iterator"),
+        (Examples, "batch is of type type"),
+        (pack_sequence([X[:3], X[:2]]), "batch is of type PackedSequence"),
+    ],
+)
+def test_a_batch_that_cannot_be_copied_is_named_and_the_loop_takes_it(batch, says):
+    z = torch.randn(B, C)
+    asked = (lambda b: nn.functional.dropout(z), lambda b: Target(torch.zeros(B).long()), batch)
+    with pytest.raises(ValueError, match=f"{says}.*mode='loop'"):
+        IntraDistillation(passes=K)(*asked, 1, 1)
+    assert IntraDistillation(passes=K, mode="loop")(*asked, 1, 1).divergence > 0
+    IntraDistillation(passes=1)(*asked, 1, 1)
+
+
+@pytest.mark.parametrize("batch", [Examples(X), Examples(X.numpy()), {"x": X.numpy()}])
+def test_stack_and_loop_agree_whatever_the_batch(batch):
+    """The model takes another row of a fixed mask in each pass, in both modes."""
+    torch.manual_seed(0)
+    layer, masks = nn.Linear(D, C), torch.rand(K, B, D) > 0.5
+    seen = []
+
+    def forward(b):
+        x = torch.as_tensor(b["x"] if isinstance(b, dict) else b.x)
+        seen.append(len(x))
+        rows = masks.flatten(0, 1) if len(x) == K * B else masks[(len(seen) - 2) % K]
+        return layer(x * rows)
+
+    stacked, looped = (
+        IntraDistillation(passes=K, mode=mode)(
+            forward, lambda b: Target(torch.arange(B)), batch, 1, 1
+        )
+        for mode in ("stack", "loop")
+    )
+    assert seen == [K * B, B, B, B] and stacked.divergence > 0.01
+    torch.testing.assert_close(stacked[:3], looped[:3])
+
+
+def test_logits_that_are_no_copies_of_a_batch_are_named():
+    with pytest.raises(ValueError, match=r"'logits'.*\(4, 5\).*mode='loop'"):
+        IntraDistillation(passes=K)(
+            lambda b: torch.randn(B, C), lambda b: Target(torch.zeros(B).long()), ["a text"], 1, 1
+        )

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from idlib.method.objective import IntraDistillation, Target
+from idlib.method.objective import IntraDistillation
+from idlib.method.targets import Target
 
 K, B, T, C = 3, 6, 5, 4
 LABELS = torch.arange(B * T).view(B, T) % C

@@ -1,11 +1,11 @@
-"""Warnings where K passes cannot do what they are run for, each with its remedy."""
+"""Warnings of passes that cannot do what they are run for, each with its remedy."""
 
 from __future__ import annotations
 
 import math
 import warnings
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -26,11 +26,11 @@ NO_DROPOUT = (
 )
 
 
-class Watch:
+class Diagnostics:
     """Gives each warning once.
 
-    The passes are looked at in the first call, and again when the model has changed between
-    training and evaluation mode; in every other call one module is asked for its mode.
+    The passes are checked in the first call, and again when the model has changed between
+    training and evaluation mode; every other call only asks one module for its mode.
     """
 
     def __init__(self) -> None:
@@ -38,26 +38,25 @@ class Watch:
         self._was_training = False
         self._given: set[str] = set()
 
-    def __reduce__(self) -> tuple:
-        return Watch, ()  # references to modules cannot be pickled; a copy looks anew
+    def __reduce__(self) -> tuple[type[Diagnostics], tuple[()]]:
+        return Diagnostics, ()  # references to modules cannot be pickled; a copy checks again
 
     def is_due(self) -> bool:
-        """Whether the next passes are to be looked at."""
+        """Whether the next passes are to be checked."""
         if torch.compiler.is_compiling():
             return False
         if self._leaves is None:
             return True
         return bool(self._leaves) and self._is_training() != self._was_training
 
-    def look(self, outputs: Mapping[str, Tensor], modules: Iterable[nn.Module], mode: str) -> None:
+    def check(self, logits: Mapping[str, Tensor], modules: Sequence[nn.Module], mode: str) -> None:
         """Warn of what is wrong with these passes, at the line that called the objective.
 
         Args:
-            outputs: the logits of the passes by head, ``[K, B, ..., C]``.
+            logits: of the passes by head, ``[K, B, ..., C]``.
             modules: those that ran.
             mode: ``stack`` or ``loop``.
         """
-        modules = list(modules)
         leaves = [module for module in modules if next(module.children(), None) is None]
         self._leaves = [weakref.ref(module) for module in leaves]
         self._was_training = self._is_training()
@@ -65,9 +64,9 @@ class Watch:
         norms = [module for module in training if isinstance(module, _BatchNorm)]
         if norms and mode == "stack":
             self._warn(BATCH_NORM, layer=type(norms[0]).__name__)
-        if not _are_equal(outputs, modules):
+        if not _are_equal(logits, modules):
             return
-        if self._leaves and not self._was_training:
+        if leaves and not self._was_training:
             self._warn(EVALUATION)
         elif not any(isinstance(module, _DropoutNd) and module.p > 0 for module in training):
             self._warn(NO_DROPOUT)
@@ -76,13 +75,13 @@ class Watch:
         modules = (reference() for reference in self._leaves or ())
         return any(module.training for module in modules if module is not None)
 
-    def _warn(self, message: str, **values: str) -> None:
+    def _warn(self, message: str, **names: str) -> None:
         if message not in self._given:
             self._given.add(message)
-            warnings.warn(message.format(**values), stacklevel=4)
+            warnings.warn(message.format(**names), stacklevel=4)
 
 
-def _are_equal(outputs: Mapping[str, Tensor], modules: Iterable[nn.Module]) -> bool:
+def _are_equal(logits: Mapping[str, Tensor], modules: Sequence[nn.Module]) -> bool:
     """Whether the passes agree in half of their digits.
 
     The rows of a stacked batch may be computed in another order, so that equal passes differ by
@@ -90,7 +89,7 @@ def _are_equal(outputs: Mapping[str, Tensor], modules: Iterable[nn.Module]) -> b
     """
     parameters = (p for module in modules for p in module.parameters(recurse=False))
     at_work = {parameter.dtype for parameter in parameters if parameter.is_floating_point()}
-    for z in outputs.values():
+    for z in logits.values():
         if not z.is_floating_point() or not z.numel():
             return False
         z, device = z.detach(), z.device.type

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from idlib.method.objective import IntraDistillation, Target
+from idlib.method.objective import IntraDistillation
+from idlib.method.targets import Target
 
 K, B, D, C = 3, 5, 32, 4
 X = torch.randn(B, D, generator=torch.Generator().manual_seed(1))
