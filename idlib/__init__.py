@@ -11,11 +11,8 @@ if TYPE_CHECKING:
     from idlib.method.objective import IntraDistillation
     from idlib.method.schedules import adaptive_alpha
     from idlib.method.targets import Target
-    from idlib.sensitivity.first_order import (
-        exact_sensitivity,
-        group_sensitivity,
-        parameter_sensitivity,
-    )
+    from idlib.sensitivity.exact import exact_sensitivity
+    from idlib.sensitivity.first_order import group_sensitivity, parameter_sensitivity
 
 __all__ = [
     "IntraDistillation",
@@ -29,20 +26,23 @@ __all__ = [
     "x_divergence",
 ]
 
-_PLACES = {
-    "method.losses": ("js_divergence", "symmetric_kl", "x_divergence"),
-    "method.objective": ("IntraDistillation",),
-    "method.schedules": ("adaptive_alpha",),
-    "method.targets": ("Target",),
-    "sensitivity.first_order": ("exact_sensitivity", "group_sensitivity", "parameter_sensitivity"),
+_MODULES = {
+    "IntraDistillation": "method.objective",
+    "Target": "method.targets",
+    "adaptive_alpha": "method.schedules",
+    "exact_sensitivity": "sensitivity.exact",
+    "group_sensitivity": "sensitivity.first_order",
+    "js_divergence": "method.losses",
+    "parameter_sensitivity": "sensitivity.first_order",
+    "symmetric_kl": "method.losses",
+    "x_divergence": "method.losses",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for: who reads records, or writes the report, needs no torch."""
-    for module, names in _PLACES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
+    """Import what is asked for: reading records and writing the report need no torch."""
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

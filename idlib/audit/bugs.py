@@ -21,7 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from idlib.method.losses import x_divergence
 from idlib.records import Record
 from idlib.report.names import Cell
-from idlib.sensitivity.first_order import Loss
+from idlib.sensitivity.measuring import Loss
 from idlib.sensitivity.parameter_sets import trainable
 
 MICRO_BATCH, ACCUMULATED = 4, 15  # images in a forward pass; passes in an update (or a group)

@@ -20,7 +20,8 @@ from idlib.experiments.sources import located
 from idlib.experiments.workspace import Workspace
 from idlib.method.distillation import frozen_teacher
 from idlib.records import Asked, Cost, Measured, Record, origin
-from idlib.sensitivity.first_order import Sensitivity, parameter_sensitivity
+from idlib.sensitivity.first_order import parameter_sensitivity
+from idlib.sensitivity.statistics import Sensitivity
 from idlib.tasks import Task, task_class
 from idlib.training import checkpoints
 from idlib.training.loop import Progress, Trained, is_main_process, launched, processes, train

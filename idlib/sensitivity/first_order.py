@@ -1,49 +1,22 @@
-"""How much the loss depends on each parameter, and how evenly.
+"""First-order sensitivity: |θ_j ∂L/∂θ_j|, how much the loss depends on each parameter.
 
 The sensitivity of a set S of parameters is how far the loss moves when S is set to zero; to first
-order that is ``|sum_S theta_j dL/dtheta_j|`` (Xu et al. 2022). Both are averaged over batches, so
-they depend on the size of a batch: compare models only at one size, on the same batches. The
-degree of contribution balance is the standard deviation of the sensitivity over all parameters;
-it falls with the loss alone, so figures that do not depend on scale (std / mean, Gini) stand
-beside it.
-
-Everything is measured in eval mode, and the model is left as it was found: the mode of every
-module, gradients, buffers and values.
+order that is ``|sum_S theta_j dL/dtheta_j|`` (Xu et al. 2022). The degree of contribution balance
+is the standard deviation of the sensitivity over all parameters; it falls with the loss alone, so
+figures that do not depend on scale (std / mean, Gini) stand beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from idlib.sensitivity.parameter_sets import (
-    Groups,
-    channel_groups,
-    checked_groups,
-    part,
-    random_groups,
-    trainable,
-)
-from idlib.sensitivity.statistics import LayerSensitivity, Sensitivity, gini, summary
-
-__all__ = [
-    "Groups",
-    "LayerSensitivity",
-    "Sensitivity",
-    "channel_groups",
-    "exact_sensitivity",
-    "gini",
-    "group_sensitivity",
-    "parameter_sensitivity",
-    "random_groups",
-]
-
-Loss = Callable[[nn.Module, Any], Tensor]
-"""``loss(model, batch)`` gives a scalar."""
+from idlib.sensitivity.measuring import Loss, as_found, batch_mean, checked_loss
+from idlib.sensitivity.parameter_sets import Groups, checked_groups, entries, trainable
+from idlib.sensitivity.statistics import Sensitivity, summary
 
 
 def parameter_sensitivity(
@@ -60,14 +33,14 @@ def parameter_sensitivity(
     parameter is held, whatever the number of batches.
 
     Args:
-        model: measured in eval mode and left as found.
+        model: measured in eval mode and left as it was found, with its gradients.
         batches: run through once.
         loss: ``loss(model, batch)`` gives a scalar above 0, for example mean cross-entropy.
         exclude: parameter name -> bool mask in the shape of the parameter; ``True`` entries stay
             in ``values`` but out of the statistics (for example embedding rows never seen).
 
     Raises:
-        ValueError: for no batch, no trainable parameter, a loss that is not a scalar, not finite,
+        ValueError: no batch, no trainable parameter, a loss that is not a scalar, not finite,
             not above 0 or that depends on no trainable parameter (the batch is named), or a mask
             in ``exclude`` that fits no parameter or leaves nothing.
     """
@@ -76,9 +49,9 @@ def parameter_sensitivity(
     raw = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in parameters.items()}
     normalized = {name: torch.zeros_like(buffer) for name, buffer in raw.items()}
     losses: list[float] = []
-    with _as_found(model):
+    with as_found(model):
         for index, batch in enumerate(batches):
-            value, products = _products(model, parameters, batch, loss, index)
+            value, products = _products(model, parameters, batch, loss, f"batch {index}")
             if value <= 0:
                 raise ValueError(
                     f"the loss of batch {index} is {value}: sensitivity normalised by the loss "
@@ -90,16 +63,11 @@ def parameter_sensitivity(
             losses.append(value)
     if not losses:
         raise ValueError("sensitivity needs at least one batch")
-    averages = (
-        {name: _stored(total / len(losses), parameters[name]) for name, total in totals.items()}
-        for totals in (raw, normalized)
-    )
-    return summary(*averages, losses, excluded)
 
+    def mean(totals: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: _stored(t / len(losses), parameters[name]) for name, t in totals.items()}
 
-def _stored(value: Tensor, parameter: Tensor) -> Tensor:
-    """Value on the CPU, in the parameter's precision but at least float32."""
-    return value.to("cpu", torch.promote_types(parameter.dtype, torch.float32))
+    return summary(mean(raw), mean(normalized), losses, excluded)
 
 
 def group_sensitivity(
@@ -108,7 +76,7 @@ def group_sensitivity(
     """First-order sensitivity of groups: the batch mean of ``|sum_S theta_j dL/dtheta_j|``.
 
     Args:
-        model: measured in eval mode and left as found.
+        model: measured in eval mode and left as it was found.
         groups: name -> list of (parameter name, flat int64 indices, or None for all of it).
         batches: run through once.
         loss: ``loss(model, batch)`` gives a scalar.
@@ -120,103 +88,38 @@ def group_sensitivity(
     """
     parameters = trainable(model)
     members = checked_groups(groups, parameters)
-    totals, count = dict.fromkeys(members, 0.0), 0
-    with _as_found(model):
-        for index, batch in enumerate(batches):
-            _, products = _products(model, parameters, batch, loss, index)
-            for group, parts in members.items():
-                chosen = (part(products[name], indices).sum() for name, indices in parts)
-                totals[group] += abs(sum(chosen).item())
-            count = index + 1
-    return _averaged(totals, count)
 
+    def sums(batch: Any, place: str) -> dict[str, float]:
+        _, products = _products(model, parameters, batch, loss, place)
+        return {
+            group: abs(sum(entries(products[name], at).sum().item() for name, at in parts))
+            for group, parts in members.items()
+        }
 
-def exact_sensitivity(
-    model: nn.Module, groups: Groups, batches: Iterable[Any], loss: Loss
-) -> dict[str, float]:
-    """Exact sensitivity of groups: the batch mean of ``|L(theta) - L(theta with S at zero)|``.
-
-    Costs one forward pass per batch and group. Arguments and errors are those of
-    :func:`group_sensitivity`; a loss that is not finite names the batch and the group.
-    """
-    parameters = trainable(model)
-    members = checked_groups(groups, parameters)
-    totals, count = dict.fromkeys(members, 0.0), 0
-    with _as_found(model), torch.no_grad():
-        for index, batch in enumerate(batches):
-            whole = _value(loss(model, batch), f"batch {index}").item()
-            for group, parts in members.items():
-                with _at_zero(parameters, parts):
-                    without = loss(model, batch)
-                place = f"batch {index} with group {group!r} at zero"
-                totals[group] += abs(whole - _value(without, place).item())
-            count = index + 1
-    return _averaged(totals, count)
-
-
-@contextmanager
-def _as_found(model: nn.Module) -> Iterator[None]:
-    """Eval mode inside; afterwards every module's mode and every buffer are as before."""
-    modes = [(module, module.training) for module in model.modules()]
-    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-        with torch.no_grad():
-            for buffer, saved in buffers:
-                buffer.copy_(saved)
-
-
-@contextmanager
-def _at_zero(
-    parameters: Mapping[str, Tensor], parts: Sequence[tuple[str, Tensor | None]]
-) -> Iterator[None]:
-    """The entries of a group are 0 inside, and bit for bit as before afterwards."""
-    saved = {name: parameters[name].detach().clone() for name, _ in parts}
-    try:
-        for name, indices in parts:
-            flat = saved[name].flatten().clone()
-            flat[slice(None) if indices is None else indices] = 0
-            parameters[name].copy_(flat.view(saved[name].shape))
-        yield
-    finally:
-        for name, value in saved.items():
-            parameters[name].copy_(value)
-
-
-def _value(value: Tensor, place: str) -> Tensor:
-    """A loss, checked to be a finite scalar."""
-    if not isinstance(value, Tensor) or value.ndim:
-        shape = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-        raise ValueError(f"the loss of {place} must be a scalar tensor, not {shape}")
-    if not torch.isfinite(value):
-        raise ValueError(f"the loss of {place} is {value.item()}")
-    return value
+    with as_found(model):
+        return batch_mean(sums(batch, f"batch {index}") for index, batch in enumerate(batches))
 
 
 def _products(
-    model: nn.Module, parameters: Mapping[str, nn.Parameter], batch: Any, loss: Loss, index: int
+    model: nn.Module, parameters: Mapping[str, nn.Parameter], batch: Any, loss: Loss, place: str
 ) -> tuple[float, dict[str, Tensor]]:
     """The loss of a batch and ``theta dL/dtheta`` in float64, without touching ``.grad``."""
     with torch.enable_grad():
-        value = _value(loss(model, batch), f"batch {index}")
+        value = checked_loss(loss(model, batch), place)
         if not value.requires_grad:
-            raise ValueError(f"the loss of batch {index} depends on no trainable parameter")
-        gradients = torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
-    products = {}
-    for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True):
-        theta = parameter.detach().double()
-        products[name] = torch.zeros_like(theta) if gradient is None else theta * gradient.double()
-    return value.item(), products
+            raise ValueError(f"the loss of {place} depends on no trainable parameter")
+        gradients = torch.autograd.grad(
+            value, list(parameters.values()), allow_unused=True, materialize_grads=True
+        )
+    return value.item(), {
+        name: parameter.detach().double() * gradient.double()
+        for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True)
+    }
 
 
-def _averaged(totals: dict[str, float], count: int) -> dict[str, float]:
-    if not count:
-        raise ValueError("sensitivity needs at least one batch")
-    return {name: total / count for name, total in totals.items()}
+def _stored(value: Tensor, parameter: Tensor) -> Tensor:
+    """Value on the CPU, in the parameter's precision but at least float32."""
+    return value.to("cpu", torch.promote_types(parameter.dtype, torch.float32))
 
 
 def _checked_masks(

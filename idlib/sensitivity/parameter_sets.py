@@ -1,4 +1,4 @@
-"""Sets of parameters whose sensitivity is asked for together."""
+"""Groups of parameters whose sensitivity is measured together."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-Groups = Mapping[str, Sequence[tuple[str, "Tensor | None"]]]
-"""Name of a group -> its members: (parameter name, flat int64 indices into it, or None for all)."""
+Member = tuple[str, "Tensor | None"]
+"""A parameter's name, and flat int64 indices into it, or None for all of it."""
+
+Groups = Mapping[str, Sequence[Member]]
+"""Name of a group -> its members."""
 
 
-def random_groups(
-    model: nn.Module, count: int, size: int, seed: int
-) -> dict[str, list[tuple[str, Tensor | None]]]:
+def random_groups(model: nn.Module, count: int, size: int, seed: int) -> dict[str, list[Member]]:
     """``count`` disjoint groups of ``size`` trainable parameters each, drawn uniformly.
 
     Raises:
-        ValueError: for a count or size below 1, or more entries than the model has.
+        ValueError: a count or size below 1, or more entries than the model has.
     """
     parameters = trainable(model)
     total = sum(p.numel() for p in parameters.values())
@@ -26,7 +27,7 @@ def random_groups(
             f"{count} groups of {size} parameters cannot be drawn from {total} parameters"
         )
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
-    groups: dict[str, list[tuple[str, Tensor | None]]] = {}
+    groups: dict[str, list[Member]] = {}
     for index, places in enumerate(order[: count * size].view(count, size)):
         start, members = 0, []
         for name, parameter in parameters.items():
@@ -39,16 +40,16 @@ def random_groups(
     return groups
 
 
-def channel_groups(model: nn.Module) -> dict[str, list[tuple[str, Tensor | None]]]:
+def channel_groups(model: nn.Module) -> dict[str, list[Member]]:
     """One group per index of the first axis of every trainable weight with two axes or more.
 
     For convolutions and linear layers that is an output channel, for an embedding a row. Groups
     are named ``parameter[index]``.
 
     Raises:
-        ValueError: if no trainable parameter has two axes.
+        ValueError: no trainable parameter has two axes.
     """
-    groups: dict[str, list[tuple[str, Tensor | None]]] = {}
+    groups: dict[str, list[Member]] = {}
     for name, parameter in trainable(model).items():
         if parameter.ndim >= 2:
             rows = torch.arange(parameter.numel()).view(len(parameter), -1)
@@ -59,41 +60,53 @@ def channel_groups(model: nn.Module) -> dict[str, list[tuple[str, Tensor | None]
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Trainable parameters by name; a tied one once, under its first name."""
+    """Trainable parameters by name; a tied one once, under its first name.
+
+    Raises:
+        ValueError: there is none.
+    """
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if not any(p.numel() for p in parameters.values()):
         raise ValueError("the model has no trainable parameter")
     return parameters
 
 
-def part(value: Tensor, indices: Tensor | None) -> Tensor:
+def entries(value: Tensor, indices: Tensor | None) -> Tensor:
     """The entries of a parameter that a group names, or all of it."""
     return value if indices is None else value.flatten()[indices]
 
 
-def checked_groups(
-    groups: Groups, parameters: Mapping[str, Tensor]
-) -> dict[str, list[tuple[str, Tensor | None]]]:
-    """The groups with their indices on the device of the parameter."""
-    checked: dict[str, list[tuple[str, Tensor | None]]] = {}
-    for group, parts in groups.items():
-        names = [name for name, _ in parts]
+def checked_groups(groups: Groups, parameters: Mapping[str, Tensor]) -> dict[str, list[Member]]:
+    """The groups with their indices on the device of the parameter.
+
+    Raises:
+        ValueError: a group is empty, names a parameter twice or one that is not trainable, or has
+            indices out of range or twice.
+    """
+    for group, members in groups.items():
+        names = [name for name, _ in members]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"group {group!r} must name at least one parameter, and each once")
-        checked[group] = []
-        for name, indices in parts:
+        for name in names:
             if name not in parameters:
                 raise ValueError(f"group {group!r} names {name!r}, not a trainable parameter")
-            if indices is not None:
-                size = parameters[name].numel()
-                if indices.dtype != torch.int64 or indices.ndim != 1 or not len(indices):
-                    raise ValueError(f"indices of {name!r} in group {group!r} must be int64 [n]")
-                if indices.min() < 0 or indices.max() >= size:
-                    raise ValueError(
-                        f"indices of {name!r} in group {group!r} must lie in 0..{size - 1}"
-                    )
-                if len(indices.unique()) < len(indices):
-                    raise ValueError(f"group {group!r} has an index of {name!r} twice")
-                indices = indices.to(parameters[name].device)
-            checked[group].append((name, indices))
-    return checked
+    return {
+        group: [(name, _checked_indices(at, name, parameters[name], group)) for name, at in members]
+        for group, members in groups.items()
+    }
+
+
+def _checked_indices(
+    indices: Tensor | None, name: str, parameter: Tensor, group: str
+) -> Tensor | None:
+    if indices is None:
+        return None
+    if indices.dtype != torch.int64 or indices.ndim != 1 or not len(indices):
+        raise ValueError(f"indices of {name!r} in group {group!r} must be int64 [n]")
+    if indices.min() < 0 or indices.max() >= parameter.numel():
+        raise ValueError(
+            f"indices of {name!r} in group {group!r} must lie in 0..{parameter.numel() - 1}"
+        )
+    if len(set(indices.tolist())) < len(indices):
+        raise ValueError(f"group {group!r} has an index of {name!r} twice")
+    return indices.to(parameter.device)

@@ -19,9 +19,137 @@ class LayerSensitivity(NamedTuple):
     """One row of :meth:`Sensitivity.by_layer`."""
 
     layer: str
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, of which a row has no use
     mean: float
     std: float
+
+
+@dataclass(frozen=True, eq=False)
+class Sensitivity:
+    """First-order sensitivity of every parameter, and how balanced it is.
+
+    Attributes:
+        values: parameter name -> batch mean of ``|theta dL/dtheta|`` (nats if the loss is), on
+            the CPU, in the shape of the parameter.
+        normalized: the same, each batch's value divided by that batch's loss (no unit).
+        count: number of parameters in the statistics.
+        batches: number of batches.
+        loss: mean loss over the batches.
+        mean: over all counted parameters; ``mean_normalized`` likewise, as for those below.
+        std: population standard deviation (divided by ``count``) over all counted parameters: the
+            degree of contribution balance of Xu et al. 2022.
+        cv: ``std / mean``; 0 if the mean is 0.
+        gini: Gini coefficient.
+        excluded: parameter name -> bool mask of the entries left out of the statistics.
+        excluded_count: how many entries those are.
+    """
+
+    values: dict[str, Tensor] = field(repr=False)
+    normalized: dict[str, Tensor] = field(repr=False)
+    count: int
+    batches: int
+    loss: float
+    mean: float
+    std: float
+    cv: float
+    gini: float
+    mean_normalized: float
+    std_normalized: float
+    cv_normalized: float
+    gini_normalized: float
+    excluded: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    excluded_count: int = 0
+
+    def quantiles(self, levels: Sequence[float], normalized: bool = False) -> list[float]:
+        """Quantiles over all counted parameters, with linear interpolation.
+
+        Computed as torch.quantile does, which takes 16 million values at most; NumPy's differ in
+        the last digit from those in committed records.
+
+        Raises:
+            ValueError: a level is outside 0..1.
+        """
+        at = torch.tensor(list(levels), dtype=torch.float64)
+        if not ((at >= 0) & (at <= 1)).all():
+            raise ValueError(f"levels must lie in 0..1, not {list(levels)}")
+        x = self._counted(normalized).sort().values
+        place = at * (len(x) - 1)
+        low = place.floor().long()
+        quantiles: list[float] = torch.lerp(x[low], x[place.ceil().long()], place - low).tolist()
+        return quantiles
+
+    def histogram(self, edges: Sequence[float], normalized: bool = False) -> list[int]:
+        """Numbers of counted parameters in each bin of log10.
+
+        Args:
+            edges: n + 1 rising edges, in log10; a value on an edge belongs to the bin above it.
+            normalized: count the normalised values instead.
+
+        Returns:
+            n counts. The first bin also holds zeros and all that is smaller, the last all that is
+            larger, so that they sum to ``count``.
+
+        Raises:
+            ValueError: fewer than two edges, or edges that do not rise.
+        """
+        at = torch.tensor(list(edges), dtype=torch.float64)
+        if len(at) < 2 or not (at.diff() > 0).all():
+            raise ValueError(f"edges must be at least two rising numbers, not {list(edges)}")
+        bins = len(at) - 1
+        place = torch.bucketize(self._counted(normalized).log10(), at, right=True) - 1
+        counts: list[int] = place.clamp(0, bins - 1).bincount(minlength=bins).tolist()
+        return counts
+
+    def by_layer(
+        self, key: Callable[[str], str] = lambda name: name.split(".")[0], normalized: bool = False
+    ) -> list[LayerSensitivity]:
+        """Count, mean and population std of each layer, in the order of the model.
+
+        Args:
+            key: gives the layer of a parameter name; by default its first part.
+            normalized: use the normalised values instead.
+        """
+        layers: dict[str, list[Tensor]] = {}
+        chosen = self.normalized if normalized else self.values
+        for name, x in _counted(chosen, self.excluded):
+            layers.setdefault(key(name), []).append(x)
+        rows = ((layer, torch.cat(parts)) for layer, parts in layers.items())
+        return [LayerSensitivity(layer, len(x), *_moments(x)) for layer, x in rows if len(x)]
+
+    def _counted(self, normalized: bool) -> Tensor:
+        chosen = self.normalized if normalized else self.values
+        return torch.cat([x for _, x in _counted(chosen, self.excluded)])
+
+
+def summary(
+    raw: dict[str, Tensor],
+    normalized: dict[str, Tensor],
+    losses: list[float],
+    excluded: dict[str, Tensor],
+) -> Sensitivity:
+    """The statistics of all counted values, raw and normalised, as a :class:`Sensitivity`."""
+    flat, flat_normalized = (
+        torch.cat([x for _, x in _counted(values, excluded)]) for values in (raw, normalized)
+    )
+    mean, std = _moments(flat)
+    mean_normalized, std_normalized = _moments(flat_normalized)
+    return Sensitivity(
+        values=raw,
+        normalized=normalized,
+        count=len(flat),
+        batches=len(losses),
+        loss=math.fsum(losses) / len(losses),
+        mean=mean,
+        std=std,
+        cv=std / mean if mean else 0.0,
+        gini=gini(flat),
+        mean_normalized=mean_normalized,
+        std_normalized=std_normalized,
+        cv_normalized=std_normalized / mean_normalized if mean_normalized else 0.0,
+        gini_normalized=gini(flat_normalized),
+        excluded=excluded,
+        excluded_count=sum(int(mask.sum()) for mask in excluded.values()),
+    )
 
 
 def gini(values: Tensor) -> float:
@@ -31,7 +159,7 @@ def gini(values: Tensor) -> float:
     mean absolute difference of all pairs over the mean. Computed in float64; 0 if all are zero.
 
     Raises:
-        ValueError: for no values, a negative one, or one that is not finite.
+        ValueError: no values, a negative one, or one that is not finite.
 
     >>> gini(torch.tensor([0.0, 0.0, 0.0, 1.0]))
     0.75
@@ -56,132 +184,9 @@ def _moments(x: Tensor) -> tuple[float, float]:
     return mean.item(), (x - mean).square().mean().sqrt().item()
 
 
-@dataclass(frozen=True, eq=False)
-class Sensitivity:
-    """First-order sensitivity of every parameter, and how balanced it is.
-
-    Attributes:
-        values: parameter name -> batch mean of ``|theta dL/dtheta|`` (nats if the loss is), on
-            the CPU, in the shape of the parameter.
-        normalized: the same, each batch's value divided by that batch's loss (no unit).
-        count: number of parameters in the statistics.
-        batches: number of batches.
-        loss: mean loss over the batches.
-        excluded: parameter name -> bool mask of the entries left out of the statistics.
-        excluded_count: how many entries those are.
-        mean: over all counted parameters; ``mean_normalized`` likewise, as for those below.
-        std: population standard deviation (divided by ``count``) over all counted parameters: the
-            degree of contribution balance of Xu et al. 2022.
-        cv: ``std / mean``; 0 if the mean is 0.
-        gini: Gini coefficient.
-    """
-
-    values: dict[str, Tensor] = field(repr=False)
-    normalized: dict[str, Tensor] = field(repr=False)
-    count: int
-    batches: int
-    loss: float
-    mean: float
-    std: float
-    cv: float
-    gini: float
-    mean_normalized: float
-    std_normalized: float
-    cv_normalized: float
-    gini_normalized: float
-    excluded: dict[str, Tensor] = field(default_factory=dict, repr=False)
-    excluded_count: int = 0
-
-    def quantiles(self, levels: Sequence[float], normalized: bool = False) -> list[float]:
-        """Quantiles over all counted parameters, with linear interpolation.
-
-        Raises:
-            ValueError: for a level outside 0..1.
-        """
-        at = torch.tensor(list(levels), dtype=torch.float64)
-        if not ((at >= 0) & (at <= 1)).all():
-            raise ValueError(f"levels must lie in 0..1, not {list(levels)}")
-        x = self._flat(normalized).sort().values
-        place = at * (len(x) - 1)
-        low = place.floor().long()
-        return torch.lerp(x[low], x[place.ceil().long()], place - low).tolist()
-
-    def histogram(self, edges: Sequence[float], normalized: bool = False) -> list[int]:
-        """Numbers of counted parameters in each bin of log10.
-
-        Args:
-            edges: n + 1 rising edges, in log10; a value on an edge belongs to the bin above it.
-            normalized: count the normalised values instead.
-
-        Returns:
-            n counts. The first bin also holds zeros and all that is smaller, the last all that is
-            larger, so that they sum to ``count``.
-
-        Raises:
-            ValueError: for fewer than two edges, or edges that do not rise.
-        """
-        at = torch.tensor(list(edges), dtype=torch.float64)
-        if len(at) < 2 or not (at.diff() > 0).all():
-            raise ValueError(f"edges must be at least two rising numbers, not {list(edges)}")
-        place = torch.bucketize(self._flat(normalized).log10(), at, right=True) - 1
-        bins = len(at) - 1
-        return torch.bincount(place.clamp(0, bins - 1), minlength=bins).tolist()
-
-    def by_layer(
-        self, key: Callable[[str], str] = lambda name: name.split(".")[0], normalized: bool = False
-    ) -> list[LayerSensitivity]:
-        """Count, mean and population std of each layer, in the order of the model.
-
-        Args:
-            key: gives the layer of a parameter name; by default its first part.
-            normalized: use the normalised values instead.
-        """
-        layers: dict[str, list[Tensor]] = {}
-        for name, x in self._counted(normalized):
-            layers.setdefault(key(name), []).append(x)
-        rows = ((layer, torch.cat(parts)) for layer, parts in layers.items())
-        return [LayerSensitivity(layer, len(x), *_moments(x)) for layer, x in rows if len(x)]
-
-    def _counted(self, normalized: bool) -> Iterator[tuple[str, Tensor]]:
-        chosen = self.normalized if normalized else self.values
-        return counted(chosen, self.excluded)
-
-    def _flat(self, normalized: bool) -> Tensor:
-        return torch.cat([x for _, x in self._counted(normalized)])
-
-
-def counted(
+def _counted(
     values: Mapping[str, Tensor], excluded: Mapping[str, Tensor]
 ) -> Iterator[tuple[str, Tensor]]:
     """Names and flat float64 values of the entries that are not excluded."""
     for name, value in values.items():
         yield name, (value[~excluded[name]] if name in excluded else value).flatten().double()
-
-
-def summary(
-    raw: dict[str, Tensor],
-    normalized: dict[str, Tensor],
-    losses: list[float],
-    excluded: dict[str, Tensor],
-) -> Sensitivity:
-    """The statistics of all counted values, raw and normalised, as a :class:`Sensitivity`."""
-    figures: dict[str, float] = {}
-    for suffix, values in (("", raw), ("_normalized", normalized)):
-        x = torch.cat([part for _, part in counted(values, excluded)])
-        mean, std = _moments(x)
-        figures |= {
-            f"mean{suffix}": mean,
-            f"std{suffix}": std,
-            f"cv{suffix}": std / mean if mean else 0.0,
-            f"gini{suffix}": gini(x),
-        }
-    return Sensitivity(
-        values=raw,
-        normalized=normalized,
-        count=len(x),
-        batches=len(losses),
-        loss=math.fsum(losses) / len(losses),
-        excluded=excluded,
-        excluded_count=sum(int(mask.sum()) for mask in excluded.values()),
-        **figures,
-    )

@@ -5,14 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from idlib.sensitivity.first_order import (
-    channel_groups,
-    exact_sensitivity,
-    gini,
-    group_sensitivity,
-    parameter_sensitivity,
-    random_groups,
-)
+from idlib.sensitivity.exact import exact_sensitivity
+from idlib.sensitivity.first_order import group_sensitivity, parameter_sensitivity
+from idlib.sensitivity.parameter_sets import channel_groups, random_groups
+from idlib.sensitivity.statistics import gini
 
 
 def cross_entropy(model, batch):

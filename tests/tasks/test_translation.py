@@ -21,7 +21,8 @@ from idlib.method.objective import IntraDistillation
 from idlib.metrics import bleu
 from idlib.models import transformer as transformer_module
 from idlib.records import Store
-from idlib.sensitivity.first_order import exact_sensitivity, parameter_sensitivity
+from idlib.sensitivity.exact import exact_sensitivity
+from idlib.sensitivity.first_order import parameter_sensitivity
 from idlib.tasks import TranslationTask
 from idlib.tasks.translation import LAYERS, POSITIONS, TranslationSettings
 from idlib.training.settings import SettingsError, resolve
