@@ -80,7 +80,7 @@ def test_the_maths_needs_torch_alone(name: str) -> None:
     assert outside - set(sys.stdlib_module_names) <= {"torch", "numpy", "idlib"}
 
 
-@pytest.mark.parametrize("name", ["records", "report.tables", "report.figures", "report.page"])
+@pytest.mark.parametrize("name", ["records", "report.tables", "report.figures", "report.results"])
 def test_records_and_report_need_no_torch(name: str) -> None:
     script = f"import sys, idlib.{name}; print(*sys.modules)"
     done = subprocess.run(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from idlib.experiments.grid import recorded
 from idlib.report.figures import by_model
-from idlib.report.names import NLL
+from idlib.report.results import Results
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURE = ROOT / "book/_static/readme-figure.png"
@@ -15,6 +15,6 @@ if __name__ == "__main__":
     evidence = recorded("images", "medium", ROOT / "records")
     if not evidence:
         raise SystemExit("records/ holds no record of profile medium: nothing to draw")
-    drawn = by_model(evidence, NLL)
+    drawn = by_model(Results("images", "medium", "embedded", evidence), "test/nll")
     drawn.savefig(figure, dpi=120, bbox_inches="tight", metadata={"Software": ""})
     print(f"{figure} from {len(evidence)} records")

@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from idlib.method.losses import x_divergence
 from idlib.records import Record
-from idlib.report.names import Cell
+from idlib.report.conditions import Condition
 from idlib.sensitivity.measuring import Loss
 from idlib.sensitivity.parameter_sets import trainable
 
@@ -28,8 +28,8 @@ MICRO_BATCH, ACCUMULATED = 4, 15  # images in a forward pass; passes in an updat
 
 #: The eight models in the order of the published evaluation; the first one's parameters were
 #: used for all (A12).
-EVALUATION_ORDER: tuple[Cell, ...] = tuple(
-    Cell(method, r, s) for method in ("id", "baseline") for s in (0.0, 0.1) for r in (0, 1)
+EVALUATION_ORDER: tuple[Condition, ...] = tuple(
+    Condition(method, r, s) for method in ("id", "baseline") for s in (0.0, 0.1) for r in (0, 1)
 )
 
 
@@ -162,7 +162,7 @@ def rank_agreement(values: Sequence[float], right: Sequence[float]) -> dict[str,
     return {"kendall": float(tau), "spearman": float(rho), "reversed": turned}
 
 
-def comparisons_won(values: Mapping[Cell, float]) -> dict[str, int]:
+def comparisons_won(values: Mapping[Condition, float]) -> dict[str, int]:
     """In how many of the four pairs each is lower: ``id`` than baseline, ``student`` than teacher.
 
     ``values`` holds the eight models of :data:`EVALUATION_ORDER`.
@@ -170,10 +170,10 @@ def comparisons_won(values: Mapping[Cell, float]) -> dict[str, int]:
     lower = {"id": 0, "student": 0}
     for smoothing in (0.0, 0.1):
         for r in (0, 1):
-            better, other = Cell("id", r, smoothing), Cell("baseline", r, smoothing)
+            better, other = Condition("id", r, smoothing), Condition("baseline", r, smoothing)
             lower["id"] += values[better] < values[other]
         for method in ("id", "baseline"):
-            better, other = Cell(method, 1, smoothing), Cell(method, 0, smoothing)
+            better, other = Condition(method, 1, smoothing), Condition(method, 0, smoothing)
             lower["student"] += values[better] < values[other]
     return lower
 

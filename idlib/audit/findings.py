@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from statistics import fmean
 from typing import NamedTuple
 
-from idlib.report.names import Cell
+from idlib.report.conditions import Condition
 
 
 class Finding(NamedTuple):
@@ -205,7 +205,7 @@ AUDIT: tuple[Finding, ...] = (
 
 
 def derived_numbers(
-    nll: Mapping[Cell, float], normalized: Mapping[Cell, float]
+    nll: Mapping[Condition, float], normalized: Mapping[Condition, float]
 ) -> tuple[Derived, ...]:
     """The numbers that the report derives from its own, computed again.
 
@@ -214,13 +214,16 @@ def derived_numbers(
         normalized: its table of the std of normalised sensitivity (not scaled).
     """
     cells = [(round_, s) for s in (0.0, 0.1) for round_ in (0, 1)]
-    gains = [nll[Cell("baseline", r, s)] - nll[Cell("id", r, s)] for r, s in cells]
-    falls = [normalized[Cell("baseline", r, s)] - normalized[Cell("id", r, s)] for r, s in cells]
+    gains = [nll[Condition("baseline", r, s)] - nll[Condition("id", r, s)] for r, s in cells]
+    falls = [
+        normalized[Condition("baseline", r, s)] - normalized[Condition("id", r, s)]
+        for r, s in cells
+    ]
     falling = [fall for fall in falls if fall > 0]
     methods = [(method, s) for method in ("id", "baseline") for s in (0.0, 0.1)]
-    rounds = [normalized[Cell(m, 0, s)] - normalized[Cell(m, 1, s)] for m, s in methods]
-    rises = {(m, s): nll[Cell(m, 1, s)] - nll[Cell(m, 0, s)] for m, s in methods}
-    gap = nll[Cell("baseline", 1, 0.1)] - nll[Cell("id", 0, 0.1)]
+    rounds = [normalized[Condition(m, 0, s)] - normalized[Condition(m, 1, s)] for m, s in methods]
+    rises = {(m, s): nll[Condition(m, 1, s)] - nll[Condition(m, 0, s)] for m, s in methods}
+    gap = nll[Condition("baseline", 1, 0.1)] - nll[Condition("id", 0, 0.1)]
     return (
         Derived("translation: SacreBLEU gain", "2.21", 35.11 - 32.90),
         Derived("translation: gain in %", "6.72", _percent(32.90, 35.11)),
@@ -247,7 +250,7 @@ def derived_numbers(
     )
 
 
-def repeated_pairs(values: Mapping[Cell, float]) -> dict[str, tuple[float, float]]:
+def repeated_pairs(values: Mapping[Condition, float]) -> dict[str, tuple[float, float]]:
     """Pairs of the report's models that its code trains alike.
 
     Both baseline teachers are the same run but for the unseeded randomness (A1), so are both
@@ -262,7 +265,8 @@ def repeated_pairs(values: Mapping[Cell, float]) -> dict[str, tuple[float, float
         "ID teacher": ("id", 0),
     }
     return {
-        name: (values[Cell(m, r, 0.0)], values[Cell(m, r, 0.1)]) for name, (m, r) in alike.items()
+        name: (values[Condition(m, r, 0.0)], values[Condition(m, r, 0.1)])
+        for name, (m, r) in alike.items()
     }
 
 

@@ -17,7 +17,7 @@ from idlib.data.languages import ENGLISH
 from idlib.experiments.runs import Spec, load_model
 from idlib.method.objective import REDUCTIONS, IntraDistillation
 from idlib.metrics.spans import spans
-from idlib.report.names import METHOD_NAMES
+from idlib.report.conditions import METHOD_NAMES
 
 NONE_ASKED = "No test items were asked for."
 PARALLEL = "Test items that every language has."

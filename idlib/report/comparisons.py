@@ -1,193 +1,167 @@
 """Comparisons of models, seed by seed, from the records of one task and profile.
 
-Every comparison is a weighted sum of cells (method, round, smoothing) taken seed by seed, so that
-an average, or a difference of differences, is compared as directly as two models.
+Every comparison is a weighted sum of conditions taken seed by seed, so that an average, or a
+difference of differences, is compared as directly as two models.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from idlib.metrics import bleu, items
+from idlib.metrics.items import items_of
 from idlib.records import Record
-from idlib.report.names import BLEU, METHOD_NAMES, NLL, ROLES, Cell, written
-from idlib.report.published import REPORTED
+from idlib.report.bootstrap import bootstrap
+from idlib.report.conditions import BySeed, Condition, by_condition, method_name, role
+from idlib.report.designs import DESIGNS
+from idlib.report.metrics import Metric
 from idlib.report.statistics import (
-    Claimed,
     Interval,
     Outcome,
-    bootstrap_items,
+    Side,
     judge,
     p_value,
     t_interval,
     why_not_judged,
 )
+from idlib.report.tasks import report_of
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """A named weighted sum of cells, taken seed by seed."""
+    """A named weighted sum of conditions, taken seed by seed."""
 
     label: str
-    terms: tuple[tuple[float, Cell], ...]
+    terms: tuple[tuple[float, Condition], ...]
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
-        """The cells it needs."""
-        return tuple(cell for _, cell in self.terms)
+    def conditions(self) -> tuple[Condition, ...]:
+        """The conditions it needs."""
+        return tuple(condition for _, condition in self.terms)
 
-    @property
-    def weights(self) -> tuple[float, ...]:
-        """What each cell counts."""
-        return tuple(weight for weight, _ in self.terms)
+    def of(self, values: Mapping[Condition, float]) -> float:
+        """The sum, from a value for each condition."""
+        return math.fsum(weight * values[condition] for weight, condition in self.terms)
 
 
 @dataclass(frozen=True)
-class Line:
-    """One comparison: its interval over seeds, and what it says.
+class Comparison:
+    """One contrast in one metric: its interval over seeds, and what it says.
 
-    ``claimed`` is the side of zero that the claim names, ``None`` where the line is context only.
-    ``items`` is the bootstrap over test items of the mean over seeds, and ``items_p`` its p where
-    it has one (SacreBLEU's paired test), which speaks of these trained models, not of another
-    seed's; ``report`` is the same sum over the earlier report's table; each ``None`` where there is
-    none. A ``primary`` line takes part in the claim's verdict. Values are in the metric's own
-    unit, unscaled.
+    Values are as in records, unscaled. What is ``None`` is not there.
+
+    Args:
+        label: the contrast's.
+        metric: what is compared.
+        claimed: the side of zero that the claim names, ``None`` where it names none.
+        interval: of the mean over seeds (Student's t), with ``p_value`` of its being zero.
+        outcome: what it says of the claim.
+        reason: why it is not judged, if so.
+        primary: whether it takes part in the claim's verdict.
+        items: bootstrap over test items of the mean over seeds: it speaks of these trained
+            models, not of another seed's.
+        earlier_report: the same sum over the earlier report's table.
+        seeds: those that all conditions have.
+        signatures: of the records behind it.
     """
 
     label: str
-    metric: str
-    claimed: Claimed | None
+    metric: Metric
+    claimed: Side | None
     interval: Interval | None
     p_value: float | None
-    verdict: Outcome | Literal["context"]
+    outcome: Outcome | Literal["context"]
     reason: str = ""
     primary: bool = False
     items: Interval | None = None
-    items_p: float | None = None
-    report: float | None = None
+    earlier_report: float | None = None
     seeds: tuple[int, ...] = ()
     signatures: tuple[str, ...] = ()
 
-
-def task_of(records: Iterable[Record]) -> str | None:
-    """The one task of these records; ``None`` without records.
-
-    Raises:
-        ValueError: records of several tasks.
-    """
-    tasks = sorted({record.asked.task for record in records})
-    if len(tasks) > 1:
-        raise ValueError(f"records of one task are compared at a time, not of {tasks}")
-    return tasks[0] if tasks else None
-
-
-def cell_of(record: Record) -> Cell:
-    """The cell of a record, from its method and settings."""
-    settings = record.asked.settings
-    return Cell(
-        record.asked.method,
-        int(settings.get("round", 0)),
-        float(settings.get("smoothing", 0.0)),
-        settings.get("dataset") or "",
-    )
+    def in_words(self, outcome: bool = False) -> str:
+        """The difference with its unit and interval, and the outcome if asked for."""
+        interval = self.interval
+        if interval is None:
+            return self.reason
+        number = self.metric.difference(interval.mean, unit=True)
+        if not interval.bounded:
+            return number
+        low, high = self.metric.difference(interval.low), self.metric.difference(interval.high)
+        said = f"; {self.outcome}" if outcome else ""
+        return f"{number} (95 % interval {low} to {high}{said})"
 
 
-def by_cell(records: Iterable[Record]) -> dict[Cell, dict[int, Record]]:
-    """Sort one task's records into cells and seeds, in an order that the input's leaves alone.
-
-    A data set is part of the cell only where the records are of several.
-
-    Raises:
-        ValueError: records of several tasks, or two different ones for the same cell and seed.
-    """
-    cells: dict[Cell, dict[int, Record]] = {}
-    ordered = sorted(records, key=lambda r: (cell_of(r), r.asked.seed, r.signature))
-    task_of(ordered)
-    several = len({cell_of(record).dataset for record in ordered}) > 1
-    for record in ordered:
-        cell = cell_of(record) if several else cell_of(record)._replace(dataset="")
-        known = cells.setdefault(cell, {}).setdefault(record.asked.seed, record)
-        if known.signature != record.signature:
-            raise ValueError(
-                f"two records for {cell.full_label}, seed {record.asked.seed}: "
-                f"{known.signature} and {record.signature}; pass records of one grid"
-            )
-    return cells
-
-
-def difference(label: str, a: Cell, b: Cell) -> Contrast:
+def difference(label: str, a: Condition, b: Condition) -> Contrast:
     """``a`` minus ``b``."""
     return Contrast(label, ((1.0, a), (-1.0, b)))
 
 
-def student_minus_teacher(method: str, round_: int, smoothing: float) -> Contrast:
-    """A model of a round of self-distillation minus the teacher of round 0."""
-    label = f"{METHOD_NAMES[method]}, {ROLES[round_]} − teacher, s = {smoothing:g}"
-    return difference(label, Cell(method, round_, smoothing), Cell(method, 0, smoothing))
+def student_minus_base(method: str, round_: int, smoothing: float) -> Contrast:
+    """A model of a round of self-distillation minus the base model of round 0."""
+    label = f"{method_name(method)}, {role(round_)} − {role(0)}, s = {smoothing:g}"
+    student = Condition(method, round_, smoothing)
+    return difference(label, student, student._replace(round=0))
 
 
 class Runs:
-    """The records of one task and profile by cell, and the one way a line is made from them.
+    """The records of one task and profile, and the one way in which a comparison is made of them.
 
     Args:
-        records: of one task and profile, at most one for each cell and seed.
+        records: of one task and profile, at most one for each condition and seed.
         task: their task, also where there are none.
 
     Raises:
-        ValueError: records of several profiles or tasks, or two for one cell and seed.
+        ValueError: records of several profiles or tasks, two for one condition and seed, or a
+            task without a report.
     """
 
     def __init__(self, records: Sequence[Record], task: str) -> None:
         profiles = sorted({record.asked.profile for record in records})
         if len(profiles) > 1:
             raise ValueError(f"records of one profile are judged at a time, not of {profiles}")
-        self.task = task
+        self.report = report_of(task)
+        self.needed = DESIGNS[task].seeds if task in DESIGNS else 1
         self.profile = profiles[0] if profiles else "none"
-        self.cells = by_cell(records)
+        self.by_condition = by_condition(records)
 
-    def line(
-        self,
-        contrast: Contrast,
-        metric: str,
-        claimed: Claimed | None,
-        primary: bool = False,
-    ) -> Line:
-        """Compare in ``metric``, over the seeds that all cells have."""
-        found = [
-            {s: r for s, r in self.cells.get(cell, {}).items() if metric in r.measured.metrics}
-            for cell in contrast.cells
-        ]
-        seeds = tuple(sorted(set.intersection(*(set(having) for having in found))))
-        report = _reported(REPORTED.get(self.task, {}).get(metric, {}), contrast)
+    def compare(
+        self, contrast: Contrast, key: str, claimed: Side | None = None, primary: bool = False
+    ) -> Comparison:
+        """Compare in the metric of this key, over the seeds that all conditions have."""
+        metric = self.report.metric(key)
+        having = {
+            condition: {
+                seed: record
+                for seed, record in self.by_condition.get(condition, {}).items()
+                if key in record.measured.metrics
+            }
+            for condition in contrast.conditions
+        }
+        seeds = tuple(sorted(set.intersection(*map(set, having.values()))))
+        figures = self.report.earlier_report.get(key, {})
+        earlier = contrast.of(figures) if set(contrast.conditions) <= figures.keys() else None
         if not seeds:
-            return Line(
+            return Comparison(
                 contrast.label,
                 metric,
                 claimed,
                 None,
                 None,
                 "not judged",
-                reason=self._lack(contrast, metric),
+                reason=self._what_lacks(contrast, having, key),
                 primary=primary,
-                report=report,
+                earlier_report=earlier,
             )
         values = [
-            math.fsum(
-                weight * having[seed].measured.metrics[metric]
-                for weight, having in zip(contrast.weights, found, strict=True)
-            )
+            contrast.of({c: runs[seed].measured.metrics[key] for c, runs in having.items()})
             for seed in seeds
         ]
         interval = t_interval(values)
-        reason = why_not_judged(self.task, self.profile, len(seeds)) if claimed else ""
+        reason = why_not_judged(self.profile, len(seeds), self.needed) if claimed else ""
         outcome = judge(interval, claimed) if claimed else "context"
-        over_items, items_p = _over_items(contrast, metric, found, seeds)
-        return Line(
+        return Comparison(
             contrast.label,
             metric,
             claimed,
@@ -196,86 +170,33 @@ class Runs:
             "not judged" if reason else outcome,
             reason=reason,
             primary=primary,
-            items=over_items,
-            items_p=items_p,
-            report=report,
+            items=_over_items(contrast, metric, having, seeds),
+            earlier_report=earlier,
             seeds=seeds,
-            signatures=tuple(sorted({having[s].signature for having in found for s in seeds})),
+            signatures=tuple(sorted({r[s].signature for r in having.values() for s in seeds})),
         )
 
-    def _lack(self, contrast: Contrast, metric: str) -> str:
+    def _what_lacks(self, contrast: Contrast, having: Mapping[Condition, BySeed], key: str) -> str:
         """Name what a contrast that no seed has would need."""
-        if not self.cells:
-            return f"no {self.task.removesuffix('s')} records"  # images: "no image records"
-        cells = [cell for cell in contrast.cells if cell not in self.cells]
-        if cells:
-            return "no record of " + ", nor of ".join(cell.full_label for cell in cells)
-        cells = [
-            cell
-            for cell in contrast.cells
-            if not any(metric in r.measured.metrics for r in self.cells[cell].values())
-        ]
-        if cells:
-            return f"no {metric} of " + ", nor of ".join(cell.full_label for cell in cells)
+        if not self.by_condition:
+            return f"no {self.report.task.removesuffix('s')} records"  # images: image records
+        absent = [c for c in contrast.conditions if c not in self.by_condition]
+        if absent:
+            return "no record of " + ", nor of ".join(c.full_label for c in absent)
+        without = [c for c in contrast.conditions if not having[c]]
+        if without:
+            return f"no {key} of " + ", nor of ".join(c.full_label for c in without)
         return f"no seed that all records of {contrast.label} have"
 
 
-def signed(value: float, metric: str, unit: bool = False) -> str:
-    """Write a difference in a metric with its sign, scaled as the metric is written.
-
-    >>> signed(-0.0451, "test/nll", unit=True)
-    '−0.045 nats'
-    """
-    how = written(metric)
-    text = f"{value * how.scale:+{how.form}}".replace("-", "−")
-    return f"{text} {how.unit}".strip() if unit else text
-
-
-def in_words(line: Line, outcome: str = "") -> str:
-    """The difference of a line that was measured, with its interval and, if given, its outcome."""
-    interval = line.interval
-    number = signed(interval.mean, line.metric, unit=True)
-    if not interval.bounded:
-        return number
-    low, high = signed(interval.low, line.metric), signed(interval.high, line.metric)
-    return f"{number} (95 % interval {low} to {high}{outcome and f'; {outcome}'})"
-
-
 def _over_items(
-    contrast: Contrast, metric: str, found: list[dict[int, Record]], seeds: tuple[int, ...]
-) -> tuple[Interval | None, float | None]:
-    """Bootstrap over test items of the mean over seeds, and its p; one draw for every line."""
-    curves = [[having[seed].measured.curves for seed in seeds] for having in found]
-    datasets = [cell.dataset for cell in contrast.cells]
-    if metric == NLL and len(set(datasets)) == 1:
-        return _nll_items(contrast.weights, curves), None
-    if metric == BLEU and contrast.weights == (1.0, -1.0):
-        return _bleu_items(curves)
-    systems = [[items.items_of(one, metric) for one in row] for row in curves]
-    score = items.bootstrap(contrast.weights, systems, datasets)
-    return (score and Interval(*score)), None
-
-
-def _nll_items(weights: Sequence[float], curves: list[list[dict]]) -> Interval | None:
-    losses = [[one.get("test/nll/items", []) for one in row] for row in curves]
-    lengths = {len(curve) for row in losses for curve in row}
-    if len(lengths) > 1 or 0 in lengths:
-        return None
-    means = np.array(losses).mean(axis=1)  # [cells, items]
-    return bootstrap_items(np.array(weights) @ means, np.random.default_rng(0))
-
-
-def _bleu_items(curves: list[list[dict]]) -> tuple[Interval | None, float | None]:
-    first, second = ([bleu.items_of(one) for one in row] for row in curves)
-    references = {tuple(system[:, 1]) for system in (*first, *second)}
-    if len(references) > 1 or () in references:
-        return None, None
-    found = bleu.paired_bootstrap(first, second)
-    size = len(references.pop())
-    return Interval(found.difference, found.low, found.high, size), found.p_value
-
-
-def _reported(table: dict[Cell, float], contrast: Contrast) -> float | None:
-    if not all(cell in table for cell in contrast.cells):
-        return None
-    return math.fsum(weight * table[cell] for weight, cell in contrast.terms)
+    contrast: Contrast, metric: Metric, having: Mapping[Condition, BySeed], seeds: Sequence[int]
+) -> Interval | None:
+    """Bootstrap over test items of the mean over seeds, with the same draws for every contrast."""
+    systems = [
+        [items_of(having[c][seed].measured.curves, metric.key, metric.items) for seed in seeds]
+        for c in contrast.conditions
+    ]
+    weights = [weight for weight, _ in contrast.terms]
+    datasets = [condition.dataset for condition in contrast.conditions]
+    return bootstrap(weights, systems, metric.items, datasets)

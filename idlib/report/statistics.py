@@ -1,26 +1,24 @@
-"""Intervals, paired differences and verdicts.
+"""Intervals over seeds, and what they say about a claim.
 
 Two models are compared seed by seed: the same seed gives both the same split, order and initial
-weights, so the differences, not the two means, carry the evidence. The interval over seeds is
-Student's t; beside it stands a bootstrap over test items, which says how far the choice of the
-test set alone could move the number.
+weights, so the differences, not the two means, carry the evidence.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-Claimed = Literal["below", "above"]
+from idlib.report.text import counted
+
+Side = Literal["below", "above"]  # of zero
 Outcome = Literal["supported", "contradicted", "undecided", "not judged"]
 
-MINIMUM_SEEDS = {"images": 5}
-MINIMUM_SEEDS_TEXT = 3
 JUDGED_PROFILES = ("medium", "paper")
 
 
@@ -41,15 +39,6 @@ class Interval(NamedTuple):
         return not (math.isnan(self.low) or math.isnan(self.high))
 
 
-def paired_differences(a: Mapping[int, float], b: Mapping[int, float]) -> dict[int, float]:
-    """Return ``a − b`` for every seed that both have, by rising seed.
-
-    >>> paired_differences({2: 0.5, 1: 0.25}, {1: 0.5, 2: 1.0, 3: 7.0})
-    {1: -0.25, 2: -0.5}
-    """
-    return {seed: a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())}
-
-
 def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     """Student's t interval of the mean of ``values`` [n], one value a seed.
 
@@ -61,13 +50,15 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     (-4.484, -2.0, 0.484)
     """
     sample = _sample(values)
-    _check_level(level)
-    mean = float(sample.mean())
-    if len(sample) == 1:
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; it must lie between 0 and 1")
+    mean, n = float(sample.mean()), len(sample)
+    if n == 1:
         return Interval(mean, math.nan, math.nan, 1)
-    error = float(sample.std(ddof=1)) / math.sqrt(len(sample))
-    half = float(stats.t.ppf((1 + level) / 2, len(sample) - 1)) * error
-    return Interval(mean, mean - half, mean + half, len(sample))
+    if np.ptp(sample) == 0:  # scipy warns of it
+        return Interval(mean, mean, mean, n)
+    low, high = stats.ttest_1samp(sample, 0.0).confidence_interval(level)
+    return Interval(mean, float(low), float(high), n)
 
 
 def p_value(values: ArrayLike) -> float:
@@ -75,42 +66,12 @@ def p_value(values: ArrayLike) -> float:
     sample = _sample(values)
     if len(sample) == 1:
         return math.nan
-    error = float(sample.std(ddof=1)) / math.sqrt(len(sample))
-    mean = float(sample.mean())
-    if error == 0:
-        return 1.0 if mean == 0 else 0.0
-    return float(2 * stats.t.sf(abs(mean) / error, len(sample) - 1))
+    if np.ptp(sample) == 0:
+        return 1.0 if sample[0] == 0 else 0.0
+    return float(stats.ttest_1samp(sample, 0.0).pvalue)
 
 
-def bootstrap_items(
-    differences: ArrayLike,
-    rng: np.random.Generator,
-    resamples: int = 2000,
-    level: float = 0.95,
-) -> Interval:
-    """Percentile bootstrap interval of the mean of paired ``differences`` [n_items].
-
-    Items are drawn with replacement, so a pair stays together. With many items the percentile
-    and the bias-corrected interval of a mean agree; the percentile one needs no jackknife.
-
-    Raises:
-        ValueError: no values, a value that is not finite, or a level outside (0, 1).
-    """
-    sample = _sample(differences)
-    _check_level(level)
-    mean, size = float(sample.mean()), len(sample)
-    if size == 1:
-        return Interval(mean, math.nan, math.nan, 1)
-    means = np.empty(resamples)
-    rows = max(1, 1_000_000 // size)  # at most about 8 MB of draws at a time
-    for start in range(0, resamples, rows):
-        drawn = rng.integers(size, size=(min(rows, resamples - start), size))
-        means[start : start + rows] = sample[drawn].mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(mean, float(low), float(high), size)
-
-
-def judge(interval: Interval, claimed: Claimed) -> Outcome:
+def judge(interval: Interval, claimed: Side) -> Outcome:
     """Judge a difference by whether its interval lies wholly on the claimed side of zero.
 
     >>> judge(Interval(-0.04, -0.06, -0.02, 5), "below")
@@ -120,7 +81,7 @@ def judge(interval: Interval, claimed: Claimed) -> Outcome:
     >>> judge(Interval(-0.04, -0.10, 0.02, 5), "below")
     'undecided'
     """
-    if claimed not in ("below", "above"):
+    if claimed not in get_args(Side):
         raise ValueError(f"claimed is {claimed!r}; choose 'below' or 'above'")
     if interval.high < 0:
         return "supported" if claimed == "below" else "contradicted"
@@ -130,7 +91,7 @@ def judge(interval: Interval, claimed: Claimed) -> Outcome:
 
 
 def combine(outcomes: Sequence[Outcome]) -> Outcome:
-    """Join the verdicts of comparisons that a claim says hold all together.
+    """Join the outcomes of comparisons that a claim says hold all together.
 
     One contradicted comparison contradicts the claim; it is supported only if every one is.
 
@@ -144,33 +105,27 @@ def combine(outcomes: Sequence[Outcome]) -> Outcome:
     return "supported" if set(outcomes) == {"supported"} else "undecided"
 
 
-def why_not_judged(task: str, profile: str, n_seeds: int) -> str:
+def why_not_judged(profile: str, n_seeds: int, needed: int) -> str:
     """Say why these runs are too small or too few for a verdict; empty if they are enough.
 
-    >>> why_not_judged("images", "medium", 5)
+    >>> why_not_judged("medium", 5, needed=5)
     ''
-    >>> why_not_judged("images", "small", 5)
+    >>> why_not_judged("small", 5, needed=5)
     'profile small is below medium'
-    >>> why_not_judged("translation", "medium", 2)
-    '2 seeds, where translation needs 3'
+    >>> why_not_judged("medium", 2, needed=3)
+    '2 seeds, where 3 are needed'
     """
     if profile not in JUDGED_PROFILES:
         return f"profile {profile} is below medium"
-    needed = MINIMUM_SEEDS.get(task, MINIMUM_SEEDS_TEXT)
     if n_seeds < needed:
-        return f"{n_seeds} seed{'' if n_seeds == 1 else 's'}, where {task} needs {needed}"
+        return f"{counted(n_seeds, 'seed')}, where {needed} are needed"
     return ""
 
 
-def _sample(values: ArrayLike) -> np.ndarray:
+def _sample(values: ArrayLike) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     sample = np.asarray(values, dtype=np.float64)
     if sample.ndim != 1 or sample.size == 0:
         raise ValueError(f"expected a list of at least one value, not shape {sample.shape}")
     if not np.isfinite(sample).all():
         raise ValueError(f"value {int(np.flatnonzero(~np.isfinite(sample))[0])} is not finite")
     return sample
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}; it must lie between 0 and 1")

@@ -27,8 +27,9 @@ from idlib.audit.bugs import (
 from idlib.audit.findings import AUDIT, derived_numbers, repeated_pairs
 from idlib.method.losses import cross_entropy, x_divergence
 from idlib.method.schedules import adaptive_alpha
-from idlib.report.names import NLL, STD_NORMALIZED, Cell
-from idlib.report.published import REPORT_IMAGES
+from idlib.report.conditions import Condition
+from idlib.report.metrics import NLL, STD_NORMALIZED
+from idlib.report.tasks.images import IMAGES
 from idlib.sensitivity.first_order import parameter_sensitivity
 
 
@@ -134,9 +135,9 @@ def test_orders_are_compared() -> None:
     }
     turned = rank_agreement([2, 1, 3, 4], [10, 20, 30, 40])
     assert turned["reversed"] == 1 and turned["kendall"] == pytest.approx(2 / 3)
-    won = comparisons_won(REPORT_IMAGES["sensitivity/std"])
+    won = comparisons_won(IMAGES.earlier_report["sensitivity/std"])
     assert won == {"id": 1, "student": 1}  # the report: contradicted in three of four each
-    assert comparisons_won(REPORT_IMAGES[STD_NORMALIZED]) == {"id": 3, "student": 4}
+    assert comparisons_won(IMAGES.earlier_report[STD_NORMALIZED.key]) == {"id": 3, "student": 4}
 
 
 # --- training: A2, A4, A5, A11 ---------------------------------------------------------------
@@ -238,12 +239,14 @@ def test_all_findings_are_there_once() -> None:
 
 def test_models_stand_in_the_order_of_the_published_evaluation() -> None:
     assert len(set(EVALUATION_ORDER)) == 8
-    assert EVALUATION_ORDER[0] == Cell("id", 0, 0.0)
-    assert set(EVALUATION_ORDER) == set(REPORT_IMAGES[NLL])
+    assert EVALUATION_ORDER[0] == Condition("id", 0, 0.0)
+    assert set(EVALUATION_ORDER) == set(IMAGES.earlier_report[NLL.key])
 
 
 def test_derived_figures_of_the_report() -> None:
-    figures = derived_numbers(REPORT_IMAGES[NLL], REPORT_IMAGES[STD_NORMALIZED])
+    figures = derived_numbers(
+        IMAGES.earlier_report[NLL.key], IMAGES.earlier_report[STD_NORMALIZED.key]
+    )
     wrong = {figure.printed: figure.rounded for figure in figures if not figure.agrees}
     assert wrong == {
         "0.098": "0.089",
@@ -258,7 +261,7 @@ def test_derived_figures_of_the_report() -> None:
 
 
 def test_repeated_runs_of_the_report() -> None:
-    pairs = repeated_pairs(REPORT_IMAGES[NLL])
+    pairs = repeated_pairs(IMAGES.earlier_report[NLL.key])
     assert pairs["baseline teacher"] == (0.565, 0.659)
     assert pairs["baseline student"] == (0.657, 0.584)
     assert pairs["ID teacher"] == (0.480, 0.495)

@@ -7,7 +7,7 @@ from made_up.records import made_up_record
 
 from idlib.experiments.runs import Spec
 from idlib.records import Store
-from idlib.report.names import Cell
+from idlib.report.conditions import Condition
 
 
 def test_run_then_list_show_compare(command):
@@ -158,7 +158,7 @@ def test_what_the_disk_refuses_is_one_line(command, workspace):
 
 
 def test_a_damaged_record_hides_no_other(command, workspace):
-    cell = Cell("id", 0, 0.0)
+    cell = Condition("id", 0, 0.0)
     good, other = (made_up_record(cell, seed, "smoke", {"test/nll": 0.5}) for seed in (1, 2))
     Store().save(good)
     damaged = Store().save(other)

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
-from made_up.records import made_up_record
+from made_up.records import NLL, STD, STD_NORMALIZED, made_up_record
 
 from idlib.report import outcomes
-from idlib.report.names import NLL, STD, STD_NORMALIZED, Cell
+from idlib.report.conditions import Condition
 
 SEEDS = (1, 2, 3, 4, 5)
 WOBBLE = {1: 0.004, 2: -0.003, 3: 0.001, 4: 0.0, 5: -0.002, 6: 0.003}
 
 # Test NLL by cell: ID below, baseline students better than their teachers, ID students hardly.
 WORLD = {
-    Cell("baseline", 0, 0.0): 0.50,
-    Cell("baseline", 1, 0.0): 0.46,
-    Cell("baseline", 0, 0.1): 0.52,
-    Cell("baseline", 1, 0.1): 0.47,
-    Cell("id", 0, 0.0): 0.43,
-    Cell("id", 1, 0.0): 0.429,
-    Cell("id", 0, 0.1): 0.44,
-    Cell("id", 1, 0.1): 0.438,
-    Cell("passes", 0, 0.0): 0.48,
-    Cell("compute", 0, 0.0): 0.49,
+    Condition("baseline", 0, 0.0): 0.50,
+    Condition("baseline", 1, 0.0): 0.46,
+    Condition("baseline", 0, 0.1): 0.52,
+    Condition("baseline", 1, 0.1): 0.47,
+    Condition("id", 0, 0.0): 0.43,
+    Condition("id", 1, 0.0): 0.429,
+    Condition("id", 0, 0.1): 0.44,
+    Condition("id", 1, 0.1): 0.438,
+    Condition("passes", 0, 0.0): 0.48,
+    Condition("compute", 0, 0.0): 0.49,
 }
 
 
@@ -64,4 +64,4 @@ def judged(records):
 
 
 def line_of(verdict, label, metric=NLL):
-    return next(line for line in verdict.lines if (line.label, line.metric) == (label, metric))
+    return next(c for c in verdict.comparisons if (c.label, c.metric.key) == (label, metric))

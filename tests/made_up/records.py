@@ -8,8 +8,11 @@ import numpy as np
 
 from idlib.metrics import bleu
 from idlib.records import Asked, Cost, Measured, Origin, Record
-from idlib.report.names import BLEU, LAYERS, NLL, SCORE, STD, STD_NORMALIZED, Cell
+from idlib.report.conditions import Condition
+from idlib.report.tasks import REPORTS
 
+NLL, STD, STD_NORMALIZED = "test/nll", "sensitivity/std", "sensitivity/std_normalized"
+BLEU, SCORE = "test/bleu", "test/score"
 HARDER = 0.1  # made-up test items that not every language has score so much lower
 PARALLEL_ITEMS = 24  # made-up test items that every language has
 CLASSIFIED = {  # score by data set and method: better with intra-distillation on one, not on both
@@ -19,7 +22,7 @@ CLASSIFIED = {  # score by data set and method: better with intra-distillation o
 
 
 def made_up_record(
-    cell: Cell,
+    cell: Condition,
     seed: int,
     profile: str,
     metrics: dict[str, float],
@@ -53,7 +56,7 @@ def made_up_record(
 
 
 def made_up_translation(
-    cell: Cell,
+    cell: Condition,
     seed: int,
     score: float,
     nll: float,
@@ -89,7 +92,7 @@ def made_up_statistics(score: float, sentences: int) -> np.ndarray:
 
 
 def made_up_tagging(
-    cell: Cell,
+    cell: Condition,
     seed: int,
     f1: Mapping[str, float],
     nll: float,
@@ -108,7 +111,7 @@ def made_up_tagging(
 
 
 def made_up_answering(
-    cell: Cell,
+    cell: Condition,
     seed: int,
     f1: Mapping[str, float],
     nll: float,
@@ -136,7 +139,7 @@ def made_up_answering(
 
 
 def made_up_classification(
-    cell: Cell,
+    cell: Condition,
     seed: int,
     dataset: str | None,
     score: float,
@@ -179,7 +182,7 @@ def made_up_classifications(
         for method, score in by_method.items():
             for seed in seeds:
                 step = 0.001 * (seed - 2) * (method == "id")
-                cell, value = Cell(method, 0, 0.0), score + seed / 100 + step
+                cell, value = Condition(method, 0, 0.0), score + seed / 100 + step
                 made.append(
                     made_up_classification(cell, seed, dataset, value, 1.5 - score + step, **more)
                 )
@@ -187,7 +190,7 @@ def made_up_classifications(
 
 
 def _trained(
-    cell: Cell, seed: int, nll: float, std: float, task: str
+    cell: Condition, seed: int, nll: float, std: float, task: str
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Metrics and curves that a record of every task has."""
     metrics = {
@@ -196,7 +199,7 @@ def _trained(
         **{"sensitivity/cv": 4.5 + std, "sensitivity/cv/last": 4.4 + std},
         **{"sensitivity/gini": 0.7 + std, "sensitivity/parameters": 1000.0},
     }
-    for place, layer in enumerate(LAYERS[task], start=1):
+    for place, layer in enumerate(REPORTS[task].layers, start=1):
         metrics |= {f"sensitivity/std/{layer}": std / place, f"sensitivity/mean/{layer}": std / 4}
     ours = cell.method == "id"
     return metrics, {
@@ -213,7 +216,7 @@ def _trained(
 
 def _across_languages(
     task: str,
-    cell: Cell,
+    cell: Condition,
     seed: int,
     f1: Mapping[str, float],
     nll: float,

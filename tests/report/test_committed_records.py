@@ -19,7 +19,7 @@ import pytest
 from idlib.method.schedules import adaptive_alpha, constant, inverse_sqrt, linear_decay
 from idlib.metrics import bleu, items
 from idlib.records import Record, Store
-from idlib.report.names import LAYERS
+from idlib.report.tasks import REPORTS
 from idlib.tasks import TASKS
 
 FOLDER = Path(__file__).resolve().parents[2] / "records"
@@ -211,7 +211,7 @@ def test_the_last_model_is_the_selected_one_exactly_where_it_was_selected_last(r
         if at_end:
             for name in [n for n in found if n.endswith("/last")]:
                 own = name.removesuffix("/last")
-                own = own if own in found else f"{own}/{items.SOURCE}"  # of several languages
+                own = own if own in found else f"{own}/{items.TRAINED_ON}"  # of several languages
                 # F1 of single answers is that of rounded items.
                 if found[name] != pytest.approx(found[own], abs=1e-4 if "f1" in name else 0):
                     wrong.append((record, name))
@@ -334,7 +334,7 @@ def test_means_over_the_other_languages_are_those_of_the_languages(records):
     wrong = []
     for record in records:
         metrics = record.measured.metrics
-        others = [n for n in items.languages(record.measured.curves) if n != items.SOURCE]
+        others = [n for n in items.languages(record.measured.curves) if n != items.TRAINED_ON]
         for name in [n for n in metrics if n.endswith("/others") and n != "test/nll/others"]:
             each = [metrics[f"{name.removesuffix('others')}{language}"] for language in others]
             if metrics[name] != pytest.approx(np.mean(each)):
@@ -426,7 +426,7 @@ def test_layers_of_whole_numbers_of_parameters_make_up_the_whole(records):
         for record in members:
             metrics = record.measured.metrics
             moments = []
-            for where in ("", *(f"/{layer}" for layer in LAYERS[record.asked.task])):
+            for where in ("", *(f"/{layer}" for layer in REPORTS[record.asked.task].layers)):
                 mean, std = (metrics[f"sensitivity/{name}{where}"] for name in ("mean", "std"))
                 moments.append((mean, std**2 + mean**2))
             whole, *layers = np.array(moments)

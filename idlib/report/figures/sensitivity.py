@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,38 +10,36 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from idlib.records import Record
-from idlib.report.comparisons import task_of
-from idlib.report.figures.look import (
+from idlib.report.conditions import METHOD_NAMES, ByCondition, Condition
+from idlib.report.figures.style import (
     MARKERS,
     PALETTE,
-    Cells,
     facets,
     legend,
     names_in,
     panels,
     present,
 )
-from idlib.report.names import LAYERS, METHOD_NAMES, SMOOTHINGS, Cell
+from idlib.report.results import Results
 
 _COUNTS, _EDGES = "sensitivity/histogram/counts", "sensitivity/histogram/edges"
 
 
 def sensitivity_distribution(
-    records: Iterable[Record], methods: Sequence[str] = ("baseline", "id")
+    results: Results, methods: Sequence[str] = ("baseline", "id")
 ) -> Figure:
     """Distribution of the sensitivity of single parameters, a panel for each role and smoothing.
 
     Shares of parameters over all seeds; the first bin also holds those with none at all.
     """
-    cells = present(records, methods)
-    smoothings, rounds = facets(cells)
-    edges = _edges(cells)
+    found = present(results, methods)
+    smoothings, rounds = facets(found, results)
+    edges = _edges(found)
     shape = (len(smoothings), len(rounds))
     with panels(*shape, size=(3.2, 2.5), sharex=True, sharey=True) as (figure, axes):
         for (row, column), ax in np.ndenumerate(axes):
             round_, smoothing = rounds[column], smoothings[row]
-            data = _histogram(cells, round_, smoothing)
+            data = _histogram(found, round_, smoothing)
             if not data.empty:
                 sns.histplot(
                     data,
@@ -61,43 +59,27 @@ def sensitivity_distribution(
             ax.set(
                 xlabel="sensitivity |θ · ∂L/∂θ| (nats)" if row == len(smoothings) - 1 else "",
                 ylabel="" if column else "parameters in the bin (%)",
-                title=Cell("", round_, smoothing).label,
+                title=Condition("", round_, smoothing).label,
             )
-        legend(figure, [m for m in methods if any(cell.method == m for cell in cells)])
+        legend(figure, [m for m in methods if any(c.method == m for c in found)])
     return figure
 
 
-def sensitivity_by_layer(
-    records: Iterable[Record],
-    round_: int = 0,
-    smoothing: float | None = None,
-    methods: Sequence[str] = tuple(METHOD_NAMES),
-) -> Figure:
+def sensitivity_by_layer(results: Results, methods: Sequence[str] = tuple(METHOD_NAMES)) -> Figure:
     """Std of sensitivity by layer (log axis), and std/mean; bars span the seeds' range.
 
-    ``smoothing`` is the task's first unless given.
+    Of the judged base models at the task's first smoothing.
     """
-    given = list(records)
-    task = task_of(given) or "images"
-    layers = LAYERS[task]
-    where = (round_, SMOOTHINGS[task][0] if smoothing is None else smoothing)
-    data = pd.DataFrame(
-        [
-            {
-                "layer": layer,
-                "model": METHOD_NAMES[cell.method],
-                "std": 1000 * record.measured.metrics[f"sensitivity/std/{layer}"],
-                "ratio": record.measured.metrics[f"sensitivity/std/{layer}"]
-                / record.measured.metrics[f"sensitivity/mean/{layer}"],
-            }
-            for cell, runs in present(given, methods).items()
-            if (cell.round, cell.smoothing) == where
-            for record in runs.values()
-            for layer in layers
-            if record.measured.metrics.get(f"sensitivity/mean/{layer}")
-        ],
-        columns=["layer", "model", "std", "ratio"],
-    )
+    layers = results.report.layers
+    rows = []
+    for method in methods:
+        for record in results.base_models.get(method, ()):
+            metrics = record.measured.metrics
+            for layer in layers:
+                if mean := metrics.get(f"sensitivity/mean/{layer}"):
+                    std = metrics[f"sensitivity/std/{layer}"]
+                    rows.append((layer, METHOD_NAMES[method], 1000 * std, std / mean))
+    data = pd.DataFrame(rows, columns=["layer", "model", "std", "ratio"])
     labels = {"std": "std of sensitivity (× 10⁻³)", "ratio": "std/mean of sensitivity"}
     with panels(1, 2, size=(4.6, 3.2)) as (figure, axes):
         for ax, (column, label) in zip(axes[0], labels.items(), strict=True):
@@ -122,30 +104,28 @@ def sensitivity_by_layer(
             if ax.get_legend() is not None:
                 ax.get_legend().remove()
         axes[0, 0].set_yscale("log")
-        names = set(data["model"])
-        legend(figure, [m for m in methods if METHOD_NAMES[m] in names], lines=False)
+        shown = set(data["model"])
+        legend(figure, [m for m in methods if METHOD_NAMES[m] in shown], lines=False)
     return figure
 
 
-def _edges(cells: Cells) -> np.ndarray:
+def _edges(found: ByCondition) -> np.ndarray:
     """The bins' edges in log10: the records' own, or as many over all of them if they differ."""
-    found = sorted(
-        {tuple(r.measured.curves.get(_EDGES, ())) for runs in cells.values() for r in runs.values()}
-        - {()}
-    )
-    if not found:
+    records = [record for runs in found.values() for record in runs.values()]
+    used = {tuple(record.measured.curves.get(_EDGES, ())) for record in records} - {()}
+    if not used:
         return np.linspace(-12, 0, 49)
-    if len(found) == 1:
-        return np.array(found[0])
-    low, high = min(edges[0] for edges in found), max(edges[-1] for edges in found)
-    return np.linspace(low, high, max(len(edges) for edges in found))
+    if len(used) == 1:
+        return np.array(used.pop())
+    low, high = min(edges[0] for edges in used), max(edges[-1] for edges in used)
+    return np.linspace(low, high, max(len(edges) for edges in used))
 
 
-def _histogram(cells: Cells, round_: int, smoothing: float) -> pd.DataFrame:
+def _histogram(found: ByCondition, round_: int, smoothing: float) -> pd.DataFrame:
     """One row a bin of a record, with the share (%) of its model's parameters over all seeds."""
     parts = []
-    for cell, runs in cells.items():
-        if (cell.round, cell.smoothing) != (round_, smoothing):
+    for condition, runs in found.items():
+        if (condition.round, condition.smoothing) != (round_, smoothing):
             continue
         for record in runs.values():
             edges = np.array(record.measured.curves.get(_EDGES, []))
@@ -153,7 +133,7 @@ def _histogram(cells: Cells, round_: int, smoothing: float) -> pd.DataFrame:
             if counts.sum() > 0:
                 centres = 10 ** ((edges[:-1] + edges[1:]) / 2)
                 share = 100 * counts / counts.sum() / len(runs)
-                name = METHOD_NAMES[cell.method]
+                name = METHOD_NAMES[condition.method]
                 parts.append(pd.DataFrame({"model": name, "sensitivity": centres, "share": share}))
     columns = ["model", "sensitivity", "share"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)

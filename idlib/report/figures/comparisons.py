@@ -1,4 +1,4 @@
-"""Figures of how good models are, of the differences between them, and of where a gain is had."""
+"""Figures of the differences between models, and of where a gain is had."""
 
 from __future__ import annotations
 
@@ -12,88 +12,52 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from idlib.records import Record
-from idlib.report.comparisons import Line, by_cell
-from idlib.report.figures.look import (
+from idlib.report.comparisons import Comparison
+from idlib.report.conditions import task_of
+from idlib.report.figures.style import (
     COLOURS,
     MARKERS,
-    VERDICTS,
+    OUTCOMES,
     dot,
-    legend,
     panels,
     plain,
     say_nothing,
     whisker,
 )
-from idlib.report.names import METHOD_NAMES, Cell, title, written
 from idlib.report.outcomes import Verdict
-from idlib.report.tables.evidence import GAINS, gains, size
+from idlib.report.tables import GAINS, gains, size
+from idlib.report.tasks import report_of
 
 
-def by_model(records: Iterable[Record], metric: str) -> Figure:
-    """A metric of every model: one point a seed, and mean with 95 % t interval in black."""
-    cells = {
-        cell: {seed: r for seed, r in runs.items() if metric in r.measured.metrics}
-        for cell, runs in by_cell(records).items()
-    }
-    cells = {cell: runs for cell, runs in cells.items() if runs}
-    rows = sorted({(cell.dataset, cell.smoothing, cell.round) for cell in cells})
-    methods = [method for method in METHOD_NAMES if any(cell.method == method for cell in cells)]
-    with panels(1, 1, size=(7.0, 0.9 + 0.75 * max(1, len(rows)))) as (figure, axes):
-        ax = axes[0, 0]
-        for place, (dataset, smoothing, round_) in enumerate(rows):
-            here = [m for m in methods if Cell(m, round_, smoothing, dataset) in cells]
-            for index, method in enumerate(here):
-                runs = cells[Cell(method, round_, smoothing, dataset)]
-                scale = written(metric).scale
-                values = [scale * runs[seed].measured.metrics[metric] for seed in sorted(runs)]
-                y = place + 0.2 * (index - (len(here) - 1) / 2)
-                sns.scatterplot(
-                    x=values,
-                    y=[y] * len(values),
-                    color=COLOURS[method],
-                    marker=MARKERS[method],
-                    label=METHOD_NAMES[method],
-                    legend=False,
-                    zorder=3,
-                    ax=ax,
-                )
-                whisker(ax, values, y)
-        ax.set_yticks(range(len(rows)), [plain(Cell("", r, s, d).label) for d, s, r in rows])
-        ax.invert_yaxis()
-        ax.set(xlabel=title(metric), ylabel="")
-        legend(figure, methods, lines=False)
-    return figure
-
-
-def gain_forest(verdict: Verdict) -> Figure:
-    """The lines of a verdict: difference and 95 % interval over seeds, a panel for each metric.
+def verdict(judged: Verdict) -> Figure:
+    """The comparisons of a verdict: difference and 95 % interval over seeds, a panel a metric.
 
     Filled markers take part in the verdict; the thin bar is the bootstrap over test items.
     """
-    lines = [line for line in verdict.lines if line.interval is not None]
-    metrics = list(dict.fromkeys(line.metric for line in lines))
-    labels = list(dict.fromkeys(line.label for line in lines))
+    shown = [c for c in judged.comparisons if c.interval is not None]
+    metrics = list(dict.fromkeys(c.metric for c in shown))
+    labels = list(dict.fromkeys(c.label for c in shown))
     columns = min(3, max(1, len(metrics)))
     shape = (math.ceil(max(1, len(metrics)) / columns), columns)
-    size = (2.6 if columns > 1 else 5.0, 1.5 + 0.32 * max(1, len(labels)))
-    with panels(*shape, size=size, left=2.4, sharey=True) as (figure, axes):
+    size_ = (2.6 if columns > 1 else 5.0, 1.5 + 0.32 * max(1, len(labels)))
+    with panels(*shape, size=size_, left=2.4, sharey=True) as (figure, axes):
         for ax in axes.flat[len(metrics) :]:
             ax.set_visible(False)
         for ax, metric in zip(axes.flat, metrics, strict=False):
-            here = [line for line in lines if line.metric == metric]
-            for line in here:
-                _comparison(ax, line, labels.index(line.label))
+            here = [c for c in shown if c.metric == metric]
+            for c in here:
+                _comparison(ax, c, labels.index(c.label))
             ax.axvline(0, color="black", linewidth=0.8, zorder=0)
-            sides = {line.claimed for line in here} - {None}
+            sides = {c.claimed for c in here} - {None}
             claim = f"\nclaimed: {sides.pop()} 0" if len(sides) == 1 else ""
-            name = textwrap.fill(f"difference in {title(metric)}", 30)
+            name = textwrap.fill(f"difference in {metric.title}", 30)
             ax.set(xlabel=name + claim, ylabel="")
         names = [textwrap.fill(plain(label), 34) for label in labels]
         axes[0, 0].set_yticks(range(len(labels)), names)
         axes[0, 0].set_ylim(max(1, len(labels)) - 0.5, -0.5)
-        used = [name for name in VERDICTS if any(line.verdict == name for line in lines)]
+        used = [name for name in OUTCOMES if any(c.outcome == name for c in shown)]
         if used:
-            handles = [dot(name, *VERDICTS[name]) for name in used]
+            handles = [dot(name, *OUTCOMES[name]) for name in used]
             figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
         else:
             say_nothing(figure)
@@ -107,7 +71,9 @@ def gain_by_setting(records: Iterable[Record]) -> Figure:
     varies while the other setting stays. A point a seed, the mean with its 95 % t interval in
     black, the means joined.
     """
-    data = gains(records)
+    given = list(records)
+    data, task = gains(given), task_of(given)
+    titles = {key: report_of(task).metric(key).title if task else key for key in GAINS}
     with panels(len(GAINS), 2, size=(3.8, 2.6), sharex="col", sharey="row") as (figure, axes):
         for column, (varied, fixed) in enumerate((("epochs", "train"), ("train", "epochs"))):
             shown, kept = _varied(data, varied, fixed)
@@ -115,7 +81,7 @@ def gain_by_setting(records: Iterable[Record]) -> Figure:
                 ax, part = axes[row, column], shown[shown["metric"] == metric]
                 _gain(ax, part, varied)
                 ax.axhline(0, color="black", linewidth=0.8)
-                ax.set_ylabel("" if column else textwrap.fill(f"gain in {title(metric)}", 25))
+                ax.set_ylabel("" if column else textwrap.fill(f"gain in {titles[metric]}", 25))
             axes[0, column].set_title(_WITH[fixed].format(size(kept)) if len(shown) else "")
             axes[-1, column].set_xlabel(_AXES[varied])
         if data.empty:
@@ -153,16 +119,15 @@ def _gain(ax: Axes, part: pd.DataFrame, varied: str) -> None:
     ax.set_xticks([], minor=True)
 
 
-def _comparison(ax: Axes, line: Line, y: int) -> None:
-    """One line of a verdict; an interval needs two seeds, a point needs one."""
-    colour, marker = VERDICTS.get(line.verdict, VERDICTS["context"])
-    scale = written(line.metric).scale
-    interval = line.interval
-    if line.items is not None and line.items.bounded:
-        ax.hlines(
-            y + 0.22, scale * line.items.low, scale * line.items.high, color=colour, linewidth=0.8
-        )
+def _comparison(ax: Axes, compared: Comparison, y: int) -> None:
+    """One comparison of a verdict; an interval needs two seeds, a point needs one."""
+    colour, marker = OUTCOMES[compared.outcome]
+    scale, interval, items = compared.metric.scale, compared.interval, compared.items
+    if items is not None and items.bounded:
+        ax.hlines(y + 0.22, scale * items.low, scale * items.high, color=colour, linewidth=0.8)
+    if interval is None:
+        return
     if interval.bounded:
         ax.hlines(y, scale * interval.low, scale * interval.high, color=colour, linewidth=2)
-    face = colour if line.primary else "white"
+    face = colour if compared.primary else "white"
     ax.plot(scale * interval.mean, y, marker, color=colour, markerfacecolor=face, markersize=7)

@@ -1,9 +1,10 @@
-"""How all figures look: colours, panels, legends, and the records that a figure shows."""
+"""How all figures.style: colours, panels, legends, and the records that a figure shows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,24 +14,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from idlib.records import Record
-from idlib.report.comparisons import by_cell
-from idlib.report.names import CELLS, METHOD_NAMES, Cell
+from idlib.report.conditions import METHOD_NAMES, ByCondition
+from idlib.report.results import Results
 from idlib.report.statistics import t_interval
 
 COLOURS = {"baseline": "#D55E00", "id": "#0072B2", "passes": "#009E73", "compute": "#CC79A7"}
 DASHES = {"baseline": (4, 1.5), "id": "", "passes": (1, 1), "compute": (5, 1, 1, 1)}
 MARKERS = {"baseline": "o", "id": "s", "passes": "^", "compute": "D"}
-VERDICTS = {  # colour and marker of a comparison
+OUTCOMES = {  # colour and marker of a comparison
     "supported": ("#0072B2", "o"),
     "contradicted": ("#D55E00", "X"),
     "undecided": ("#595959", "D"),
     "not judged": ("#8C8C8C", "s"),
     "context": ("#8C8C8C", "|"),
 }
+_WHISKER: dict[str, Any] = {"color": "black", "capsize": 4, "linewidth": 1}
 PALETTE = {METHOD_NAMES[method]: colour for method, colour in COLOURS.items()}
-
-Cells = dict[Cell, dict[int, Record]]
 
 
 @contextmanager
@@ -39,11 +38,14 @@ def panels(
     columns: int,
     size: tuple[float, float],
     left: float = 0.0,
-    sharex: bool | str = False,
-    sharey: bool | str = False,
+    sharex: bool | Literal["col"] = False,
+    sharey: bool | Literal["row"] = False,
 ) -> Iterator[tuple[Figure, np.ndarray]]:
     """A figure of panels of ``size`` inches each, closed at the end whatever happens."""
-    style = {**sns.axes_style("whitegrid"), **sns.plotting_context("notebook", font_scale=0.85)}
+    style: dict[Any, Any] = {
+        **sns.axes_style("whitegrid"),
+        **sns.plotting_context("notebook", font_scale=0.85),
+    }
     with plt.rc_context(style):
         figure, axes = plt.subplots(
             rows,
@@ -60,15 +62,15 @@ def panels(
             plt.close(figure)
 
 
-def present(records: Iterable[Record], methods: Sequence[str]) -> Cells:
-    """The records of these methods by cell and seed."""
-    return {cell: runs for cell, runs in by_cell(records).items() if cell.method in methods}
+def present(results: Results, methods: Sequence[str]) -> ByCondition:
+    """The judged records of these methods by condition and seed."""
+    return {c: runs for c, runs in results.by_condition.items() if c.method in methods}
 
 
-def facets(cells: Cells) -> tuple[list[float], list[int]]:
-    """Smoothings and rounds that are there, or the earlier report's if there is nothing."""
-    found = {(cell.round, cell.smoothing) for cell in cells} or set(CELLS)
-    return sorted({s for _, s in found}), sorted({round_ for round_, _ in found})
+def facets(found: ByCondition, results: Results) -> tuple[list[float], list[int]]:
+    """Smoothings and rounds that are there; without records those of a base model."""
+    where = {(c.round, c.smoothing) for c in found} or {(0, results.report.smoothings[0])}
+    return sorted({s for _, s in where}), sorted({round_ for round_, _ in where})
 
 
 def names_in(data: pd.DataFrame) -> list[str]:
@@ -79,11 +81,13 @@ def names_in(data: pd.DataFrame) -> list[str]:
 def whisker(ax: Axes, values: Sequence[float], place: float, along: str = "x") -> None:
     """Mean and 95 % t interval in black, along an axis; nothing for a single value."""
     interval = t_interval(values)
-    if interval.bounded:
-        half = interval.high - interval.mean
-        at = (interval.mean, place) if along == "x" else (place, interval.mean)
-        mark = "|" if along == "x" else "_"
-        ax.errorbar(*at, **{f"{along}err": half}, fmt=mark, color="black", capsize=4, linewidth=1)
+    if not interval.bounded:
+        return
+    half = interval.high - interval.mean
+    if along == "x":
+        ax.errorbar(interval.mean, place, xerr=half, fmt="|", **_WHISKER)
+    else:
+        ax.errorbar(place, interval.mean, yerr=half, fmt="_", **_WHISKER)
 
 
 def plain(label: str) -> str:

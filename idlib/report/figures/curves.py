@@ -1,0 +1,109 @@
+"""Figures of training: curves on validation, and the parts of the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from idlib.report.conditions import METHOD_NAMES, ByCondition, Condition
+from idlib.report.figures.style import (
+    DASHES,
+    PALETTE,
+    facets,
+    legend,
+    names_in,
+    panels,
+    present,
+)
+from idlib.report.results import Results
+
+_FEW = 3  # evaluations
+_DASHES = {METHOD_NAMES[method]: dash for method, dash in DASHES.items()}
+
+
+def validation_curves(results: Results, methods: Sequence[str] = ("baseline", "id")) -> Figure:
+    """What validation shows over updates, a column for each round, a row for each smoothing.
+
+    The line is the mean over seeds, the band their range.
+    """
+    found = present(results, methods)
+    metrics = [results.metric(key) for key in results.report.curves]
+    smoothings, rounds = facets(found, results)
+    rows = [(metric, smoothing) for smoothing in smoothings for metric in metrics]
+    with panels(len(rows), len(rounds), size=(3.2, 2.1), sharex=True) as (figure, axes):
+        for row, (metric, smoothing) in enumerate(rows):
+            for column, round_ in enumerate(rounds):
+                ax = axes[row, column]
+                ax.sharey(axes[row % len(metrics), 0])
+                where = Condition("", round_, smoothing)
+                data = _curve(found, where, "validation/step", metric.key, metric.scale)
+                last = row == len(rows) - 1
+                _lines(ax, data, "updates" if last else "", "" if column else metric.title)
+                if row % len(metrics) == 0:
+                    ax.set_title(where.label)
+        legend(figure, [m for m in methods if any(c.method == m for c in found)])
+    return figure
+
+
+def training_parts(results: Results, methods: Sequence[str] = ("baseline", "id")) -> Figure:
+    """The parts of the training loss over updates: task loss, divergence, and its weight α.
+
+    Of the base models at the task's first smoothing. The line is the mean over seeds, the band
+    their range.
+    """
+    found = present(results, methods)
+    where = Condition("", 0, results.report.smoothings[0])
+    parts = {
+        "train/task": "task loss (nats)",
+        "train/divergence": "X-divergence (nats)",
+        "train/alpha": "weight α",
+    }
+    with panels(1, len(parts), size=(3.6, 3.0)) as (figure, axes):
+        for ax, (curve, label) in zip(axes[0], parts.items(), strict=True):
+            _lines(ax, _curve(found, where, "train/step", curve), "updates", label)
+        legend(figure, [m for m in methods if where._replace(method=m) in found])
+    return figure
+
+
+def _curve(
+    found: ByCondition, where: Condition, steps: str, name: str, scale: float = 1.0
+) -> pd.DataFrame:
+    """One row a point of a curve, of the methods in one condition: model, seed, update, value."""
+    rows = []
+    for condition, runs in found.items():
+        if (condition.round, condition.smoothing) != (where.round, where.smoothing):
+            continue
+        for seed, record in runs.items():
+            curves = record.measured.curves
+            points = zip(curves.get(steps, []), curves.get(name, []), strict=True)
+            model = METHOD_NAMES[condition.method]
+            rows += [(model, seed, step, scale * value) for step, value in points]
+    return pd.DataFrame(rows, columns=["model", "seed", "step", "value"])
+
+
+def _lines(ax: Axes, data: pd.DataFrame, xlabel: str, ylabel: str) -> None:
+    """A line for each model; the points too where they are few, as one alone makes no line."""
+    if not data.empty:
+        few = data["step"].nunique() <= _FEW
+        sns.lineplot(
+            data,
+            x="step",
+            y="value",
+            hue="model",
+            style="model",
+            hue_order=names_in(data),
+            style_order=names_in(data),
+            palette=PALETTE,
+            dashes=_DASHES,
+            markers=dict.fromkeys(names_in(data), "o") if few else None,
+            markeredgewidth=0,
+            markersize=4,
+            errorbar=("pi", 100) if data["seed"].nunique() > 1 else None,
+            legend=False,
+            ax=ax,
+        )
+    ax.set(xlabel=xlabel, ylabel=ylabel)

@@ -1,0 +1,74 @@
+"""Metrics: how each is named and written, and how a test set's items make it up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from idlib.metrics.items import RATIO, ItemScore
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of a record, and how it is written: times ``scale``, as ``form`` says, in ``unit``.
+
+    Args:
+        key: its name in records, such as ``test/nll``.
+        name: its name on a page, without the unit.
+        unit: what it is measured in; empty for a ratio.
+        scale: what its values are multiplied by to be in that unit.
+        form: format of one value.
+        items: how it follows from the test items that a record keeps.
+    """
+
+    key: str
+    name: str
+    unit: str = ""
+    scale: float = 1.0
+    form: str = ".3f"
+    items: ItemScore = RATIO
+
+    @property
+    def title(self) -> str:
+        """Name and unit, for a table's or a figure's label: ``test NLL (nats)``."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+    def written(self, value: float) -> str:
+        """A value as text, without the unit."""
+        return f"{self.scale * value:{self.form}}"
+
+    def difference(self, value: float, unit: bool = False) -> str:
+        """A difference of two values with its sign.
+
+        >>> NLL.difference(-0.0451, unit=True)
+        '−0.045 nats'
+        """
+        text = f"{self.scale * value:+{self.form}}".replace("-", "−")
+        return f"{text} {self.unit}".strip() if unit else text
+
+
+def percentage(key: str, name: str) -> Metric:
+    """A score between 0 and 1, written in points of 100."""
+    return Metric(key, name, "points", 100.0, ".2f")
+
+
+NLL = Metric("test/nll", "test NLL", "nats")
+STD = Metric("sensitivity/std", "std of sensitivity", "× 10⁻³", 1000.0, "#.3g")
+CV = Metric("sensitivity/cv", "std/mean of sensitivity", form=".2f")
+GINI = Metric("sensitivity/gini", "Gini coefficient of sensitivity")
+STD_NORMALIZED = Metric(
+    "sensitivity/std_normalized", "std of normalised sensitivity", "× 10⁻³", 1000.0, "#.3g"
+)
+SENSITIVITY = (  # the paper's measure of balance, and what stands beside it
+    STD,
+    CV,
+    STD_NORMALIZED,
+    GINI,
+    Metric("sensitivity/std/last", "std of sensitivity, last update", "× 10⁻³", 1000.0, "#.3g"),
+    Metric("sensitivity/cv/last", "std/mean of sensitivity, last update", form=".2f"),
+)
+COMMON = (  # what the records of every task have
+    NLL,
+    Metric("validation/nll", "validation NLL", "nats"),
+    Metric("train/nll", "training NLL", "nats"),
+    *SENSITIVITY,
+)

@@ -1,0 +1,198 @@
+"""The results of a task: records of this build and the evidence, their verdicts, and texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from idlib.records import Record
+from idlib.report.conditions import ByCondition, Condition, by_condition
+from idlib.report.metrics import Metric
+from idlib.report.outcomes import Verdict, verdicts
+from idlib.report.tasks import report_of
+from idlib.report.tasks.base import TaskReport
+from idlib.report.text import bullets, counted, literal, span
+
+ONE_DATASET = "the data set"  # where a folder holds one, and nobody named it
+
+
+@dataclass(frozen=True)
+class Results:
+    """The records that a task's page rests on.
+
+    Args:
+        task: their task.
+        profile: this build's.
+        source: this build's.
+        records: this build's, all of ``profile``.
+        evidence: the committed records of a longer profile that the verdicts rest on; where there
+            are none, this build's take their place.
+    """
+
+    task: str
+    profile: str
+    source: str
+    records: Sequence[Record]
+    evidence: Sequence[Record] = ()
+
+    @property
+    def report(self) -> TaskReport:
+        """How the task's records are shown."""
+        return report_of(self.task)
+
+    @property
+    def judged(self) -> Sequence[Record]:
+        """The records that the verdicts and the figures rest on."""
+        return self.evidence or self.records
+
+    @cached_property
+    def by_condition(self) -> ByCondition:
+        """Those by condition and seed."""
+        return by_condition(self.judged)
+
+    @property
+    def base_models(self) -> dict[str, list[Record]]:
+        """The judged base models at the first smoothing, by method."""
+        found: dict[str, list[Record]] = {}
+        for condition, runs in self.by_condition.items():
+            if (condition.round, condition.smoothing) == (0, self.report.smoothings[0]):
+                found.setdefault(condition.method, []).extend(runs.values())
+        return found
+
+    @property
+    def label(self) -> str:
+        """Profile and number of seeds of what is judged."""
+        return (
+            f"profile {self.judged[0].asked.profile}, {counted(len(_seeds(self.judged)), 'seed')}"
+        )
+
+    @property
+    def basis(self) -> str:
+        """How many records are judged, and which."""
+        kind = "committed records" if self.evidence else "records of this build"
+        return f"{len(self.judged)} {kind} ({self.label})"
+
+    @property
+    def banner(self) -> str:
+        """A warning at profile smoke, else nothing."""
+        smoke = self.profile == "smoke"
+        return "Built at profile smoke: the numbers of this build mean nothing. " if smoke else ""
+
+    @property
+    def introduction(self) -> str:
+        """What was built, and what the verdicts rest on, in Markdown."""
+        return (
+            f"{self.banner}This build: profile `{self.profile}`, source {literal(self.source)}, "
+            f"seeds {_seeds(self.records)}, {len(self.records)} runs. The verdicts and the figures "
+            f"below rest on {self.basis}."
+        )
+
+    @cached_property
+    def verdicts(self) -> dict[str, Verdict]:
+        """The verdicts of what is judged, by claim."""
+        return verdicts(self.judged, self.task)
+
+    @cached_property
+    def verdicts_of_build(self) -> dict[str, Verdict]:
+        """The same rules on this build alone."""
+        return verdicts(self.records, self.task)
+
+    def metric(self, key: str) -> Metric:
+        """How a metric of this task is written."""
+        return self.report.metric(key)
+
+    def by_dataset(self) -> Iterator[tuple[str, Results]]:
+        """The results of each data set, by its name."""
+        every = (*self.records, *self.evidence)
+        for dataset in sorted({_dataset(record) for record in every}):
+            records, evidence = (
+                [record for record in part if _dataset(record) == dataset]
+                for part in (self.records, self.evidence)
+            )
+            yield dataset, replace(self, records=records, evidence=evidence)
+
+    def changes(self, claim: str, key: str) -> str:
+        """What a claim's comparisons say in one metric: label, difference, outcome of each."""
+        parts = [
+            f"{c.label}: {c.metric.difference(c.interval.mean, unit=True)} ({c.outcome})"
+            for c in self.verdicts[claim].comparisons
+            if c.metric.key == key and c.interval is not None
+        ]
+        return "; ".join(parts) or "nothing measured"
+
+    def gain_of_build(self, claim: str) -> str:
+        """The first primary difference of a claim in this build's records, with its unit."""
+        primary = self.verdicts_of_build[claim].primary
+        if not primary or primary[0].interval is None:
+            return "–"
+        return primary[0].metric.difference(primary[0].interval.mean, unit=True)
+
+    def past_lowest(self, methods: Sequence[str] = ("baseline",)) -> list[str]:
+        """Where the validation NLL of base models is lowest, and how far above that it ends.
+
+        A line of what is judged for each method, smoothing and data set. A model whose lowest
+        value is its last was not trained past the point where it overfits.
+        """
+        return [
+            _past_lowest(condition, [runs[seed] for seed in sorted(runs)])
+            for condition, runs in self.by_condition.items()
+            if condition.round == 0 and condition.method in methods
+        ]
+
+    def glued(self, beside: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+        """Texts for other pages by key, plain and not Markdown.
+
+        ``TASK_banner``, ``TASK_evidence``, ``TASK_seeds`` and ``TASK_past_lowest``; and of each
+        claim ``outcome_c1`` and ``explanation_c1``, which says what was found with its interval.
+
+        Args:
+            beside: further keys, each with the claim and the metric whose changes it names.
+        """
+        seeds = _seeds(self.records)
+        listed = f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
+        texts = {
+            f"{self.task}_banner": self.banner,
+            f"{self.task}_evidence": self.basis,
+            f"{self.task}_seeds": f"profile {self.profile}, {listed}",
+            f"{self.task}_past_lowest": "; ".join(self.past_lowest()),
+        }
+        for claim, verdict in self.verdicts.items():
+            texts[f"outcome_{claim.lower()}"] = verdict.outcome
+            texts[f"explanation_{claim.lower()}"] = verdict.explanation
+        return texts | {key: self.changes(*what) for key, what in beside.items()}
+
+    def sentences(self) -> str:
+        """The verdicts as a list in Markdown."""
+        return "\n".join(
+            f"- **{claim}.** {literal(verdict.sentence)}"
+            for claim, verdict in self.verdicts.items()
+        )
+
+    def sentences_of_build(self) -> str:
+        """The same rules on this build alone, as a list in Markdown."""
+        return bullets(f"{claim}: {v.sentence}" for claim, v in self.verdicts_of_build.items())
+
+
+def _past_lowest(condition: Condition, records: Sequence[Record]) -> str:
+    curves = [record.measured.curves for record in records]
+    steps = curves[0]["validation/step"]
+    losses = [np.array(curve["validation/nll"]) for curve in curves]
+    lowest = [steps[int(loss.argmin())] for loss in losses]
+    past = sum(step < steps[-1] for step in lowest)
+    rises = [float(loss[-1] - loss.min()) for loss in losses]
+    return (
+        f"{condition.full_label}: lowest at update {span(lowest, ',.0f')} of {steps[-1]:,.0f}, "
+        f"before the last with {past} of {counted(len(losses), 'seed')}; at the last "
+        f"{span(rises, '.3f')} nats above it"
+    )
+
+
+def _dataset(record: Record) -> str:
+    return record.asked.settings.get("dataset") or ONE_DATASET
+
+
+def _seeds(records: Sequence[Record]) -> list[int]:
+    return sorted({record.asked.seed for record in records})

@@ -1,0 +1,44 @@
+"""Small parts of text: counts, ranges, and names from anybody's data in Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+NOTHING = "–"
+NOT_STATED = "not stated"  # where a published figure is not at hand
+
+
+def literal(text: object) -> str:
+    r"""A text as Markdown shows it as it is, inside a line and in a table's cell.
+
+    For what somebody's data name: a folder, a data set, a class, a language.
+
+    >>> print(literal("my_data*|<b>"))
+    my\_data\*\|\<b\>
+    """
+    return re.sub(r"[\\`*_\[\]<>|~$&]", r"\\\g<0>", " ".join(str(text).split()))
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """Lines of plain text as a list in Markdown."""
+    return "\n".join(f"- {literal(line)}" for line in lines)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "seed"), counted(3, "seed")
+    ('1 seed', '3 seeds')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def span(values: Sequence[float], form: str) -> str:
+    """The least and the largest value; one alone if they read the same.
+
+    >>> span([3.0, 1.0, 2.0], ".1f"), span([1.0, 1.01], ".1f")
+    ('1.0 to 3.0', '1.0')
+    """
+    low, high = f"{min(values):{form}}", f"{max(values):{form}}"
+    return low if low == high else f"{low} to {high}"
