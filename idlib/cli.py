@@ -17,8 +17,8 @@ from idlib.commands.records import Folder, print_record, records_app
 from idlib.commands.translations import every_line, scored_lines
 from idlib.experiments import runs
 from idlib.experiments.grid import grid
-from idlib.experiments.runs import Spec
-from idlib.experiments.workers import RunsFailed, describe, run_all
+from idlib.experiments.specs import Spec
+from idlib.experiments.workers import RunsFailed, run_all
 from idlib.experiments.workspace import CHECKPOINTS, Workspace, check_writable
 from idlib.files import replacing
 from idlib.models import encoders
@@ -85,7 +85,7 @@ def run_command(
     quiet = not loop.is_main_process()
     if not quiet:
         _tell([spec])
-    shown = {"desc": describe(spec), "unit": "update", "disable": quiet, "delay": AT_FIRST_UPDATE}
+    shown = {"desc": spec.description, "unit": "update", "disable": quiet, "delay": AT_FIRST_UPDATE}
     with _resumable(), tqdm(total=spec.plan.updates, **shown) as bar:
         record = runs.run(spec, workspace, bar.update)
     if not quiet:

@@ -14,7 +14,8 @@ import torch
 from pandas.io.formats.style import Styler
 
 from idlib.data.languages import ENGLISH
-from idlib.experiments.runs import Spec, load_model
+from idlib.experiments.runs import load_model
+from idlib.experiments.specs import Spec
 from idlib.method.objective import REDUCTIONS, IntraDistillation
 from idlib.metrics.spans import spans
 from idlib.report.conditions import METHOD_NAMES

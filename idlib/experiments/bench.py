@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from idlib.data import DataError
-from idlib.experiments.runs import Spec
+from idlib.experiments.specs import Spec
 from idlib.models.encoders import EncoderError
 from idlib.training.loop import train
 from idlib.training.meter import Meter

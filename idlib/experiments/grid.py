@@ -7,8 +7,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from idlib.experiments.runs import Spec
-from idlib.experiments.sources import located
+from idlib.experiments.sources import locate
+from idlib.experiments.specs import Spec
 from idlib.records import COMMITTED_STORE, Record, Store
 from idlib.tasks import task_class
 from idlib.training.settings import SettingsError, distinct
@@ -43,7 +43,7 @@ def grid(
 
     Args:
         task: a name of :data:`idlib.tasks.TASKS`.
-        profile: as for :class:`idlib.experiments.runs.Spec`, as are ``source``, ``overrides`` and
+        profile: as for :class:`idlib.experiments.specs.Spec`, as are ``source``, ``overrides`` and
             ``device``.
         seeds: one integer a repetition.
         rounds: rounds of self-distillation after the teacher.
@@ -77,7 +77,7 @@ def grid(
         cells += [(method, amounts[0], 0, {}) for method in ("passes", "compute")]
     if sweep:
         cells += [(m, amounts[0], 0, varied) for varied in task_class(task).sweep for m in pair]
-    there = task_class(task).datasets_of(*located(source, task, profile))
+    there = task_class(task).datasets_of(*locate(source, task, profile))
     named = _datasets(there, datasets, overrides)
     specs = []
     for seed, dataset, (method, s, number, varied) in product(seeds, named, cells):

@@ -1,4 +1,4 @@
-"""Where a run's data come from: a source that tasks know, or a folder of the user's own."""
+"""Where a run's data come from: a source that every task knows, or a folder of the user's own."""
 
 from __future__ import annotations
 
@@ -6,24 +6,32 @@ from pathlib import Path
 
 from idlib.training.settings import SettingsError, default_source
 
+SOURCES = ("embedded", "hub")  # or the path of a folder
 
-def located(name: str | None, task: str, profile: str) -> tuple[str, Path | None]:
-    """``embedded`` or ``hub``, or ``path`` and the folder of a task's data.
 
-    It is the folder of that name, or in it the one that has the task's name; ``None`` is the
-    source of the profile.
+def check_source(name: str) -> None:
+    """Raise :class:`SettingsError` unless ``name`` is one of :data:`SOURCES` or a folder."""
+    if name not in SOURCES and not (name and Path(name).is_dir()):
+        raise SettingsError(
+            f"unknown source {name!r}: choose one of {', '.join(SOURCES)}, or give the path of a "
+            "folder that exists"
+        )
+
+
+def locate(name: str | None, task: str, profile: str) -> tuple[str, Path | None]:
+    """The kind of a source, ``embedded``, ``hub`` or ``path``, and of the last the task's folder.
+
+    That is the folder ``name``, or the folder in it that has the task's name. Without a name the
+    source is the profile's.
 
     Raises:
-        SettingsError: there is no such folder.
+        SettingsError: there is no such source.
     """
     name = default_source(profile) if name is None else name
-    if name in ("embedded", "hub"):
+    check_source(name)
+    if name in SOURCES:
         return name, None
     root = Path(name)
-    if not name or not root.is_dir():
-        raise SettingsError(
-            f"source {name!r} is neither embedded nor hub, nor is there a folder of that name"
-        )
     # Oxford-IIIT Pet keeps its pictures in a folder "images", beside "annotations".
     by_task = (root / task).is_dir() and not (root / "annotations").is_dir()
     return "path", root / task if by_task else root

@@ -15,20 +15,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from threading import Thread
-from typing import Any
 
 from tqdm import tqdm
 
-from idlib.experiments.runs import Spec, run
+from idlib.experiments.runs import run
+from idlib.experiments.specs import Spec
 from idlib.experiments.workspace import Workspace
 from idlib.records import Record
 from idlib.training.loop import Progress
 from idlib.training.settings import SettingsError
 
-WORTH_A_PROCESS = 100  # updates; a process takes seconds to start
-BETWEEN_LOOKS = 0.2  # seconds, at the updates that worker processes tell of
+UPDATES_WORTH_A_PROCESS = 100  # a process takes seconds to start
+POLL_SECONDS = 0.2  # between looks at the progress of the worker processes
 
 # glibc gives large tensors back to the system at once and faults their pages in again at every
 # update: half the time of K passes over a vocabulary. Worker processes keep what they have freed.
@@ -36,6 +37,9 @@ KEEP_FREED_MEMORY = {
     "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296"
     ":glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456"
 }
+
+Chain = list[Spec]
+"""Runs that differ only in their round of self-distillation, in order."""
 
 
 class RunsFailed(RuntimeError):
@@ -61,6 +65,7 @@ def run_all(
         description: label of the progress bar.
 
     Raises:
+        SettingsError: ``workers`` below 1.
         RunsFailed: some failed; the message names each and its reason. The others are recorded.
     """
     workspace = workspace or Workspace()
@@ -73,9 +78,9 @@ def run_all(
     return [run(spec, workspace) for spec in specs]
 
 
-def _chains(specs: Sequence[Spec]) -> list[list[Spec]]:
-    """Specs that differ only in their round, in order; seed by seed, the longest first."""
-    chains: dict[tuple, list[Spec]] = defaultdict(list)
+def _chains(specs: Sequence[Spec]) -> list[Chain]:
+    """Seed by seed, and of one seed those with most work first."""
+    chains: dict[str, Chain] = defaultdict(list)
     for spec in specs:
         asked = spec.plan.asked
         settings = {name: value for name, value in asked.settings.items() if name != "round"}
@@ -86,21 +91,27 @@ def _chains(specs: Sequence[Spec]) -> list[list[Spec]]:
     return sorted(chains.values(), key=lambda chain: (chain[0].seed, -_work(chain)))
 
 
-def _work(chain: Sequence[Spec]) -> int:
+def _work(chain: Chain) -> int:
     return sum(spec.plan.updates * spec.plan.settings.passes for spec in chain)
 
 
 def _run_chains(
-    chains: list[list[Spec]], workers: int | None, workspace: Workspace, description: str
+    chains: list[Chain], workers: int | None, workspace: Workspace, description: str
 ) -> None:
     updates = sum(spec.plan.updates for chain in chains for spec in chain)
     runs = sum(map(len, chains))
     workers = min(workers or _default_workers(chains[0][0], updates), len(chains))
+    failures: list[str] = []
     with tqdm(total=updates, desc=f"{description} ({runs} runs)", unit="update") as bar:
-        if workers == 1:
-            failures = [reason for c in chains for reason in _run_chain(c, workspace, bar.update)]
+
+        def progress(count: int) -> None:
+            bar.update(count)
+
+        if workers > 1:
+            failures = _run_side_by_side(chains, workers, workspace, progress)
         else:
-            failures = _side_by_side(chains, workers, workspace, bar)
+            for chain in chains:
+                failures += _run_chain(chain, workspace, progress)
     if failures:
         raise RunsFailed(
             f"{len(failures)} of {runs} runs failed, the others are recorded:\n"
@@ -110,33 +121,33 @@ def _run_chains(
 
 def _default_workers(spec: Spec, updates: int) -> int:
     plan = spec.plan
-    if plan.asked.device_type == "cuda" or updates < WORTH_A_PROCESS:
+    if plan.asked.device_type == "cuda" or updates < UPDATES_WORTH_A_PROCESS:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, (cores or 1) // plan.settings.threads)
 
 
-def _side_by_side(
-    chains: list[list[Spec]], workers: int, workspace: Workspace, bar: tqdm
+def _run_side_by_side(
+    chains: list[Chain], workers: int, workspace: Workspace, progress: Progress
 ) -> list[str]:
     context, others = multiprocessing.get_context("spawn"), multiprocessing.active_children()
-    told, steps = context.Pipe(duplex=False)
+    receiver, sender = context.Pipe(duplex=False)
     failures: list[str] = []
     with (
-        told,
-        steps,
+        receiver,
+        sender,
         _environment(KEEP_FREED_MEMORY),
-        ProcessPoolExecutor(workers, context, _in_worker, (steps,)) as pool,
+        ProcessPoolExecutor(workers, context, _start_worker, (sender,)) as pool,
     ):
         try:
             with _uninterrupted():
-                # Plans hold data: a worker makes its own from the spec.
-                chosen = [pool.submit(_run_in_worker, _bare(chain), workspace) for chain in chains]
-            pending = set(chosen)
+                # Plans hold data: a worker makes its own from a copy of the spec without one.
+                bare = [[replace(spec) for spec in chain] for chain in chains]
+                pending = {pool.submit(_run_in_worker, chain, workspace) for chain in bare}
             while pending:
-                done, pending = wait(pending, timeout=BETWEEN_LOOKS)
-                while told.poll():
-                    bar.update(told.recv())
+                done, pending = wait(pending, timeout=POLL_SECONDS)
+                while receiver.poll():
+                    progress(receiver.recv())
                 failures += [reason for future in done for reason in future.result()]
             return failures
         except BrokenProcessPool:
@@ -168,33 +179,31 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _bare(chain: Sequence[Spec]) -> list[Spec]:
-    return [
-        Spec(s.task, s.method, s.profile, s.source, s.seed, s.overrides, s.device) for s in chain
-    ]
+# In a worker process: where it sends the numbers of updates that it has made. All workers share it
+# without a lock, which a killed one would leave locked: a number is so short that it is written
+# whole.
+_sender: Connection | None = None
 
 
-# In a worker process: where it tells of the updates that it has made. All workers share it without
-# a lock, which a killed one would leave locked: a number is so short that it is written whole.
-_steps: Any = None
-
-
-def _in_worker(steps: Connection) -> None:
-    global _steps
-    _steps = steps
+def _start_worker(sender: Connection) -> None:
+    global _sender
+    _sender = sender
     Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "this is a worker process"
+    parent.join()
     os._exit(1)
 
 
-def _run_in_worker(chain: list[Spec], workspace: Workspace) -> list[str]:
-    return _run_chain(chain, workspace, _steps.send)
+def _run_in_worker(chain: Chain, workspace: Workspace) -> list[str]:
+    assert _sender is not None, "the pool has started this process by _start_worker"
+    return _run_chain(chain, workspace, _sender.send)
 
 
-def _run_chain(chain: list[Spec], workspace: Workspace, progress: Progress) -> list[str]:
+def _run_chain(chain: Chain, workspace: Workspace, progress: Progress) -> list[str]:
     """Run one after the other; a failure ends the chain and is returned as text."""
     for position, spec in enumerate(chain):
         try:
@@ -202,18 +211,8 @@ def _run_chain(chain: list[Spec], workspace: Workspace, progress: Progress) -> l
         except Exception as error:
             later = len(chain) - position - 1
             skipped = f" ({later} later rounds were not run)" if later else ""
-            return [f"- {describe(spec)}: {type(error).__name__}: {error}{skipped}"]
+            return [f"- {spec.description}: {type(error).__name__}: {error}{skipped}"]
     return []
-
-
-def describe(spec: Spec) -> str:
-    """A run in a few words."""
-    settings = spec.plan.settings
-    dataset = f" ({name})" if (name := getattr(settings, "dataset", None)) else ""
-    return (
-        f"{spec.task}{dataset} {spec.method}, s = {settings.smoothing:g}, round {settings.round}, "
-        f"seed {spec.seed}, profile {spec.profile}"
-    )
 
 
 @contextmanager

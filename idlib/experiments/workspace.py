@@ -21,6 +21,10 @@ class Workspace:
     store: Store = field(default_factory=Store)
     checkpoints: Path = CHECKPOINTS
 
+    def folder(self, signature: str) -> Path:
+        """The folder of a run's checkpoints."""
+        return self.checkpoints / signature
+
     def check(self) -> None:
         """Whether both folders can be written to, which training would find out at its end.
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from made_up.records import made_up_record
 
-from idlib.experiments.runs import Spec
+from idlib.experiments.specs import Spec
 from idlib.records import Store
 from idlib.report.conditions import Condition
 
@@ -77,15 +77,15 @@ def test_settings_are_laid_over_the_profile(command):
         (["run", "answering", "--set", "max_length=1000"], "set max_length to 512"),
         (["run", "classification", "--set", "max_length=1000"], "set max_length to 512"),
         (["run", "tagging", "--set", "encoder=."], "--set encoder=embedded"),
-        (["run", "images", "--source", "nowhere"], "neither embedded nor hub"),
-        (["run", "images", "--source", ""], "neither embedded nor hub"),
+        (["run", "images", "--source", "nowhere"], "choose one of embedded, hub"),
+        (["run", "images", "--source", ""], "choose one of embedded, hub"),
         (["grid", "images", "--seeds", "1,b"], "integers with commas"),
         (["grid", "images", "--seeds", ""], "integers with commas"),
         (["grid", "images", "--seeds", "1,1"], "1 is given twice"),
         (["grid", "images", "--smoothing", "a"], "numbers with commas"),
         (["grid", "images", "--set", "smoothing=0.2"], "--smoothing"),
         (["grid", "images", "--set", "round=3"], "--rounds"),
-        (["grid", "images", "--source", ""], "neither embedded nor hub"),
+        (["grid", "images", "--source", ""], "choose one of embedded, hub"),
         (["translate", "out", "--split", "dev"], "train, validation, test"),
         (["records", "list", "--records", "nowhere"], "no such folder"),
         (["records", "show", "ffff"], "no record has a signature that begins with 'ffff'"),

@@ -14,7 +14,8 @@ from made_up.pairs import COUNTS, change, write_splits
 from PIL import Image
 
 from idlib.data import DataError
-from idlib.experiments.runs import Spec, run
+from idlib.experiments.runs import run
+from idlib.experiments.specs import Spec
 from idlib.records import Store
 
 

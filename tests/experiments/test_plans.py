@@ -9,7 +9,7 @@ from made_up.texts import splits, write_encoder, write_lines
 from transformers import RobertaConfig, RobertaModel
 
 from idlib.experiments.grid import grid
-from idlib.experiments.runs import Spec
+from idlib.experiments.specs import Spec
 from idlib.experiments.workers import run_all
 from idlib.models import encoders
 from idlib.models.encoders import EncoderError

@@ -24,15 +24,11 @@ from safetensors.torch import load_file
 
 from idlib.data import DataError
 from idlib.experiments.grid import grid, recorded
-from idlib.experiments.runs import (
-    HISTOGRAM_EDGES,
-    QUANTILE_LEVELS,
-    Spec,
-    Workspace,
-    load_model,
-    run,
-)
-from idlib.experiments.workers import RunsFailed, _environment, describe, run_all
+from idlib.experiments.measurement import HISTOGRAM_EDGES, QUANTILE_LEVELS
+from idlib.experiments.runs import load_model, run
+from idlib.experiments.specs import Spec
+from idlib.experiments.workers import RunsFailed, _environment, run_all
+from idlib.experiments.workspace import Workspace
 from idlib.method.distillation import frozen_teacher
 from idlib.records import Store
 from idlib.sensitivity.first_order import parameter_sensitivity
@@ -142,7 +138,7 @@ def test_methods_differ_in_their_settings_and_not_in_their_epochs():
         (Spec("images", "id", "tiny"), "smoke, small, medium, paper"),
         (Spec("image"), "images"),
         (Spec("images", "rdrop"), "baseline, id, passes, compute"),
-        (Spec("images", source="no/such/folder"), "neither embedded nor hub"),
+        (Spec("images", source="no/such/folder"), "choose one of embedded, hub"),
         (Spec("images", device="tpu"), "auto, cpu, cuda"),
         (Spec("images", overrides={"p": 10, "q": 5}), "A4"),
         (Spec("images", overrides={"epoch": 5}), "unknown setting 'epoch'"),
@@ -372,8 +368,8 @@ def test_recorded_takes_what_answers_to_todays_settings(shared, monkeypatch):
 
 
 def test_a_run_is_described_in_words():
-    text = describe(Spec("images", "id", "smoke", seed=4, overrides={"smoothing": 0.1}))
-    assert text == "images id, s = 0.1, round 0, seed 4, profile smoke"
+    spec = Spec("images", "id", "smoke", seed=4, overrides={"smoothing": 0.1})
+    assert spec.description == "images id, s = 0.1, round 0, seed 4, profile smoke"
 
 
 def test_torchrun_makes_one_record_with_two_processes(tmp_path):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from idlib.experiments.runs import Spec, load_model
+from idlib.experiments.runs import load_model
+from idlib.experiments.specs import Spec
 from idlib.experiments.workspace import Workspace, check_writable
 from idlib.records import Store
 from idlib.training.settings import SettingsError

@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from idlib.data import DataError
-from idlib.experiments.runs import Spec, load_model, run
+from idlib.experiments.runs import load_model, run
+from idlib.experiments.specs import Spec
 from idlib.experiments.workspace import Workspace
 from idlib.method.objective import REDUCTIONS, IntraDistillation
 from idlib.metrics import items, squad

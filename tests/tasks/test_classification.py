@@ -23,7 +23,8 @@ from torch.nn import functional
 
 from idlib.data import DataError
 from idlib.experiments.grid import grid, recorded
-from idlib.experiments.runs import Spec, load_model, run
+from idlib.experiments.runs import load_model, run
+from idlib.experiments.specs import Spec
 from idlib.experiments.workers import run_all
 from idlib.experiments.workspace import Workspace
 from idlib.method.objective import IntraDistillation

@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from idlib import cli
 from idlib.experiments.grid import grid, recorded
-from idlib.experiments.runs import Spec, load_model, run
+from idlib.experiments.runs import load_model, run
+from idlib.experiments.specs import Spec
 from idlib.experiments.workspace import Workspace
 from idlib.method.objective import IntraDistillation
 from idlib.metrics import bleu
