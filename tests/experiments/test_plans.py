@@ -87,7 +87,7 @@ def test_a_sentence_beyond_the_positions_is_refused(tmp_path):
     ("setting", "says"),
     [
         ({"layers": 3}, "has 2 layers, so layers=3"),
-        ({"max_length": 65}, "64 pieces, so max_length = 65"),
+        ({"max_length": 65}, "64 tokens, so max_length = 65"),
     ],
 )
 def test_what_an_encoder_has_not_is_refused_before_any_text_is_read(

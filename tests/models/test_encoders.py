@@ -13,8 +13,9 @@ from safetensors import safe_open
 from torch import nn
 
 from idlib.data import DataError
+from idlib.models import embedded_encoder as embedded
 from idlib.models import encoders
-from idlib.models.encoders import EncoderError, Headed, embedded, loading
+from idlib.models.encoders import EncoderError, Headed
 
 WORDS = "embeddings.word_embeddings.weight"
 
@@ -177,7 +178,7 @@ def test_random_frozen_embeddings_are_the_same_in_every_run(monkeypatch):
     """A checkpoint does not hold them, so they may not depend on the run's seed."""
     models = []
     for seed in (1, 2):
-        monkeypatch.setattr(loading, "_frozen", {})  # as in a process of its own
+        monkeypatch.setattr(encoders, "_frozen", {})  # as in a process of its own
         torch.manual_seed(seed)
         models += [encoders.load("embedded", layers=1, pretrained=False, freeze_embeddings=True)]
     tables = [model.get_input_embeddings().weight for model in models]

@@ -113,7 +113,7 @@ def test_an_architecture_with_other_names_works(tmp_path):
 def test_a_text_without_a_piece_for_unknown_ones_is_covered(folder):
     tokenizer = encoders.tokenizer(str(folder))
     ids = tokenizer(["open other"])["input_ids"]
-    with pytest.raises(EncoderError, match=r"50\.0% of the pieces of it are unknown"):
+    with pytest.raises(EncoderError, match=r"50\.0% of the tokens of it are unknown"):
         encoders.check_coverage(tokenizer, ids, "it")
     tokenizer.unk_token = None
     encoders.check_coverage(tokenizer, ids, "it")

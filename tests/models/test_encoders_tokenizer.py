@@ -110,7 +110,7 @@ def test_text_in_other_scripts_is_refused(tokenizer, text):
     message = str(refused.value)
     pieces = tokenizer("the key")["input_ids"][1:-1] + tokenizer(text)["input_ids"][1:-1]
     assert message.startswith(
-        f"{pieces.count(3) / len(pieces):.1%} of the pieces of the text of split"
+        f"{pieces.count(3) / len(pieces):.1%} of the tokens of the text of split"
     )
     assert "test/xx are unknown" in message and "choose another encoder by its name" in message
 

@@ -436,9 +436,9 @@ def test_impossible_sizes(change, message):
 
 
 @pytest.mark.parametrize("lengths", [(33, 5), (5, 33)])
-def test_more_pieces_than_positions(lengths):
+def test_more_tokens_than_positions(lengths):
     batch = batch_of([(pieces(lengths[0]), pieces(lengths[1]))])
-    with pytest.raises(ValueError, match="33 pieces .* 32 positions"):
+    with pytest.raises(ValueError, match="33 tokens .* 32 positions"):
         logits_of(small(), batch)
 
 

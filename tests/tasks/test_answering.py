@@ -443,5 +443,5 @@ def test_text_that_the_encoder_does_not_know_is_refused(settings, tmp_path):
     for row in rows["de/test"]:
         row["question"] = "Ὠμέγα καὶ Ἄλφα"
     asked = AnsweringSettings(**{**AnsweringTask.profiles["smoke"], **settings})
-    with pytest.raises(EncoderError, match=r"of the pieces of .*test/de.* unknown"):
+    with pytest.raises(EncoderError, match=r"of the tokens of .*test/de.* unknown"):
         AnsweringTask(asked, "path", write(tmp_path, rows)).data  # noqa: B018

@@ -28,8 +28,8 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from idlib.data import tables
+from idlib.models import embedded_encoder as embedded
 from idlib.models import encoders
-from idlib.models.encoders import embedded
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tools" / "make_encoder.py"
@@ -258,7 +258,7 @@ def test_text_with_unknown_pieces_is_refused(tool, options, tmp_path):
     """The share, the table and the remedy are named."""
     text = write_corpus(tmp_path / "text", TEXTS | {"tagging/th/test": "the key ☂"})
     message = refused(tool, options, tmp_path, text=text)
-    assert f"of the pieces of {text / 'tagging/th/test'} are unknown" in message
+    assert f"of the tokens of {text / 'tagging/th/test'} are unknown" in message
     assert message.startswith("25.0%") and "choose another encoder" in message
     assert "leave this text out" in message
 
