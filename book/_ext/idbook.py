@@ -1,4 +1,4 @@
-"""What the book needs beyond Jupyter Book: the banner, the verdict badges, and local assets only.
+"""What the book needs beyond Jupyter Book: the banner, the outcomes' badges, and local assets only.
 
 Loaded through ``local_extensions`` in ``_config.yml``. The profile of the build is read from
 ``_executed/build.json``, which ``idlib.book.execution`` writes when it has executed the notebooks.
@@ -7,7 +7,6 @@ Loaded through ``local_extensions`` in ``_config.yml``. The profile of the build
 from __future__ import annotations
 
 import json
-import re
 import sys
 from _collections import _tuplegetter
 from pathlib import Path
@@ -27,10 +26,7 @@ BANNERS = {
         "nothing. Everything was run far too small, only to see that it runs."
     ),
 }
-VERDICTS = ("supported", "contradicted", "undecided", "not judged")
-# An optional "C4: ", the verdict, and the same word again where the sentence repeats it.
-GAP = r"[\s:.,–—-]*"
-VERDICT = re.compile(rf"^\s*((?:C\d+{GAP})?)({'|'.join(VERDICTS)})\b{GAP}(?:\2\b{GAP})?", re.I)
+OUTCOMES = ("supported", "contradicted", "undecided", "not judged")
 
 
 def read_profile(source: Path) -> str | None:
@@ -88,22 +84,12 @@ class OutputsAsTheyAre(SphinxTransform):
                 node["support_smartquotes"] = False
 
 
-def badge_verdicts(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Turn the verdict that opens a glued sentence into a badge."""
-    for node in list(doctree.findall(nodes.inline)):
-        if "pasted-text" not in node["classes"]:
-            continue
-        match = VERDICT.match(node.astext())
-        if match is None:
-            continue
-        verdict = match.group(2).lower()
-        name = "verdict-" + verdict.replace(" ", "-")
-        rest = node.astext()[match.end() :]
-        parts: list[nodes.Node] = [nodes.inline(verdict, verdict, classes=["verdict", name])]
-        if match.group(1):
-            parts.insert(0, nodes.Text(match.group(1)))
-        node.children = []
-        node.extend([*parts, nodes.Text(" " + rest)])
+def badge_outcomes(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Turn a glued text that is nothing but an outcome into a badge."""
+    for node in doctree.findall(nodes.inline):
+        outcome = node.astext()
+        if "pasted-text" in node["classes"] and outcome in OUTCOMES:
+            node["classes"] += ["verdict", "verdict-" + outcome.replace(" ", "-")]
 
 
 def skip_member(app: Sphinx, what: str, name: str, member: object, skip: bool, options) -> bool:
@@ -131,5 +117,5 @@ def setup(app: Sphinx) -> dict[str, bool | str]:
     app.connect("autodoc-skip-member", skip_member)
     app.connect("autodoc-process-docstring", keep_first_line, priority=400)
     app.connect("doctree-read", depend_on_glued_notebooks)
-    app.connect("doctree-resolved", badge_verdicts)
+    app.connect("doctree-resolved", badge_outcomes)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -36,6 +36,14 @@ def base_models(specs: Sequence[Spec], seed: int) -> dict[str, Spec]:
     }
 
 
+def sizes(spec: Spec) -> str:
+    """Trainable parameters of a run's model, and sentence pairs of its data, in Markdown."""
+    task = spec.plan.task
+    size = sum(weights.numel() for weights in task.model().parameters() if weights.requires_grad)
+    head = f"A model of this build has {size:,} trainable parameters. Sentence pairs of this build:"
+    return "\n".join([head, *(f"- {name}: {len(p):,}" for name, p in task.data.splits.items())])
+
+
 def translations(specs: Sequence[Spec], seed: int, number: int) -> Styler:
     """Test sentences at even distances, and what the teachers of a seed make of them."""
     shown = base_models(specs, seed)

@@ -96,29 +96,31 @@ def _datasets(
 
 
 def recorded(
-    task: str, profile: str, folder: Path = COMMITTED_STORE, sweep: bool = False
+    task: str,
+    profile: str,
+    folder: Path = COMMITTED_STORE,
+    sweep: bool = False,
+    source: str = "embedded",
 ) -> list[Record]:
-    """The records in ``folder`` that answer to today's settings of a profile, embedded data.
+    """The records in ``folder`` that answer to today's settings of a profile and a source.
 
     Records of other settings, of an older revision or of other data are left out: they answer
     another question. With ``sweep`` those of the task's sweep are there too.
     """
     variants = ({}, *(task_class(task).sweep if sweep else ()))
-    several = task_class(task).datasets.get("embedded", ())
+    several = task_class(task).datasets.get(source, ())
     names = ("smoothing", "round", *(["dataset"] if several else ()))
     found = []
     for record, _ in Store(folder, also=()).all():
         asked = record.asked
-        if (asked.task, asked.profile, asked.source) != (task, profile, "embedded"):
+        if (asked.task, asked.profile, asked.source) != (task, profile, source):
             continue
         if several and asked.settings.get("dataset") not in several:
             continue
         settings = {name: asked.settings.get(name) for name in names}
         device = asked.device_type
         same = (
-            Spec(
-                task, asked.method, profile, "embedded", asked.seed, {**varied, **settings}, device
-            )
+            Spec(task, asked.method, profile, source, asked.seed, {**varied, **settings}, device)
             for varied in variants
         )
         if any(record.signature in spec.plan.asked.signatures for spec in same):

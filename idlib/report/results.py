@@ -130,6 +130,16 @@ class Results:
             return "–"
         return primary[0].metric.difference(primary[0].interval.mean, unit=True)
 
+    def of_build(self, key: str, form: str = ".1f") -> str:
+        """A metric of this build's baselines of round 0: its range over seeds, scaled."""
+        scale = self.metric(key).scale
+        values = [
+            scale * record.measured.metrics[key]
+            for record in self.records
+            if record.asked.method == "baseline" and not record.asked.settings.get("round")
+        ]
+        return span(values, form) if values else "–"
+
     def past_lowest(self, methods: Sequence[str] = ("baseline",)) -> list[str]:
         """Where the validation NLL of base models is lowest, and how far above that it ends.
 

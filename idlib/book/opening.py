@@ -1,0 +1,51 @@
+"""How the page of a task begins: its runs, trained where they are missing, and its records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from idlib.book.parameters import declared_types
+from idlib.experiments.grid import grid, recorded
+from idlib.experiments.runs import Spec
+from idlib.experiments.workers import run_all
+from idlib.report.results import Results
+from idlib.tasks import task_class
+
+EVIDENCE = "medium"  # the profile of the committed records that verdicts rest on
+OF_THE_GRID = ("rounds", "controls", "smoothing", "datasets", "source")
+
+
+def train_or_find(task: str, namespace: Mapping[str, Any]) -> tuple[list[Spec], Results]:
+    """The runs of a page and their records; runs without a record are trained, side by side.
+
+    Args:
+        task: the page's.
+        namespace: ``globals()`` of the notebook, its parameters checked. Of them ``profile``,
+            ``seeds`` and those of the grid say which runs are made, ``workers`` how many
+            processes make them, and every other one that is a setting of the task sets it, unless
+            it is ``None``.
+
+    Returns:
+        What was asked for, in the order of the grid, and the results: beside this build's records
+        the committed ones of a longer profile, read before anything is trained.
+    """
+    declared = declared_types(namespace)
+    of_the_grid = {name: namespace[name] for name in OF_THE_GRID if name in declared}
+    settings = task_class(task).schema.model_fields.keys() - set(OF_THE_GRID)
+    overrides = {name: namespace[name] for name in declared if name in settings}
+    profile = namespace["profile"]
+    if "rounds" not in declared:
+        of_the_grid["rounds"] = 0
+    specs = grid(task, profile, namespace["seeds"], overrides=overrides, **of_the_grid)
+    evidence = recorded(task, EVIDENCE) if profile != EVIDENCE else []
+    records = run_all(specs, workers=namespace["workers"], description=task)
+    return specs, Results(task, profile, namespace["source"], records, evidence)
+
+
+def glue_all(texts: Mapping[str, str]) -> None:
+    """Keep texts by key for other pages, without showing them."""
+    from myst_nb import glue
+
+    for key, text in texts.items():
+        glue(key, text, display=False)
