@@ -36,5 +36,5 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     def nll(log_temperature: float) -> float:
         return cross_entropy(wide / math.exp(log_temperature), labels).mean().item()
 
-    found = minimize_scalar(nll, bounds=LOG_BOUNDS, method="bounded", options={"xatol": 1e-6})
-    return math.exp(found.x)
+    least = minimize_scalar(nll, bounds=LOG_BOUNDS, method="bounded", options={"xatol": 1e-6})
+    return math.exp(least.x)

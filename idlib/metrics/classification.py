@@ -1,96 +1,62 @@
-"""How well predictions fit: accuracy, F1, Matthews correlation, Pearson and Spearman.
+"""GLUE's scores of predicted classes and values, by scikit-learn and SciPy.
 
-All are fractions or correlations of whole predictions and labels, as GLUE gives them. Where a
-score has no value (no example of a class, predictions that are all the same) it is 0: what tells
-nothing about the labels scores as chance does. scikit-learn does so for F1 and Matthews; scipy
-gives NaN for the correlations, which no average and no record can hold.
+Where a score has no value (no example of a class, predictions that are all the same) it is 0:
+what tells nothing about the labels scores as chance does. SciPy gives NaN for such correlations,
+which no average and no record can hold.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.stats import rankdata
-
-
-def accuracy(predicted: ArrayLike, labels: ArrayLike) -> float:
-    """Share of predictions [N] that are the label [N].
-
-    >>> accuracy([0, 1, 1, 0], [0, 1, 0, 0])
-    0.75
-    """
-    p, y = _both(predicted, labels)
-    return float((p == y).mean())
-
-
-def f1(predicted: ArrayLike, labels: ArrayLike, positive: int = 1) -> float:
-    """F1 of one class: 2 TP / (2 TP + FP + FN), and 0 where it is neither predicted nor there.
-
-    >>> f1([1, 1, 0, 0], [1, 0, 1, 0])
-    0.5
-    """
-    p, y = (values == positive for values in _both(predicted, labels))
-    there = p.sum() + y.sum()
-    return float(2 * (p & y).sum() / there) if there else 0.0
-
-
-def f1_macro(predicted: ArrayLike, labels: ArrayLike) -> float:
-    """Mean of the F1 of all classes that are predicted or there; each class weighs the same."""
-    p, y = _both(predicted, labels)
-    return float(np.mean([f1(p, y, label) for label in np.union1d(p, y)]))
-
-
-def matthews(predicted: ArrayLike, labels: ArrayLike) -> float:
-    """Matthews correlation of any number of classes (Gorodkin 2004), from −1 to 1.
-
-    The covariance of predictions and labels as indicator vectors, over their standard deviations;
-    0 where either is one class throughout.
-
-    >>> matthews([1, 0, 1, 0], [1, 0, 1, 0]), matthews([1, 1, 1, 1], [1, 0, 1, 0])
-    (1.0, 0.0)
-    """
-    p, y = _both(predicted, labels)
-    classes = np.union1d(p, y)
-    indicators = (np.equal.outer(values, classes).astype(float) for values in (p, y))  # [N, C]
-    return _correlation(*indicators)
-
-
-def pearson(predicted: ArrayLike, values: ArrayLike) -> float:
-    """Pearson correlation of predictions [N] and values [N]; 0 where either is constant."""
-    return _correlation(*(side[:, None].astype(float) for side in _both(predicted, values)))
-
-
-def spearman(predicted: ArrayLike, values: ArrayLike) -> float:
-    """Pearson correlation of the ranks, equal values at their mean rank; 0 where one is constant.
-
-    >>> spearman([0.1, 0.2, 5.0], [1, 2, 3])
-    1.0
-    """
-    return pearson(*(rankdata(side) for side in _both(predicted, values)))
+from numpy.typing import ArrayLike, NDArray
 
 
 def of_classes(predicted: ArrayLike, labels: ArrayLike, classes: int) -> dict[str, float]:
-    """All scores of predicted classes: ``accuracy``, ``matthews``, and an F1.
+    """Accuracy, Matthews correlation and F1 of predicted classes [N], for labels [N].
 
-    The F1 is ``f1`` of class 1 where there are two classes, and ``f1_macro`` where there are more.
+    The F1 is ``f1`` of class 1 where there are two classes, and where there are more ``f1_macro``,
+    the mean of the F1 of all classes that are predicted or there.
+
+    Raises:
+        ValueError: the two are of different lengths, empty, not one-dimensional or not finite.
+
+    >>> of_classes([1, 1, 0, 0], [1, 0, 1, 0], classes=2)
+    {'accuracy': 0.5, 'matthews': 0.0, 'f1': 0.5}
     """
-    found = {"accuracy": accuracy(predicted, labels), "matthews": matthews(predicted, labels)}
-    if classes == 2:
-        return {**found, "f1": f1(predicted, labels)}
-    return {**found, "f1_macro": f1_macro(predicted, labels)}
+    from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
+    p, y = _checked(predicted, labels)
+    name, average = ("f1", "binary") if classes == 2 else ("f1_macro", "macro")
+    return {
+        "accuracy": float(accuracy_score(y, p)),
+        "matthews": 0.0 if _one_is_constant(p, y) else float(matthews_corrcoef(y, p)),
+        name: float(f1_score(y, p, average=average, zero_division=0.0)),
+    }
 
 
 def of_values(predicted: ArrayLike, values: ArrayLike) -> dict[str, float]:
-    """All scores of predicted values: ``pearson`` and ``spearman``."""
-    return {"pearson": pearson(predicted, values), "spearman": spearman(predicted, values)}
-
-
-def _both(predicted: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Both as arrays [N].
+    """Pearson and Spearman correlation of predicted values [N] and values [N].
 
     Raises:
-        ValueError: they are of different lengths, empty, not one-dimensional or not finite.
+        ValueError: as :func:`of_classes`.
+
+    >>> of_values([0.0, 1.0, 5.0, 2.0], [0, 1, 3, 2])["spearman"]
+    1.0
     """
+    from scipy.stats import pearsonr, spearmanr  # takes seconds to import, as scikit-learn does
+
+    p, y = _checked(predicted, values)
+    if _one_is_constant(p, y):
+        return {"pearson": 0.0, "spearman": 0.0}
+    return {
+        "pearson": float(pearsonr(p, y).statistic),
+        "spearman": float(spearmanr(p, y).statistic),
+    }
+
+
+def _checked(predicted: ArrayLike, labels: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     p, y = np.asarray(predicted), np.asarray(labels)
     if p.ndim != 1 or p.shape != y.shape or not len(p):
         raise ValueError(
@@ -104,10 +70,5 @@ def _both(predicted: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarr
     return p, y
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Covariance of two samples of vectors [N, C] over their standard deviations, or 0."""
-    if (a == a[0]).all() or (b == b[0]).all():
-        return 0.0
-    a, b = a - a.mean(0), b - b.mean(0)
-    norms = np.sqrt((a * a).sum() * (b * b).sum())
-    return float(np.clip((a * b).sum() / norms, -1, 1)) if norms else 0.0
+def _one_is_constant(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    return bool((a == a[0]).all() or (b == b[0]).all())

@@ -1,9 +1,10 @@
 """SQuAD's scores of answers, exact match and token F1, and answers that need no model.
 
-Both scores compare texts after lower case, without ASCII punctuation, English articles and
+Both scores compare texts in lower case, without ASCII punctuation, English articles and
 superfluous white space (Rajpurkar et al. 2016), in every language. A token is what stands between
 white space, so a text without spaces (Japanese, Chinese) is one token, and its F1 is nearly its
-exact match.
+exact match. transformers 5 has these scores no more, and torchmetrics gives means only, where the
+bootstrap needs the score of each answer.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def exact_match(prediction: str, answers: Sequence[str]) -> float:
     Raises:
         ValueError: there are no answers.
     """
-    return float(normalise(prediction) in map(normalise, _given(answers)))
+    return float(normalise(prediction) in map(normalise, _checked(answers)))
 
 
 def f1(prediction: str, answers: Sequence[str]) -> float:
@@ -48,7 +49,7 @@ def f1(prediction: str, answers: Sequence[str]) -> float:
     >>> f1("choose Insert > Page", ["the Insert Page", "View"])
     0.8
     """
-    return max(_token_f1(normalise(prediction).split(), answer) for answer in _given(answers))
+    return max(_token_f1(normalise(prediction).split(), answer) for answer in _checked(answers))
 
 
 def _token_f1(predicted: list[str], answer: str) -> float:
@@ -59,23 +60,13 @@ def _token_f1(predicted: list[str], answer: str) -> float:
     return 2 * common / (len(predicted) + len(gold))
 
 
-def _given(answers: Sequence[str]) -> Sequence[str]:
+def _checked(answers: Sequence[str]) -> Sequence[str]:
     if not answers:
         raise ValueError("a prediction is compared with at least one answer; none is given")
     return answers
 
 
-# ---- what one gets without a model
-
-
-def first_line(question: str, context: str) -> list[str]:
-    """The first line of the context."""
-    return _lines(context)[:1]
-
-
-def any_line(question: str, context: str) -> list[str]:
-    """Each line of the context: their mean is what a line drawn at random scores."""
-    return _lines(context)
+# ---- what is scored without a model
 
 
 def shared_line(question: str, context: str) -> list[str]:
@@ -89,8 +80,8 @@ def shared_line(question: str, context: str) -> list[str]:
 
 
 BASELINES: dict[str, Callable[[str, str], list[str]]] = {
-    "first": first_line,
-    "line": any_line,
+    "first": lambda question, context: _lines(context)[:1],  # the first line of the context
+    "line": lambda question, context: _lines(context),  # the mean is that of a line at random
     "shared": shared_line,
 }
 """Rules that give answers from question and context alone, by name."""
