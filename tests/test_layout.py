@@ -35,7 +35,10 @@ MAY_IMPORT = {
     "experiments": ["data", "method", "models", "records", "sensitivity", "tasks", "training"],
     "report": ["metrics", "records"],
     "audit": ["method", "records", "report", "sensitivity"],
-    "book": ["data", "experiments", "files", "method", "metrics", "report", "training"],
+    "book": [
+        *("data", "experiments", "files", "method", "metrics", "records", "report", "tasks"),
+        "training",
+    ],
     "commands": ["data", "records", "tasks", "training"],
     "cli": ["commands", "data", "experiments", "files", "models", "records", "tasks", "training"],
     "__main__": ["cli"],

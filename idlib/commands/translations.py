@@ -9,9 +9,7 @@ from torch import nn
 from idlib.data import translation
 from idlib.data.pairs import Pairs
 from idlib.data.vocabulary import EOS
-from idlib.tasks.translating import translated
-from idlib.tasks.translation import TranslationTask
-from idlib.tasks.translation_settings import POSITIONS
+from idlib.tasks.translation import POSITIONS, TranslationTask
 
 
 class Lines(NamedTuple):
@@ -41,7 +39,7 @@ def every_line(task: TranslationTask, model: nn.Module, split: str) -> Lines:
     others = [index for index in range(len(pairs)) if index not in texts]
     fitting = [index for index in others if 1 < len(pairs.source_ids[index]) <= POSITIONS]
     alone = Pairs(pairs.sources, pairs.targets, pairs.source_ids, [[EOS]] * len(pairs))
-    found = translated(model, alone, fitting, data.vocabulary, task.settings, f"rest of {split}")
+    found = task.translate_pairs(model, alone, fitting, f"rest of {split}")
     texts |= dict(zip(fitting, found, strict=True))
     hypotheses = [texts.get(index, "") for index in range(len(pairs))]
     report = _outside(task, split, len(pairs)) if others else []

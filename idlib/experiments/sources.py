@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from idlib.training.settings import SettingsError, default_source
-
-SOURCES = ("embedded", "hub")  # or the path of a folder
+from idlib.training.settings import SOURCES, SettingsError, default_source
 
 
 def check_source(name: str) -> None:
-    """Raise :class:`SettingsError` unless ``name`` is one of :data:`SOURCES` or a folder."""
+    """Raise :class:`SettingsError` unless ``name`` is one of
+    :data:`idlib.training.settings.SOURCES` or a folder.
+    """
     if name not in SOURCES and not (name and Path(name).is_dir()):
         raise SettingsError(
             f"unknown source {name!r}: choose one of {', '.join(SOURCES)}, or give the path of a "

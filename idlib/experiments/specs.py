@@ -11,7 +11,8 @@ import torch
 
 from idlib.experiments.sources import locate
 from idlib.records import Asked
-from idlib.tasks import Task, task_class
+from idlib.tasks import task_class
+from idlib.tasks.base import Task
 from idlib.training.loop import launched
 from idlib.training.optim import check_rates
 from idlib.training.settings import Settings, SettingsError, check_choice, check_kept, resolve
@@ -79,7 +80,7 @@ class Plan:
     """A checked spec: the task to train, and what its record will say was asked."""
 
     spec: Spec
-    task: Task
+    task: Task[Any, Any]
     asked: Asked
 
     @property

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from idlib.tasks.answering import AnsweringTask
-from idlib.tasks.base import Task
-from idlib.tasks.classification import ClassificationTask
-from idlib.tasks.images import ImageTask
-from idlib.tasks.tagging import TaggingTask
-from idlib.tasks.translation import TranslationTask
-from idlib.training.settings import SettingsError, check_choice
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
-TASKS: dict[str, type[Task]] = {
-    task.name: task
-    for task in (ImageTask, TranslationTask, TaggingTask, AnsweringTask, ClassificationTask)
+from idlib.training.settings import check_choice
+
+if TYPE_CHECKING:
+    from idlib.tasks.base import Task
+
+# Where each class stands: it is imported when it is asked for, since torch takes seconds to import.
+TASKS = {
+    "images": "idlib.tasks.images:ImageTask",
+    "translation": "idlib.tasks.translation:TranslationTask",
+    "tagging": "idlib.tasks.tagging:TaggingTask",
+    "answering": "idlib.tasks.answering:AnsweringTask",
+    "classification": "idlib.tasks.classification:ClassificationTask",
 }
 
 
-def task_class(name: str) -> type[Task]:
+def task_class(name: str) -> type[Task[Any, Any]]:
     """The task of this name.
 
     Raises:
         SettingsError: there is none; the message names the choices.
     """
     check_choice("task", name, tuple(TASKS))
-    return TASKS[name]
-
-
-__all__ = ["TASKS", "SettingsError", "Task", "task_class"]
+    found: type[Task[Any, Any]] = resolve_name(TASKS[name])
+    return found

@@ -8,32 +8,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from idlib.data import answering, questions
-from idlib.data.languages import ENGLISH
 from idlib.method.losses import cross_entropy
 from idlib.method.targets import Target
-from idlib.metrics import items, squad
-from idlib.tasks.base import Batch
-from idlib.tasks.encoder import EncoderSettings, EncoderTask
-from idlib.training.loop import Selection
+from idlib.metrics import squad
+from idlib.tasks.base import Metrics
+from idlib.tasks.encoder import CrossLingualTask, EncoderSettings, EncoderTask, LanguageScores
+from idlib.training.loop import Batch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 HEADS = ("start", "end")
-TEST_SET = f"{answering.TEST}{ENGLISH}"
 
 
 class AnsweringSettings(EncoderSettings):
     """Settings of the answering task; the defaults are the paper's (facts, section 3).
 
-    ``max_length`` and ``stride`` shape the windows, in pieces; ``stride`` is what two windows of a
-    context share. ``max_answer`` is the longest answer that is given, in pieces. ``batch_size``
-    counts windows.
+    ``max_length`` and ``stride`` shape the windows, in tokens; ``stride`` is the overlap of two
+    windows of a context. ``max_answer`` is the longest answer that is given, in tokens.
+    ``batch_size`` counts windows.
     """
 
     max_length: int = Field(384, ge=8)
@@ -56,14 +58,17 @@ class AnsweringSettings(EncoderSettings):
 
 
 class Answers(NamedTuple):
-    """What a model says to the questions of a split, in their order, and how good it is.
+    """A model's answers to the questions of a split, in their order.
 
-    ``texts`` are parts of the contexts, ``nll`` [Q] is that of the gold answers (nats), ``f1`` and
-    ``em`` [Q] are SQuAD's scores (0–1).
+    Attributes:
+        texts: parts of the contexts.
+        nll: of the gold answers, [Q] (nats).
+        f1: SQuAD's, [Q] (0–1).
+        em: SQuAD's exact match, [Q] (0 or 1).
     """
 
     texts: list[str]
-    nll: np.ndarray
+    nll: NDArray[np.float64]
     f1: list[float]
     em: list[float]
 
@@ -78,22 +83,21 @@ _SHORT = {
 }
 
 
-class AnsweringTask(EncoderTask):
+class AnsweringTask(CrossLingualTask[AnsweringSettings, answering.AnsweringData]):
     """LibreOffice Help, TyDiQA's gold passages, or tables in the schema of SQuAD.
 
     The start and the end of an answer are one head each, with the positions of the window as
-    classes: the pieces of the context, and position 0 for a window without the answer.
+    classes: the tokens of the context, and position 0 for a window without the answer.
     """
 
     name = "answering"
     revision = 1
     schema = AnsweringSettings
     # The paper's encoder. The earlier report's, xlm-mlm-tlm-xnli15-1024, has no fast tokenizer,
-    # so the characters of its pieces are not known.
+    # so the characters of its tokens are not known.
     public_encoder = "xlm-roberta-base"
-    loading = ("languages", "stride")
+    loaded_by = (*CrossLingualTask.loaded_by, "stride")
     limits = (*EncoderTask.limits, "stride")
-    selection = Selection("f1", True)
     outputs = len(HEADS)
     profiles = {
         "paper": {"threads": 8},
@@ -129,12 +133,15 @@ class AnsweringTask(EncoderTask):
     }
 
     @classmethod
-    def load(cls, source: str, tokenizer: Any, **options: Any) -> answering.AnsweringData:
+    def load_tokenized(
+        cls, source: str, tokenizer: PreTrainedTokenizerFast, **options: Any
+    ) -> answering.AnsweringData:
         """Windows of the training, validation and test questions."""
         return answering.load(source, tokenizer, **options)
 
     def of_folder(self) -> dict[str, Any]:
         """The languages that the folder has a test set of."""
+        assert self.root is not None, "source path has a folder"
         return {"languages": questions.languages_of(self.root)}
 
     def forward(self, model: nn.Module) -> Callable[[Batch], dict[str, Tensor]]:
@@ -143,55 +150,35 @@ class AnsweringTask(EncoderTask):
         return lambda batch: dict(zip(HEADS, run(batch).unbind(-1), strict=True))
 
     def targets(self, batch: Batch) -> dict[str, Target]:
-        """The positions of the answer's first and last piece among those that may be chosen."""
+        """The positions of the answer's first and last token among those that may be chosen."""
         return {name: Target(batch[name], class_mask=batch["positions"]) for name in HEADS}
 
-    def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
-        """``nll`` (nats, the mean of start and end), ``f1`` and ``em`` (0–1) a question.
+    def scores(self, model: nn.Module, split: str, progress: bool = False) -> LanguageScores:
+        """Means over the questions of a split: ``nll`` (nats), ``f1`` and ``em`` (0–1).
 
-        ``validation`` and ``test`` are the English ones. A question's NLL is the mean over the
-        windows that hold its first answer (over all, of no answer, where none does), in one pass
-        without smoothing.
+        A question's NLL is the mean over the windows that hold its first answer (over all, of no
+        answer, where none does) and over start and end, in one pass without smoothing.
         """
-        found = self.read(model, TEST_SET if split == "test" else split)
-        return {name: float(np.mean(getattr(found, name))) for name in ("nll", "f1", "em")}
+        answers = self.read(model, split, progress)
+        return LanguageScores(
+            metrics={
+                "nll": float(np.mean(answers.nll)),
+                "f1": float(np.mean(answers.f1)),
+                "em": float(np.mean(answers.em)),
+            },
+            f1_items={"numerators": [round(f1, 4) for f1 in answers.f1]},
+            nll_items=answers.nll.tolist(),
+        )
 
-    def test(self, model: nn.Module) -> tuple[dict[str, float], dict[str, list[float]]]:
-        """F1 and exact match of every language, what needs no model, and the F1 of each question.
-
-        ``test/f1/de`` is the mean over all questions of a language, ``test/f1_parallel/de`` over
-        those that every tested language has, ``test/f1_first/de`` (and so on) what a rule of
-        :data:`idlib.metrics.squad.BASELINES` gets; ``…/others`` are the means over the languages
-        not trained on. ``test/nll`` is that of English.
-        """
-        data, curves = self.data, {}
-        metrics = {f"validation/{k}": v for k, v in self.evaluate(model, "validation").items()}
-        splits = {language: f"{answering.TEST}{language}" for language in data.languages}
-        ids = sorted({one for split in splits.values() for one in data.splits[split].ids})
-        numbers = {one: number for number, one in enumerate(ids)}
-        means: dict[str, dict[str, float]] = {}  # by metric and language
-        for language, split in splits.items():
-            found = self.read(model, split, progress=True)
-            curves[f"test/items/{language}"] = [numbers[one] for one in data.splits[split].ids]
-            curves[f"test/f1/{language}/numerators"] = [round(f, 4) for f in found.f1]
-            if split == TEST_SET:
-                curves["test/nll/items"] = [round(value, 4) for value in found.nll.tolist()]
-            rules = {f"f1_{rule}": self._baseline(rule, split) for rule in squad.BASELINES}
-            for metric, values in {"nll": found.nll, "em": found.em, **rules}.items():
-                means.setdefault(metric, {})[language] = float(np.mean(values))
-        for metric, by_language in means.items():
-            every = by_language.items()
-            if metric == "nll":
-                metrics["test/nll"] = by_language[ENGLISH]
-            else:
-                metrics |= {f"test/{metric}/{language}": value for language, value in every}
-            if others := [value for language, value in every if language != ENGLISH]:
-                metrics[f"test/{metric}/{items.OTHERS}"] = float(np.mean(others))
-        for score in ("f1", *["f1_parallel"] * bool(data.parallel)):
-            for part in (*splits, *[items.OTHERS] * (len(splits) > 1)):
-                metric = f"test/{score}/{part}"
-                metrics[metric] = items.score(items.items_of(curves, metric))
-        return metrics, curves
+    def reference_scores(self, split: str) -> Metrics:
+        """The F1 ``f1_<rule>`` of the rules of :data:`idlib.metrics.squad.BASELINES`."""
+        asked = self.data.splits[split].questions
+        return {
+            f"f1_{rule}": float(
+                np.mean([squad.baseline_f1(rule, q.question, q.context, q.answers) for q in asked])
+            )
+            for rule in squad.BASELINES
+        }
 
     @torch.no_grad()
     def answer(self, model: nn.Module, split: str, indices: Sequence[int]) -> list[str]:
@@ -208,7 +195,7 @@ class AnsweringTask(EncoderTask):
 
         The answer is the span with the highest sum of start and end logit over all windows of the
         question: both ends in the context of one window, the start not after the end, at most
-        ``max_answer`` pieces. Position 0 takes no part, as every question has an answer.
+        ``max_answer`` tokens. Position 0 takes no part, as every question has an answer.
         """
         windows = self.data.splits[split]
         nll = torch.zeros(len(windows), dtype=torch.float64)
@@ -220,14 +207,15 @@ class AnsweringTask(EncoderTask):
             ]
             nll[part] = torch.stack(losses).double().mean(0).cpu()
             best[part] = self._best(batch, logits)
-        holds = [window.holds_answer for window in windows.windows]
-        grouped = windows.by_question()
-        counted = [[place for place in own if holds[place]] or own for own in grouped]
-        texts = [_text(windows, own, best) for own in grouped]
+        texts, losses_of_questions = [], []
+        for own in windows.by_question():
+            texts.append(_text(windows, own, best))
+            holding = [place for place in own if windows.windows[place].holds_answer]
+            losses_of_questions.append(nll[holding or own].mean().item())
         pairs = [(t, q.answers) for t, q in zip(texts, windows.questions, strict=True)]
         return Answers(
             texts,
-            np.array([nll[own].mean().item() for own in counted]),
+            np.array(losses_of_questions),
             [squad.f1(*pair) for pair in pairs],
             [squad.exact_match(*pair) for pair in pairs],
         )
@@ -236,14 +224,8 @@ class AnsweringTask(EncoderTask):
         """The best span of each window: its score, first and last position, [B, 3] on the CPU."""
         context = batch["positions"].clone()
         context[:, 0] = False
-        spans = best_spans(*(logits[name] for name in HEADS), context, self.settings.max_answer)
+        spans = best_spans(logits["start"], logits["end"], context, self.settings.max_answer)
         return torch.stack([column.double() for column in spans], dim=-1).cpu()
-
-    def _baseline(self, rule: str, split: str) -> list[float]:
-        return [
-            squad.baseline_f1(rule, one.question, one.context, one.answers)
-            for one in self.data.splits[split].questions
-        ]
 
 
 def best_spans(
@@ -255,7 +237,7 @@ def best_spans(
         start: logits [B, L].
         end: logits [B, L].
         allowed: bool [B, L], where a span may begin and end; the positions follow each other.
-        longest: most positions of a span.
+        longest: the most positions that a span may have.
 
     Returns:
         The sum, −inf where nothing is allowed, and the first and last position, [B] each.
@@ -269,7 +251,7 @@ def best_spans(
 
 
 def _text(windows: answering.Windows, own: Sequence[int], best: Tensor) -> str:
-    """The best span of these windows (the first of equals), or nothing where none has a piece."""
+    """The best span of these windows (the first of equals), or "" where none has context."""
     index = max(own, key=lambda place: best[place, 0].item())
     score, start, end = best[index].tolist()
     return windows.text(index, int(start), int(end)) if score > -math.inf else ""

@@ -1,58 +1,128 @@
-"""What a task is: a model, its data, its targets and its metrics.
+"""What a task is: its settings and profiles, its data, a model, targets, and metrics.
 
-The training loop (:mod:`idlib.training.loop`) needs ``epoch``, ``batches``, ``forward``,
-``targets`` and ``evaluate``; a run (:mod:`idlib.experiments.runs`) needs the rest.
+The training loop needs what :class:`idlib.training.loop.Trainable` lists; runs and their records
+(:mod:`idlib.experiments`) need the rest.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from idlib.data.errors import TooFewItems
 from idlib.method.objective import IntraDistillation
 from idlib.method.targets import Target
-from idlib.training.loop import Selection
+from idlib.training.loop import Batch, Selection
 from idlib.training.settings import Profiles, Settings
 
-Batch = dict[str, Tensor]
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-_PLAIN = IntraDistillation(passes=1, alpha=0.0)
+Metrics = dict[str, float]
+Curves = dict[str, list[float]]
+
+_CROSS_ENTROPY = IntraDistillation(passes=1, alpha=0.0)
 
 
-class Task(ABC):
+class TaskSettings(Settings):
+    """Settings of every task that say how much of its data is used.
+
+    ``examples`` draws a sample from a split, ``{"train": 60}``; a split that it does not name is
+    taken whole. Sensitivity is measured on the first ``sensitivity_examples`` training examples
+    (``None``: on all), in batches of ``sensitivity_batch``.
+    """
+
+    examples: dict[str, int] = Field(default_factory=dict)
+    sensitivity_examples: int | None = Field(None, ge=1)
+
+
+class Split(Protocol):
+    """One split of the data."""
+
+    def __len__(self) -> int:
+        """Number of examples."""
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """These examples as one batch, in this order."""
+
+
+class Data(Protocol):
+    """What a task's ``load`` gives."""
+
+    @property
+    def splits(self) -> Mapping[str, Any]:
+        """Each a :class:`Split`: ``train``, ``validation`` and ``test``, or ``test/<language>``."""
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """Sha256 of each split's content."""
+
+    @property
+    def dropped(self) -> dict[str, dict[str, int]]:
+        """Number of items that were left out, by split and reason."""
+
+    @property
+    def report(self) -> list[str]:
+        """Lines of text on what was left out."""
+
+
+S = TypeVar("S", bound=TaskSettings)
+D = TypeVar("D", bound=Data)
+
+
+class Task(ABC, Generic[S, D]):
     """One task at given settings on given data.
 
     Args:
         settings: of the task's ``schema``.
         source: ``embedded``, ``hub`` or ``path``.
         root: folder of the data where the source needs one.
+
+    Attributes:
+        name: by which the task is asked for.
+        revision: raised whenever the task's numbers change.
+        schema: class of the settings; its defaults are the paper's.
+        profiles: for each profile the settings that differ from the schema's defaults.
+        loaded_by: settings that ``load`` takes, beside ``examples``.
+        limits: settings that decide which items of the data are left out.
+        selection: the validation metric that selects the checkpoint.
+        smoothing: amounts of label smoothing in the grid.
+        sweep: changes of settings that the gain of intra-distillation is shown against.
+        datasets: names of data sets by source, where a task has several.
     """
 
     name: ClassVar[str]
-    revision: ClassVar[int]  # raised whenever the task's numbers change
-    schema: ClassVar[type[Settings]]
+    revision: ClassVar[int]
+    schema: ClassVar[type[TaskSettings]]
     profiles: ClassVar[Profiles]
+    loaded_by: ClassVar[tuple[str, ...]]
+    limits: ClassVar[tuple[str, ...]] = ()
     selection: ClassVar[Selection] = Selection("nll")
-    smoothing: ClassVar[tuple[float, ...]] = (0.0,)  # amounts of label smoothing in the grid
-    sweep: ClassVar[tuple[dict[str, Any], ...]] = ()  # settings that the gain is shown against
-    datasets: ClassVar[dict[str, tuple[str, ...]]] = {}  # by source, where a task has several
-    limits: ClassVar[tuple[str, ...]] = ()  # settings that decide which items are left out
+    smoothing: ClassVar[tuple[float, ...]] = (0.0,)
+    sweep: ClassVar[tuple[dict[str, Any], ...]] = ()
+    datasets: ClassVar[dict[str, tuple[str, ...]]] = {}
 
-    def __init__(self, settings: Settings, source: str, root: Path | None = None) -> None:
+    settings: S
+
+    def __init__(self, settings: S, source: str, root: Path | None = None) -> None:
         self.settings, self.source, self.root = settings, source, root
 
+    # ---- settings that source and data decide
+
     @classmethod
-    def adapt(cls, settings: Settings, source: str) -> Settings:
+    def adapt(cls, settings: S, source: str) -> S:
         """The settings that a source allows (weights that it cannot bring, updates it caps)."""
         return settings
 
-    def fitted(self, named: Collection[str]) -> Task:
+    def fitted(self, named: Collection[str]) -> Self:
         """This task with what a profile cannot know of a user's own folder.
 
         A profile's languages and sizes are those of the embedded data. Where the user named no
@@ -67,16 +137,18 @@ class Task(ABC):
         """
         if self.source != "path":
             return self
-        found = {name: value for name, value in self.of_folder().items() if name not in named}
-        task = self._with(**found)
+        task = self._with({k: v for k, v in self.of_folder().items() if k not in named})
         while "examples" not in named:
             try:
                 task.data  # noqa: B018  (it is loaded here)
             except TooFewItems as few:
-                task = task._with(examples={**task.settings.examples, few.split: few.there})
+                task = task._with({"examples": {**task.settings.examples, few.split: few.there}})
             else:
                 break
         return task
+
+    def _with(self, changes: Mapping[str, Any]) -> Self:
+        return type(self)(self.settings.model_copy(update=changes), self.source, self.root)
 
     def of_folder(self) -> dict[str, Any]:
         """Settings that a folder decides: its languages, its only data set."""
@@ -87,22 +159,6 @@ class Task(ABC):
         """The data sets of a source, where a task has several."""
         return cls.datasets.get(source, ())
 
-    def _with(self, **changes: Any) -> Task:
-        return type(self)(self.settings.model_copy(update=changes), self.source, self.root)
-
-    @property
-    @abstractmethod
-    def data(self) -> Any:
-        """The loaded data: ``splits`` by name, and what was left out of them.
-
-        ``dropped`` counts that by split and reason, ``report`` says it in lines of text.
-        """
-
-    @property
-    def report(self) -> list[str]:
-        """Lines of text on what was left out of the data, with the places of the first items."""
-        return self.data.report
-
     def check(self) -> None:
         """Refuse settings that fit neither each other nor the data, before any training.
 
@@ -111,22 +167,55 @@ class Task(ABC):
         """
         return None
 
-    @property
+    # ---- data
+
+    @classmethod
     @abstractmethod
+    def load(cls, source: str, root: Path | None, sizes: dict[str, int], **options: Any) -> D:
+        """The data of a source; ``sizes`` are the settings' ``examples``."""
+
+    @property
+    def data(self) -> D:
+        """The loaded data, in memory once for all tasks of equal settings."""
+        options = tuple((name, getattr(self.settings, name)) for name in self.loaded_by)
+        sizes = tuple(sorted(self.settings.examples.items()))
+        data: D = _load(type(self), self.source, self.root, sizes, options)
+        return data
+
+    @property
     def checksums(self) -> dict[str, str]:
         """Sha256 of each data file or split; identifies the data in the record."""
+        return self.data.checksums
 
-    @abstractmethod
-    def model(self) -> nn.Module:
-        """A model, initialised from torch's global generator or from published weights."""
+    @property
+    def report(self) -> list[str]:
+        """Lines of text on what was left out of the data, with the places of the first items."""
+        return self.data.report
 
     @abstractmethod
     def epoch(self, generator: torch.Generator) -> list[list[int]]:
         """One epoch: for each update the indices of its training examples."""
 
-    @abstractmethod
     def batches(self, indices: list[list[int]], split: str = "train") -> Iterator[Batch]:
         """The batches of these indices of ``split``, in this order."""
+        return map(self.data.splits[split].batch, indices)
+
+    def sensitivity_batches(self) -> Iterable[Batch]:
+        """The training batches on which sensitivity is measured: the first ones, in order."""
+        s, count = self.settings, len(self.data.splits["train"])
+        if s.sensitivity_examples is not None:
+            count = min(count, s.sensitivity_examples)
+        return self.batches(in_order(count, s.sensitivity_batch))
+
+    @abstractmethod
+    def evaluation_batches(self, split: str) -> list[list[int]]:
+        """The indices of all examples of a split, in batches for evaluation."""
+
+    # ---- model
+
+    @abstractmethod
+    def model(self) -> nn.Module:
+        """A model, initialised from torch's global generator or from published weights."""
 
     @abstractmethod
     def forward(self, model: nn.Module) -> Callable[[Batch], Any]:
@@ -136,35 +225,68 @@ class Task(ABC):
     def targets(self, batch: Batch) -> Target | dict[str, Target]:
         """The targets of a batch."""
 
-    @abstractmethod
-    def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
-        """Metrics of a model in evaluation mode on a split."""
+    def is_head(self, parameter: str) -> bool:
+        """Whether a parameter belongs to a new head, whose learning rate is ``lr_head``."""
+        return False
 
-    @abstractmethod
-    def test(self, model: nn.Module) -> tuple[dict[str, float], dict[str, list[float]]]:
-        """Final metrics and curves by ``split/name``, at the selected checkpoint; called once."""
-
-    @abstractmethod
-    def sensitivity_batches(self) -> Iterable[Batch]:
-        """The fixed training batches on which sensitivity is measured."""
+    def layer(self, parameter: str) -> str:
+        """The layer that the sensitivity of a parameter of this name is reported under."""
+        return parameter.split(".")[0]
 
     def never_seen(self, model: nn.Module) -> Mapping[str, Tensor]:
-        """Entries that the measured batches cannot touch: parameter name -> bool mask.
+        """Entries that the sensitivity batches cannot touch: parameter name -> bool mask.
 
         They are counted apart from the statistics of sensitivity.
         """
         return {}
 
-    def is_head(self, parameter: str) -> bool:
-        """Whether a parameter belongs to a new head, which ``lr_head`` is the rate of."""
-        return False
+    # ---- evaluation
 
-    def layer(self, parameter: str) -> str:
-        """The layer that a parameter of this name is reported under."""
-        return parameter.split(".")[0]
+    @abstractmethod
+    def evaluate(self, model: nn.Module, split: str) -> Metrics:
+        """Metrics of a model in evaluation mode on a split."""
+
+    @abstractmethod
+    def test(self, model: nn.Module) -> tuple[Metrics, Curves]:
+        """Final metrics and curves by ``split/name``, at the selected checkpoint; called once."""
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Plain cross-entropy of one pass, in nats: what sensitivity is measured of."""
-        device = next(model.parameters()).device
-        batch = {name: value.to(device) for name, value in batch.items()}
-        return _PLAIN(self.forward(model), self.targets, batch, step=0, total_steps=1).total
+        """Plain cross-entropy of one pass, in nats: the loss that sensitivity is measured of."""
+        batch = _on_device_of(model, batch)
+        forward = self.forward(model)
+        return _CROSS_ENTROPY(forward, self.targets, batch, step=0, total_steps=1).total
+
+    @torch.no_grad()
+    def predictions(
+        self, model: nn.Module, split: str, progress: bool = False
+    ) -> Iterator[tuple[list[int], Batch, Any]]:
+        """Indices, batch and logits of every example of a split, in the evaluation batches.
+
+        Batch and logits are on the model's device.
+        """
+        parts, forward = self.evaluation_batches(split), self.forward(model)
+        bar = tqdm(parts, desc=split, unit="batch", leave=False, disable=not progress)
+        for part, batch in zip(bar, self.batches(parts, split), strict=True):
+            batch = _on_device_of(model, batch)
+            yield part, batch, forward(batch)
+
+
+def in_order(count: int, size: int) -> list[list[int]]:
+    """Indices from 0 to ``count`` − 1 in batches of ``size``; the last one may be smaller."""
+    return [list(range(start, min(start + size, count))) for start in range(0, count, size)]
+
+
+def _on_device_of(model: nn.Module, batch: Batch) -> Batch:
+    device = next(model.parameters()).device
+    return {name: value.to(device) for name, value in batch.items()}
+
+
+@lru_cache(maxsize=16)  # the grid, its sweep and this build, of several data sets
+def _load(
+    task: type[Task[Any, Any]],
+    source: str,
+    root: Path | None,
+    sizes: tuple[tuple[str, int], ...],
+    options: tuple[tuple[str, Any], ...],
+) -> Any:
+    return task.load(source, root, dict(sizes), **dict(options))

@@ -7,7 +7,7 @@ Help the smaller profiles train the first layers of the embedded encoder.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -17,9 +17,13 @@ from idlib.data import classification, labelled_text
 from idlib.method.losses import cross_entropy
 from idlib.method.targets import Target
 from idlib.metrics.classification import of_classes, of_values
-from idlib.tasks.base import Batch
+from idlib.tasks.base import Curves, Metrics
 from idlib.tasks.encoder import EMBEDDED, EncoderSettings, EncoderTask
+from idlib.training.loop import Batch
 from idlib.training.settings import check_choice
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 SCORES = {  # of GLUE's data sets; of all others accuracy, or Pearson of a regression
     "cola": "matthews",
@@ -33,7 +37,7 @@ class ClassificationSettings(EncoderSettings):
     """Settings of the classification task; the defaults are the paper's (facts, section 3).
 
     ``dataset`` names one of the source's; by default its first, or the folder's only one.
-    ``pooling`` makes one state of a text: ``mean`` of its pieces' states, or the ``first`` one (of
+    ``pooling`` makes one state of a text: ``mean`` of its tokens' states, or the ``first`` one (of
     the encoder's pooler where it has one); by default what the encoder was trained with, the mean
     for the embedded one. How the rate falls is not stated by the paper: linearly, as for tagging.
     """
@@ -64,7 +68,7 @@ class Outcome(NamedTuple):
     labels: Tensor
 
 
-class ClassificationTask(EncoderTask):
+class ClassificationTask(EncoderTask[ClassificationSettings, classification.ClassificationData]):
     """LibreOffice Help, GLUE, or tables in folders: one class or value for each text or pair.
 
     The loss of a regression is the squared error. It stands wherever a classification has its
@@ -76,7 +80,7 @@ class ClassificationTask(EncoderTask):
     revision = 1
     schema = ClassificationSettings
     public_encoder = "bert-base-uncased"
-    loading = ("dataset",)
+    loaded_by = (*EncoderTask.loaded_by, "dataset")
     datasets = {source: tuple(names) for source, names in classification.DATASETS.items()}
     profiles = {
         "paper": {},
@@ -113,13 +117,13 @@ class ClassificationTask(EncoderTask):
     def adapt(cls, settings: ClassificationSettings, source: str) -> ClassificationSettings:
         """Encoder, pooling and data set that come with the source, unless others are asked for."""
         settings = super().adapt(settings, source)
-        found = {"pooling": settings.pooling, "dataset": settings.dataset}
-        if settings.pooling is None:
-            found["pooling"] = "mean" if settings.encoder == EMBEDDED else "first"
+        pooling, dataset = settings.pooling, settings.dataset
+        if pooling is None:
+            pooling = "mean" if settings.encoder == EMBEDDED else "first"
         if choices := cls.datasets[source]:
-            found["dataset"] = settings.dataset or choices[0]
-            check_choice("dataset", found["dataset"], choices)
-        return settings.model_copy(update=found)
+            dataset = dataset or choices[0]
+            check_choice("dataset", dataset, choices)
+        return settings.model_copy(update={"pooling": pooling, "dataset": dataset})
 
     def of_folder(self) -> dict[str, Any]:
         """The data set: the one named, or the folder's only one."""
@@ -137,11 +141,13 @@ class ClassificationTask(EncoderTask):
 
     @property
     def pooling(self) -> str | None:
-        """How the states of a text's pieces become one."""
+        """How the states of a text's tokens become one."""
         return self.settings.pooling
 
     @classmethod
-    def load(cls, source: str, tokenizer: Any, **options: Any) -> classification.ClassificationData:
+    def load_tokenized(
+        cls, source: str, tokenizer: PreTrainedTokenizerFast, **options: Any
+    ) -> classification.ClassificationData:
         """The three splits of the data set."""
         return classification.load(source, tokenizer, **options)
 
@@ -152,17 +158,17 @@ class ClassificationTask(EncoderTask):
 
     @property
     def score(self) -> str:
-        """Name of the metric that the data set is told in."""
+        """Name of the data set's main metric."""
         if self.source == "hub":
             return SCORES.get(self.data.dataset, "accuracy")
         return "pearson" if self.data.regression else "accuracy"
 
     def targets(self, batch: Batch) -> Target:
         """The class, or the value, of each text."""
-        kind = "regression" if self.data.regression else "classes"
-        return Target(batch[classification.LABEL], kind=kind)
+        labels = batch[classification.LABEL]
+        return Target(labels, kind="regression" if self.data.regression else "classes")
 
-    def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
+    def evaluate(self, model: nn.Module, split: str) -> Metrics:
         """``nll`` (nats; of a regression the squared error), ``score``, and all that apply.
 
         These are ``accuracy``, ``matthews`` and ``f1`` (of class 1 of two; of more ``f1_macro``),
@@ -170,20 +176,20 @@ class ClassificationTask(EncoderTask):
         """
         return self._metrics(self._outcome(model, split))
 
-    def test(self, model: nn.Module) -> tuple[dict[str, float], dict[str, list[float]]]:
+    def test(self, model: nn.Module) -> tuple[Metrics, Curves]:
         """All metrics of validation and test, and what each test item adds to them.
 
         The curves are each item's ``nll``, its number, and for classes whether it was right: the
         numerators of the accuracy, and of the score where that is the accuracy.
         """
-        metrics = {}
+        metrics: Metrics = {}
         for split in ("validation", "test"):
             outcome = self._outcome(model, split, progress=True)
-            found = self._metrics(outcome)
-            metrics |= {f"{split}/{name}": value for name, value in found.items()}
+            scores = self._metrics(outcome)
+            metrics |= {f"{split}/{name}": value for name, value in scores.items()}
         ids = self.data.splits["test"].ids
         numbers = {item: number for number, item in enumerate(sorted(ids))}
-        curves: dict[str, list[float]] = {
+        curves: Curves = {
             "test/items/en": [numbers[item] for item in ids],
             "test/nll/items": [round(value, 4) for value in outcome.losses.tolist()],
         }
@@ -194,7 +200,7 @@ class ClassificationTask(EncoderTask):
                 curves["test/score/numerators"] = right
         return metrics, curves
 
-    def _metrics(self, outcome: Outcome) -> dict[str, float]:
+    def _metrics(self, outcome: Outcome) -> Metrics:
         predicted, labels = outcome.predicted.numpy(), outcome.labels.numpy()
         if self.data.regression:
             found = of_values(predicted, labels)

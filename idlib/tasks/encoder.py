@@ -1,21 +1,29 @@
-"""What the tasks on a trained encoder share: settings, model with its head, batches, layers."""
+"""What the tasks on a pretrained encoder share: settings, model with its head, batches, layers.
+
+Those that are trained on English and tested in several languages share their test too.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar, cast
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from idlib.data.batching import token_batches
-from idlib.tasks.base import Batch, Task
-from idlib.training.settings import Settings
+from idlib.data.languages import ENGLISH, Multilingual
+from idlib.metrics import items
+from idlib.tasks.base import Curves, D, Metrics, Task, TaskSettings
+from idlib.training.loop import Batch, Selection
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from typing_extensions import Self
 
 EMBEDDED = "embedded"
 HEAD = "head."
@@ -28,24 +36,15 @@ LAYERS = (  # part of the parameter's name -> how sensitivity is reported; the f
 )
 
 
-class Split(Protocol):
-    """One split of one language, in word pieces."""
-
-    input_ids: Sequence[Sequence[int]]  # of each example, special pieces included
-    lengths: Sequence[int]
-
-    def batch(self, indices: Sequence[int]) -> Batch:
-        """These examples, padded to the longest of them."""
-
-
-class EncoderSettings(Settings):
+class EncoderSettings(TaskSettings):
     """Settings of the tasks on an encoder.
 
     ``encoder`` is ``embedded``, or a name on the hub or a folder that transformers can load; by
     default the one that comes with the source. ``layers`` keeps its first layers, ``pretrained``
     off gives random weights of the same size, ``freeze_embeddings`` leaves the word embeddings as
-    they are. ``dropout`` is that of the encoder and of the head. ``examples`` samples a split
-    (``test``: of each language), ``languages`` names those that are tested.
+    they are. ``dropout`` is that of the encoder and of the head, ``max_length`` counts the
+    encoder's tokens. ``languages`` names those that are tested, and ``test`` in ``examples`` the
+    test items of each of them.
 
     The defaults are what the paper and the earlier report have in common (facts, section 3).
     """
@@ -56,7 +55,6 @@ class EncoderSettings(Settings):
     freeze_embeddings: bool = False
     dropout: float = Field(0.1, ge=0, lt=1)
     max_length: int = Field(128, ge=8)
-    examples: dict[str, int] = Field(default_factory=dict)
     languages: tuple[str, ...] | None = None
     sensitivity_examples: int = Field(1000, ge=1)
 
@@ -65,23 +63,40 @@ class EncoderSettings(Settings):
     sensitivity_batch: int = Field(32, ge=1)
 
 
-class EncoderTask(Task):
-    """A task whose model is an encoder with a new head: each token's or each text's logits."""
+E = TypeVar("E", bound=EncoderSettings)
+M = TypeVar("M", bound=Multilingual)
 
-    public_encoder: ClassVar[str]  # of sources other than the embedded one
-    pooling: ClassVar[str | None] = None  # None: logits of every token
-    loading: ClassVar[tuple[str, ...]] = ()  # settings that ``load`` takes, beside max_length
+
+class EncoderTask(Task[E, D]):
+    """A task whose model is an encoder with a new head: each token's or each text's logits.
+
+    Attributes:
+        public_encoder: of sources other than the embedded one.
+    """
+
+    public_encoder: ClassVar[str]
+    loaded_by = ("encoder", "max_length")
     limits = ("encoder", "max_length")
 
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """Number of logits of a token or text."""
+
+    @property
+    def pooling(self) -> str | None:
+        """How a text's states become one; ``None`` keeps them, for logits of every token."""
+        return None
+
     @classmethod
-    def adapt(cls, settings: EncoderSettings, source: str) -> EncoderSettings:
+    def adapt(cls, settings: E, source: str) -> E:
         """The encoder that comes with the source, unless one is asked for."""
         if settings.encoder is not None:
             return settings
         name = EMBEDDED if source == EMBEDDED else cls.public_encoder
         return settings.model_copy(update={"encoder": name})
 
-    def fitted(self, named: Collection[str]) -> Task:
+    def fitted(self, named: Collection[str]) -> Self:
         """See :meth:`idlib.tasks.base.Task.fitted`; the encoder is looked at before any text."""
         self.check()
         return super().fitted(named)
@@ -92,56 +107,43 @@ class EncoderTask(Task):
         Raises:
             EncoderError: naming the setting and what it can be.
         """
-        from idlib.models import encoders
+        from idlib.models import encoders  # transformers takes seconds to import
 
         s = self.settings
-        encoders.check(s.encoder, layers=s.layers, max_length=s.max_length)
+        encoders.check(self.encoder, layers=s.layers, max_length=s.max_length)
 
     @property
-    def data(self) -> Any:
-        """``splits`` by name (``train``, ``validation``, ``test/en``, …) and ``checksums``."""
-        s, root = self.settings, None if self.root is None else str(self.root)
-        options = tuple((name, getattr(s, name)) for name in ("max_length", *self.loading))
-        sizes = tuple(sorted(s.examples.items()))
-        return _load(type(self), self.source, root, s.encoder, options, sizes)
+    def encoder(self) -> str:
+        """The encoder by name or folder."""
+        assert self.settings.encoder is not None, "adapt names one"
+        return self.settings.encoder
+
+    @classmethod
+    def load(cls, source: str, root: Path | None, sizes: dict[str, int], **options: Any) -> D:
+        """The data of a source in the encoder's tokens.
+
+        Raises:
+            EncoderError: the encoder does not know the text.
+        """
+        from idlib.models import encoders
+
+        tokenizer = encoders.tokenizer(options.pop("encoder"))
+        data = cls.load_tokenized(source, tokenizer, root=root, sizes=sizes, **options)
+        for name, split in data.splits.items():
+            encoders.check_coverage(tokenizer, split.input_ids, f"the text of split {name}")
+        return data
 
     @classmethod
     @abstractmethod
-    def load(cls, source: str, tokenizer: Any, **options: Any) -> Any:
-        """The data of a source in pieces of a tokenizer, by the task's data module."""
-
-    @property
-    @abstractmethod
-    def outputs(self) -> int:
-        """Number of logits of a token or text."""
-
-    @property
-    def tokenizer(self) -> Any:
-        """The encoder's fast tokenizer."""
-        from idlib.models import encoders  # transformers takes seconds to import
-
-        return encoders.tokenizer(self.settings.encoder)
+    def load_tokenized(cls, source: str, tokenizer: PreTrainedTokenizerFast, **options: Any) -> D:
+        """The data of a source in tokens of a tokenizer, by the task's data module."""
 
     @property
     def checksums(self) -> dict[str, str]:
         """Sha256 of each split's content, and of the encoder's files."""
         from idlib.models import encoders
 
-        return {**self.data.checksums, "encoder": encoders.checksum(self.settings.encoder)}
-
-    def model(self) -> nn.Module:
-        """The encoder with a fresh head."""
-        from idlib.models import encoders
-
-        s = self.settings
-        encoder = encoders.load(
-            s.encoder,
-            layers=s.layers,
-            pretrained=s.pretrained,
-            dropout=s.dropout,
-            freeze_embeddings=s.freeze_embeddings,
-        )
-        return encoders.Headed(encoder, self.outputs, dropout=s.dropout, pooling=self.pooling)
+        return {**self.data.checksums, "encoder": encoders.checksum(self.encoder)}
 
     def epoch(self, generator: torch.Generator) -> list[list[int]]:
         """All training examples once, in batches of like length, in a random order."""
@@ -149,9 +151,24 @@ class EncoderTask(Task):
         longest = max(s.max_length, *lengths)
         return token_batches(lengths, s.batch_size * longest, generator, s.batch_size)
 
-    def batches(self, indices: list[list[int]], split: str = "train") -> Iterator[Batch]:
-        """Batches of word pieces [B, L], their mask, and the task's own columns."""
-        return map(self.data.splits[split].batch, indices)
+    def evaluation_batches(self, split: str) -> list[list[int]]:
+        """All examples of a split, in batches of like length."""
+        lengths, size = self.data.splits[split].lengths, 4 * self.settings.batch_size
+        return token_batches(lengths, size * max(lengths, default=1), None, size)
+
+    def model(self) -> nn.Module:
+        """The encoder with a fresh head."""
+        from idlib.models import encoders
+
+        s = self.settings
+        encoder = encoders.load(
+            self.encoder,
+            layers=s.layers,
+            pretrained=s.pretrained,
+            dropout=s.dropout,
+            freeze_embeddings=s.freeze_embeddings,
+        )
+        return encoders.Headed(encoder, self.outputs, dropout=s.dropout, pooling=self.pooling)
 
     def forward(self, model: nn.Module) -> Callable[[Batch], Any]:
         """From a batch to logits [B, L, outputs], or [B, outputs] where the texts are pooled."""
@@ -166,57 +183,91 @@ class EncoderTask(Task):
         """Embedding, attention, feed-forward or norm of the encoder, or the head."""
         return next(layer for part, layer in LAYERS if part in parameter.lower())
 
-    def sensitivity_batches(self) -> Iterable[Batch]:
-        """The first training examples in their fixed order, equally many a batch."""
-        return self.batches(self._measured())
-
     def never_seen(self, model: nn.Module) -> Mapping[str, Tensor]:
-        """Embedding rows of pieces that do not occur in the measured batches, if trained."""
-        rows = model.encoder.get_input_embeddings().weight
+        """Embedding rows of tokens that are not in the sensitivity batches, if rows are trained."""
+        encoder = cast("PreTrainedModel", model.encoder)
+        rows = encoder.get_input_embeddings().weight
         names = [name for name, weight in model.named_parameters() if weight is rows]
         if not names or not rows.requires_grad:
             return {}
-        seen = torch.cat([batch["input_ids"].flatten() for batch in self.sensitivity_batches()])
         unseen = torch.ones(rows.shape, dtype=torch.bool)
-        unseen[seen.unique()] = False
+        for batch in self.sensitivity_batches():
+            unseen[batch["input_ids"].flatten()] = False
         return {names[0]: unseen}
 
-    @torch.no_grad()
-    def predictions(
-        self, model: nn.Module, split: str, progress: bool = False
-    ) -> Iterator[tuple[list[int], Batch, Any]]:
-        """Indices, batch and logits of every example of a split, in batches of like length.
 
-        Batch and logits are on the model's device.
+class LanguageScores(NamedTuple):
+    """What a model scores on one split of a :class:`CrossLingualTask`.
+
+    Attributes:
+        metrics: of the split; ``nll`` (nats) and ``f1`` (0–1) are among them.
+        f1_items: each item's part of the F1, by column (:data:`idlib.metrics.items.RATIO`).
+        nll_items: each item's NLL (nats), so scaled that their mean is the NLL.
+    """
+
+    metrics: Metrics
+    f1_items: dict[str, list[float]]
+    nll_items: list[float]
+
+
+class CrossLingualTask(EncoderTask[E, M]):
+    """A task that is trained on English and tested in every language of its data.
+
+    Splits are ``train``, ``validation`` and ``test/<language>``; ``test`` stands for English.
+    """
+
+    loaded_by = (*EncoderTask.loaded_by, "languages")
+    selection = Selection("f1", higher_is_better=True)
+
+    @abstractmethod
+    def scores(self, model: nn.Module, split: str, progress: bool = False) -> LanguageScores:
+        """A model's scores on a split by its full name."""
+
+    def reference_scores(self, split: str) -> Metrics:
+        """Scores of rules that need no model, to compare with."""
+        return {}
+
+    def evaluate(self, model: nn.Module, split: str) -> Metrics:
+        """The metrics of English validation or test, or of the split ``test/<language>``."""
+        return self.scores(model, f"test/{ENGLISH}" if split == "test" else split).metrics
+
+    def test(self, model: nn.Module) -> tuple[Metrics, Curves]:
+        """Metrics of English validation, and of the test sets of all languages.
+
+        ``test/f1/de`` is over all items of a language, ``test/f1_parallel/de`` over those that
+        every tested language has, and ``…/others`` are the means over the languages not trained
+        on. ``test/nll`` is that of English. The curves hold each English item's NLL, and the
+        numbers of each language's items with their parts of the F1.
         """
-        data, size = self.data.splits[split], 4 * self.settings.batch_size
-        parts = token_batches(data.lengths, size * max(data.lengths, default=1), None, size)
-        forward, device = self.forward(model), next(model.parameters()).device
-        bar = tqdm(parts, desc=split, unit="batch", leave=False, disable=not progress)
-        for part in bar:
-            batch = {name: value.to(device) for name, value in data.batch(part).items()}
-            yield part, batch, forward(batch)
-
-    def _measured(self) -> list[list[int]]:
-        s = self.settings
-        count = min(len(self.data.splits["train"].lengths), s.sensitivity_examples)
-        return [part.tolist() for part in torch.arange(count).split(s.sensitivity_batch)]
-
-
-@lru_cache(maxsize=16)  # the main grid, and this build, of several data sets
-def _load(
-    task: type[EncoderTask],
-    source: str,
-    root: str | None,
-    encoder: str,
-    options: tuple[tuple[str, Any], ...],
-    sizes: tuple[tuple[str, int], ...],
-) -> Any:
-    from idlib.models import encoders
-
-    tokenizer = encoders.tokenizer(encoder)
-    folder = None if root is None else Path(root)
-    data = task.load(source, tokenizer, root=folder, sizes=dict(sizes), **dict(options))
-    for name, split in data.splits.items():
-        encoders.check_coverage(tokenizer, split.input_ids, f"the text of split {name}")
-    return data
+        data = self.data
+        metrics = {f"validation/{k}": v for k, v in self.evaluate(model, "validation").items()}
+        curves: Curves = {}
+        ids = sorted({item for name in data.languages for item in data.splits[f"test/{name}"].ids})
+        numbers = {item: number for number, item in enumerate(ids)}
+        by_metric: dict[str, Metrics] = {}  # each of them by language
+        for language in data.languages:
+            split = f"test/{language}"
+            scores = self.scores(model, split, progress=True)
+            curves[f"test/items/{language}"] = [numbers[item] for item in data.splits[split].ids]
+            for column, values in scores.f1_items.items():
+                curves[f"test/f1/{language}/{column}"] = values
+            if language == ENGLISH:
+                curves["test/nll/items"] = [round(value, 4) for value in scores.nll_items]
+            for name, value in {**scores.metrics, **self.reference_scores(split)}.items():
+                by_metric.setdefault(name, {})[language] = value
+        del by_metric["f1"]  # it follows from the items, as that of the parallel ones does
+        others = [language for language in data.languages if language != ENGLISH]
+        for name, values in by_metric.items():
+            if name == "nll":
+                metrics["test/nll"] = values[ENGLISH]
+            else:
+                metrics |= {f"test/{name}/{language}": values[language] for language in values}
+            if others:
+                mean = np.mean([values[language] for language in others])
+                metrics[f"test/{name}/{items.OTHERS}"] = float(mean)
+        parts = [*data.languages, items.OTHERS] if others else data.languages
+        for score in ("f1", f"f1{items.PARALLEL}") if data.parallel else ("f1",):
+            for part in parts:
+                metric = f"test/{score}/{part}"
+                metrics[metric] = items.score(items.items_of(curves, metric))
+        return metrics, curves

@@ -6,8 +6,7 @@ The settings are those of the earlier report on Oxford-IIIT Pet (ResNet-50 with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,21 +15,23 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.models import ResNet50_Weights, resnet50
-from torchvision.models.resnet import BasicBlock, ResNet
 
 from idlib.data import images
 from idlib.method.losses import cross_entropy
 from idlib.method.targets import Target
 from idlib.metrics.calibration import fit_temperature
-from idlib.tasks.base import Batch, Task
-from idlib.training.settings import Settings, SettingsError
+from idlib.models.resnet import NarrowResNet, add_dropout
+from idlib.tasks.base import Curves, Metrics, Task, TaskSettings, in_order
+from idlib.training.loop import Batch
+from idlib.training.settings import SettingsError
 
 EMBEDDED_EPOCHS = 60  # cap of the paper profile on the embedded data
 EVALUATION_BATCH = 500
-SHRINKS = {"resnet50": 32, "narrow": 16}  # so many pixels, and fewer, become one
+# Side in pixels up to which an image becomes a single pixel of the last stage.
+DOWNSAMPLING = {"resnet50": 32, "narrow": 16}
 
 
-class ImageSettings(Settings):
+class ImageSettings(TaskSettings):
     """Settings of the image task; the defaults are the earlier report's."""
 
     architecture: Literal["resnet50", "narrow"] = "resnet50"
@@ -38,7 +39,6 @@ class ImageSettings(Settings):
     width: int = Field(64, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     image_size: int = Field(224, ge=8)
-    examples: dict[str, int] = Field(default_factory=dict)
     workers: int = Field(0, ge=0, le=1024)
     lr_head: None = None  # all of the network is new
 
@@ -56,7 +56,7 @@ class ImageSettings(Settings):
 _NARROW = {"architecture": "narrow", "pretrained": False, "width": 16, "image_size": 28}
 
 
-class ImageTask(Task):
+class ImageTask(Task[ImageSettings, images.ImageData]):
     """Fashion-MNIST, Oxford-IIIT Pet, or a folder of images."""
 
     name = "images"
@@ -73,7 +73,7 @@ class ImageTask(Task):
             "examples": {"train": 240, "validation": 120, "test": 120},
         },
     }
-
+    loaded_by = ("image_size",)
     smoothing = (0.0, 0.1)  # the earlier report's two
 
     @classmethod
@@ -83,18 +83,6 @@ class ImageTask(Task):
             return settings
         epochs = min(settings.epochs, EMBEDDED_EPOCHS)
         return settings.model_copy(update={"pretrained": False, "epochs": epochs})
-
-    @property
-    def data(self) -> images.ImageData:
-        """The three splits."""
-        root = None if self.root is None else str(self.root)
-        sizes = tuple(sorted(self.settings.examples.items()))
-        return _load(self.source, root, self.settings.image_size, sizes)
-
-    @property
-    def checksums(self) -> dict[str, str]:
-        """Sha256 of each split's content."""
-        return self.data.checksums
 
     def check(self) -> None:
         """Refuse images of one channel for ResNet-50, and a batch that batch norm cannot take.
@@ -109,33 +97,34 @@ class ImageTask(Task):
                 f"{channels}; set architecture to narrow, or image_size to another than "
                 f"{images.EMBEDDED_SIZE}, for which the channel is repeated"
             )
-        if s.image_size <= SHRINKS[s.architecture] and self._smallest_batch() == 1:
+        most = DOWNSAMPLING[s.architecture]
+        if s.image_size <= most and self._smallest_batch() == 1:
             raise SettingsError(
                 f"setting image_size = {s.image_size}: {s.architecture} makes one pixel of it, and "
                 "batch norm needs two values, but some update runs a single image; set image_size "
-                f"above {SHRINKS[s.architecture]}, or batch_size or micro_batch to another number"
+                f"above {most}, or batch_size or micro_batch to another number"
             )
 
-    def model(self) -> nn.Module:
-        """A fresh ResNet, in the channels-last layout.
+    def _smallest_batch(self) -> int:
+        """Images in the smallest forward pass of training."""
+        s = self.settings
+        count = len(self.data.splits["train"])
+        updates = {min(s.batch_size, count), count % s.batch_size} - {0}
+        smallest = min(len(in_order(size, s.micro_batch or size)[-1]) for size in updates)
+        return smallest * (s.passes if s.mode == "stack" else 1)
 
-        Raises:
-            SettingsError: the settings do not fit the images, or ImageNet's weights are not there.
-        """
-        self.check()
-        classes, channels = len(self.data.classes), self.data.channels
-        if self.settings.architecture == "resnet50":
-            model = _resnet50(self.settings.pretrained)
-            model.fc = nn.Linear(model.fc.in_features, classes, bias=False)
-        else:
-            model = NarrowResNet(self.settings.width, channels, classes)
-        add_dropout(model, self.settings.dropout)
-        return model.to(memory_format=torch.channels_last)
+    @classmethod
+    def load(
+        cls, source: str, root: Path | None, sizes: dict[str, int], **options: Any
+    ) -> images.ImageData:
+        """The three splits."""
+        return images.load(source, root=root, sizes=sizes, **options)
 
     def epoch(self, generator: torch.Generator) -> list[list[int]]:
         """All training images once, in a random order; the last update may be smaller."""
-        order = torch.randperm(len(self.data.splits["train"]), generator=generator)
-        return [part.tolist() for part in order.split(self.settings.batch_size)]
+        order = torch.randperm(len(self.data.splits["train"]), generator=generator).tolist()
+        places = in_order(len(order), self.settings.batch_size)
+        return [[order[place] for place in part] for part in places]
 
     def batches(self, indices: list[list[int]], split: str = "train") -> Iterator[Batch]:
         """Batches ``image`` [B, C, H, W] and ``label`` [B]."""
@@ -148,6 +137,26 @@ class ImageTask(Task):
         )
         return iter(loader)
 
+    def evaluation_batches(self, split: str) -> list[list[int]]:
+        """All images of a split in their order."""
+        return in_order(len(self.data.splits[split]), EVALUATION_BATCH)
+
+    def model(self) -> nn.Module:
+        """A fresh ResNet, in the channels-last layout.
+
+        Raises:
+            SettingsError: the settings do not fit the images, or ImageNet's weights are not there.
+        """
+        self.check()
+        s, classes = self.settings, len(self.data.classes)
+        model: nn.Module
+        if s.architecture == "resnet50":
+            model = _resnet50(s.pretrained, classes)
+        else:
+            model = NarrowResNet(s.width, self.data.channels, classes)
+        add_dropout(model, s.dropout)
+        return model.to(memory_format=torch.channels_last)
+
     def forward(self, model: nn.Module) -> Callable[[Batch], Tensor]:
         """From a batch to logits [B, C]."""
         return lambda batch: model(batch["image"])
@@ -156,11 +165,16 @@ class ImageTask(Task):
         """The labels; every image counts."""
         return Target(batch["label"])
 
-    def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
+    def layer(self, parameter: str) -> str:
+        """Torchvision's four stages, and what stands before and after them."""
+        first = parameter.split(".")[0]
+        return {"conv1": "stem", "bn1": "stem", "fc": "head"}.get(first, first)
+
+    def evaluate(self, model: nn.Module, split: str) -> Metrics:
         """``nll`` (nats) and ``accuracy`` (a fraction) of one pass."""
         return _metrics(*self._logits(model, split))
 
-    def test(self, model: nn.Module) -> tuple[dict[str, float], dict[str, list[float]]]:
+    def test(self, model: nn.Module) -> tuple[Metrics, Curves]:
         """NLL and accuracy of validation and test, as they are and after temperature scaling.
 
         Beside them the temperature, fitted on validation, and each test image's NLL.
@@ -172,93 +186,34 @@ class ImageTask(Task):
             plain, scaled = _metrics(logits, labels), _metrics(logits / temperature, labels)
             metrics |= {f"{split}/{name}": value for name, value in plain.items()}
             metrics |= {f"{split}/{name}/calibrated": value for name, value in scaled.items()}
-        items = cross_entropy(*found["test"])
-        return metrics, {"test/nll/items": [round(value, 4) for value in items.tolist()]}
+        losses = cross_entropy(*found["test"]).tolist()
+        return metrics, {"test/nll/items": [round(loss, 4) for loss in losses]}
 
-    def sensitivity_batches(self) -> Iterable[Batch]:
-        """All training images in their fixed order, 60 a batch as in the earlier report."""
-        order = torch.arange(len(self.data.splits["train"]))
-        return self.batches(
-            [part.tolist() for part in order.split(self.settings.sensitivity_batch)]
-        )
-
-    def layer(self, parameter: str) -> str:
-        """Torchvision's four stages, and what stands before and after them."""
-        first = parameter.split(".")[0]
-        return {"conv1": "stem", "bn1": "stem", "fc": "head"}.get(first, first)
-
-    def _smallest_batch(self) -> int:
-        """Images in the smallest forward pass of training."""
-        s, count = self.settings, len(self.data.splits["train"])
-        updates = min(s.batch_size, count), count % s.batch_size
-        slices = [
-            size % (s.micro_batch or size) or s.micro_batch or size for size in updates if size
-        ]
-        return min(slices) * (s.passes if s.mode == "stack" else 1)
-
-    @torch.no_grad()
     def _logits(self, model: nn.Module, split: str) -> tuple[Tensor, Tensor]:
         """Logits ``[N, C]`` (float64) and labels ``[N]`` of a whole split, on the CPU."""
-        device, forward = next(model.parameters()).device, self.forward(model)
-        order = torch.arange(len(self.data.splits[split])).split(EVALUATION_BATCH)
         logits, labels = [], []
-        for batch in self.batches([part.tolist() for part in order], split):
-            labels.append(batch["label"])
-            batch = {name: value.to(device) for name, value in batch.items()}
-            logits.append(forward(batch).cpu().double())
+        for _, batch, predicted in self.predictions(model, split):
+            logits.append(predicted.cpu().double())
+            labels.append(batch["label"].cpu())
         return torch.cat(logits), torch.cat(labels)
 
 
-class NarrowResNet(ResNet):
-    """torchvision's ResNet with one basic block a stage, ``width`` channels in the first.
-
-    For small images: a 3 × 3 stem of stride 2, no pooling after it, and a head without bias.
-    """
-
-    def __init__(self, width: int, channels: int, classes: int) -> None:
-        self._width = width
-        super().__init__(BasicBlock, [1, 1, 1, 1])
-        self.conv1 = nn.Conv2d(channels, width, kernel_size=3, stride=2, padding=1, bias=False)
-        nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
-        self.bn1 = nn.BatchNorm2d(width)
-        self.maxpool = nn.Identity()
-        self.fc = nn.Linear(8 * width, classes, bias=False)
-
-    def _make_layer(self, block: Any, planes: int, *args: Any, **kwargs: Any) -> nn.Sequential:
-        if planes == 64:  # the first stage: torchvision has set 64 channels by then
-            self.inplanes = self._width
-        return super()._make_layer(block, planes * self._width // 64, *args, **kwargs)
-
-
-def _resnet50(pretrained: bool) -> ResNet:
-    weights = ResNet50_Weights.IMAGENET1K_V1 if pretrained else None
+def _resnet50(pretrained: bool, classes: int) -> nn.Module:
+    weights = ResNet50_Weights.IMAGENET1K_V1
     try:
-        return resnet50(weights=weights)
+        model = resnet50(weights=weights if pretrained else None)
     except (OSError, RuntimeError) as error:  # the network's, the disk's, or of a damaged file
         raise SettingsError(
             f"setting pretrained = True: ImageNet's weights cannot be fetched ({error}); put "
             f"{weights.url} into {torch.hub.get_dir()}/checkpoints, or set pretrained to False"
         ) from error
+    model.fc = nn.Linear(model.fc.in_features, classes, bias=False)
+    found: nn.Module = model  # torchvision has no types
+    return found
 
 
-def add_dropout(model: nn.Module, p: float) -> None:
-    """Put dropout after every ReLU module of ``model``, in place."""
-    for module in list(model.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, nn.ReLU):
-                setattr(module, name, nn.Sequential(nn.ReLU(inplace=True), nn.Dropout(p)))
-
-
-def _metrics(logits: Tensor, labels: Tensor) -> dict[str, float]:
+def _metrics(logits: Tensor, labels: Tensor) -> Metrics:
     return {
         "nll": cross_entropy(logits, labels).mean().item(),
         "accuracy": (logits.argmax(-1) == labels).double().mean().item(),
     }
-
-
-@lru_cache(maxsize=4)
-def _load(
-    source: str, root: str | None, image_size: int, sizes: tuple[tuple[str, int], ...]
-) -> images.ImageData:
-    where = None if root is None else Path(root)
-    return images.load(source, root=where, image_size=image_size, sizes=dict(sizes))

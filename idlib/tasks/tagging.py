@@ -7,8 +7,7 @@ Help the smaller profiles train the first layers of the embedded encoder.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,16 +15,15 @@ from pydantic import Field
 from torch import nn
 
 from idlib.data import tagged_text, tagging
-from idlib.data.languages import ENGLISH
 from idlib.method.losses import cross_entropy
 from idlib.method.targets import Target
-from idlib.metrics import items, spans
+from idlib.metrics import spans
 from idlib.metrics.spans import Counts
-from idlib.tasks.base import Batch
-from idlib.tasks.encoder import EncoderSettings, EncoderTask
-from idlib.training.loop import Selection
+from idlib.tasks.encoder import CrossLingualTask, EncoderSettings, LanguageScores
+from idlib.training.loop import Batch
 
-TEST_SET = f"test/{ENGLISH}"
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 
 class TaggingSettings(EncoderSettings):
@@ -48,34 +46,13 @@ _SHORT = {
 }
 
 
-@dataclass(frozen=True)
-class Scored:
-    """What a model gives on a split: for each item its summed NLL (nats), pieces and spans."""
-
-    summed: np.ndarray  # float64 [N]
-    pieces: np.ndarray  # float64 [N], those that are counted
-    counts: list[Counts]
-
-    @property
-    def nll(self) -> float:
-        """Nats a counted piece."""
-        return float(self.summed.sum() / self.pieces.sum())
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """``nll`` and ``f1``."""
-        return {"nll": self.nll, "f1": spans.f1(self.counts)}
-
-
-class TaggingTask(EncoderTask):
+class TaggingTask(CrossLingualTask[TaggingSettings, tagging.TaggingData]):
     """LibreOffice Help in 16 languages, WikiANN in 48, or a folder of tagged tokens."""
 
     name = "tagging"
     revision = 1
     schema = TaggingSettings
     public_encoder = "bert-base-multilingual-cased"
-    loading = ("languages",)
-    selection = Selection("f1", higher_is_better=True)
     profiles = {
         "paper": {},
         "medium": {
@@ -108,7 +85,9 @@ class TaggingTask(EncoderTask):
     sweep = ({"pretrained": False, "freeze_embeddings": False},)
 
     @classmethod
-    def load(cls, source: str, tokenizer: Any, **options: Any) -> tagging.TaggingData:
+    def load_tokenized(
+        cls, source: str, tokenizer: PreTrainedTokenizerFast, **options: Any
+    ) -> tagging.TaggingData:
         """English to train on, and the test sets by language."""
         return tagging.load(source, tokenizer, **options)
 
@@ -122,47 +101,29 @@ class TaggingTask(EncoderTask):
         return len(self.data.names)
 
     def targets(self, batch: Batch) -> Target:
-        """The tag of each token, at its first piece; other pieces and padding do not count."""
+        """The tag of each word, at its first subword; other subwords and padding do not count."""
         return Target(batch["labels"], mask=batch["label_mask"])
 
-    def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
-        """``nll`` (nats a counted piece) and span ``f1`` of English."""
-        return self._scored(model, TEST_SET if split == "test" else split).metrics
-
-    def test(self, model: nn.Module) -> tuple[dict[str, float], dict[str, list[float]]]:
-        """NLL and span F1 of English validation, and of the test sets of all languages.
-
-        ``test/f1/de`` is over all items of a language and ``test/f1_parallel/de`` over those that
-        every tested language has; ``…/others`` are the means over the languages not trained on.
-        Beside them each English test item's NLL, scaled so that their mean is the NLL a piece,
-        and the numbers of each language's items with their parts of the F1.
-        """
-        data = self.data
-        tests = {f"test/{language}": language for language in data.languages}
-        ids = sorted({item for split in tests for item in data.splits[split].ids})
-        numbers = {item: number for number, item in enumerate(ids)}
-        metrics = {f"validation/{k}": v for k, v in self.evaluate(model, "validation").items()}
-        curves, nll = {}, {}
-        for split, language in tests.items():
-            scored = self._scored(model, split, progress=True)
-            nll[language] = scored.nll
-            curves |= {
-                f"test/items/{language}": [numbers[item] for item in data.splits[split].ids],
-                f"test/f1/{language}/numerators": [2 * c.correct for c in scored.counts],
-                f"test/f1/{language}/denominators": [c.predicted + c.gold for c in scored.counts],
-            }
-            if split == TEST_SET:
-                metrics["test/nll"] = scored.nll
-                each = scored.summed / scored.pieces.mean()
-                curves["test/nll/items"] = [round(value, 4) for value in each.tolist()]
-        others = [language for language in data.languages if language != ENGLISH]
-        if others:
-            metrics["test/nll/others"] = float(np.mean([nll[language] for language in others]))
-        for name in ("f1", *["f1_parallel"] * bool(data.parallel)):
-            for part in (*data.languages, *[items.OTHERS] * bool(others)):
-                metric = f"test/{name}/{part}"
-                metrics[metric] = items.score(items.items_of(curves, metric))
-        return metrics, curves
+    def scores(self, model: nn.Module, split: str, progress: bool = False) -> LanguageScores:
+        """``nll`` (nats a word) and span ``f1`` of a split."""
+        data = self.data.splits[split]
+        nll, words = np.zeros((2, len(data)))  # summed over the words of each item, and these
+        counts: list[Counts] = [Counts(0, 0, 0)] * len(data)
+        for part, batch, logits in self.predictions(model, split, progress):
+            mask = batch["label_mask"]
+            losses = cross_entropy(logits, batch["labels"]).double()  # [B, L]
+            nll[part] = losses.where(mask, 0).sum(-1).cpu().numpy()
+            words[part] = mask.sum(-1).cpu().numpy()
+            for index, tags in zip(part, data.decode(part, logits.argmax(-1)), strict=True):
+                counts[index] = spans.count(data.tags[index], tags)
+        return LanguageScores(
+            metrics={"nll": float(nll.sum() / words.sum()), "f1": spans.f1(counts)},
+            f1_items={
+                "numerators": [2 * count.correct for count in counts],
+                "denominators": [count.predicted + count.gold for count in counts],
+            },
+            nll_items=(nll / words.mean()).tolist(),
+        )
 
     @torch.no_grad()
     def tag(self, model: nn.Module, split: str, indices: Sequence[int]) -> list[list[str]]:
@@ -170,16 +131,3 @@ class TaggingTask(EncoderTask):
         data, device = self.data.splits[split], next(model.parameters()).device
         batch = {name: value.to(device) for name, value in data.batch(indices).items()}
         return data.decode(indices, self.forward(model)(batch).argmax(-1))
-
-    def _scored(self, model: nn.Module, split: str, progress: bool = False) -> Scored:
-        data = self.data.splits[split]
-        summed, pieces = np.zeros((2, len(data)))
-        counts: list[Counts] = [Counts(0, 0, 0)] * len(data)
-        for part, batch, logits in self.predictions(model, split, progress):
-            mask = batch["label_mask"]
-            losses = cross_entropy(logits, batch["labels"]).double()  # [B, L]
-            summed[part] = losses.where(mask, 0).sum(-1).cpu().numpy()
-            pieces[part] = mask.sum(-1).cpu().numpy()
-            for index, tags in zip(part, data.decode(part, logits.argmax(-1)), strict=True):
-                counts[index] = spans.count(data.tags[index], tags)
-        return Scored(summed, pieces, counts)

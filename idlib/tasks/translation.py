@@ -1,30 +1,37 @@
 """Translation from German to English: the fairseq Transformer on a joint SentencePiece vocabulary.
 
-The settings are the paper's on IWSLT'14 (6 + 6 layers of width 512, 12,000 pieces, 4,096 tokens a
+The settings are the paper's on IWSLT'14 (6 + 6 layers of width 512, 12,000 subwords, 4,096 tokens a
 batch). On the embedded LibreOffice Help the smaller profiles train a narrow model on short
-sentences.
+sentences. Tokens are those of the vocabulary: subwords, and the end of a sentence.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from idlib.data import translation
+from idlib.data.batching import token_batches
+from idlib.data.pairs import Pairs
 from idlib.data.vocabulary import BOS, EOS, PAD
 from idlib.method.losses import cross_entropy
 from idlib.method.targets import Target
 from idlib.metrics import bleu
-from idlib.tasks.base import Batch, Task
-from idlib.tasks.translating import by_length, translated
-from idlib.tasks.translation_settings import POSITIONS, TranslationSettings
-from idlib.training.settings import SettingsError
+from idlib.tasks.base import Curves, Metrics, Task, TaskSettings
+from idlib.training.loop import Batch
+from idlib.training.settings import Decay, SettingsError
 
+if TYPE_CHECKING:
+    from transformers import MarianMTModel
+
+POSITIONS = 1024  # fairseq's longest input
 LAYERS = {  # by the parameter's module: how sensitivity is reported
     "embed_tokens": "embedding",
     "self_attn": "attention",
@@ -36,6 +43,54 @@ LAYERS = {  # by the parameter's module: how sensitivity is reported
     "final_layer_norm": "norm",
     "lm_head": "output",
 }
+
+
+class TranslationSettings(TaskSettings):
+    """Settings of the translation task; the defaults are the paper's (facts, section 3).
+
+    ``batch_tokens`` is the number of tokens in an update: sentences times the longest side of any
+    of them, as fairseq counts. ``batch_size`` limits the sentences too. ``max_tokens`` and
+    ``max_ratio`` (longer side over shorter) drop training pairs; ``test_tokens`` shortens
+    validation and test, which are whole without it.
+    """
+
+    layers: int = Field(6, ge=1)
+    width: int = Field(512, ge=4, multiple_of=2)  # half of it sines, half cosines
+    ffn: int = Field(1024, ge=1)
+    heads: int = Field(4, ge=1)
+    dropout: float = Field(0.3, ge=0, lt=1)
+    attention_dropout: float = Field(0.1, ge=0, lt=1)
+
+    vocabulary: int = Field(12_000, ge=8)
+    max_tokens: int = Field(175, ge=1, lt=POSITIONS)  # and the end of the sentence
+    max_ratio: float = Field(1.5, ge=1)
+    test_tokens: int | None = Field(None, ge=1, lt=POSITIONS)
+
+    smoothing: float = Field(0.1, ge=0, lt=1)
+    epochs: int = Field(46, ge=1)  # the earlier report's 50,000 updates
+    batch_tokens: int = Field(4096, ge=1)
+    batch_size: int | None = Field(None, ge=1)
+    lr_peak: float = Field(5e-4, gt=0)
+    warmup: int = Field(8000, ge=0)
+    betas: tuple[Decay, Decay] = (0.9, 0.98)
+    eps: float = Field(1e-6, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+
+    beams: int = Field(5, ge=1)
+    length_penalty: float = 1.0
+    decode_tokens: int = Field(200, ge=2, le=POSITIONS)  # fairseq's longest output
+    sensitivity_batch: int = Field(48, ge=1)
+    sensitivity_examples: int = Field(4000, ge=1)
+    lr_head: None = None  # all of the model is new
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> TranslationSettings:
+        if self.width % self.heads:
+            raise ValueError(
+                f"setting heads = {self.heads} does not divide width = {self.width}: set one of "
+                "the two so that it does"
+            )
+        return self
 
 
 _NARROW = {
@@ -52,7 +107,7 @@ _NARROW = {
 }
 
 
-class TranslationTask(Task):
+class TranslationTask(Task[TranslationSettings, translation.TranslationData]):
     """LibreOffice Help, IWSLT'14, or two aligned text files: German to English."""
 
     name = "translation"
@@ -74,8 +129,8 @@ class TranslationTask(Task):
             "examples": {"train": 160, "validation": 40, "test": 40},
         },
     }
+    loaded_by = limits = ("vocabulary", "max_tokens", "max_ratio", "test_tokens")
     smoothing = (0.1,)  # the paper's
-    limits = ("vocabulary", "max_tokens", "max_ratio", "test_tokens")
     sweep = (
         {"epochs": 12},
         {"epochs": 24},
@@ -84,40 +139,48 @@ class TranslationTask(Task):
         {"epochs": 24, "examples": {"train": 4000}},
     )
 
-    @property
-    def data(self) -> translation.TranslationData:
-        """The three splits and their vocabulary."""
-        s = self.settings
-        sizes = tuple(sorted(s.examples.items()))
-        root = None if self.root is None else str(self.root)
-        limits = (s.vocabulary, s.max_tokens, s.max_ratio, s.test_tokens)
-        return _load(self.source, root, limits, sizes)
-
-    @property
-    def checksums(self) -> dict[str, str]:
-        """Sha256 of each split's content, and of the vocabulary that is made from it."""
-        return {**self.data.checksums, "vocabulary": self.data.vocabulary.checksum}
-
     def check(self) -> None:
-        """Refuse more beams than pieces, and sentences beyond the positions of the model.
+        """Refuse more beams than tokens, and sentences beyond the positions of the model.
 
         Raises:
             SettingsError: naming the setting and what it can be.
         """
-        s, pieces = self.settings, self.data.vocabulary.size
-        most = pieces - len({PAD, EOS, BOS})
+        s, size = self.settings, self.data.vocabulary.size
+        most = size - len({PAD, EOS, BOS})
         if s.beams > most:
             raise SettingsError(
-                f"setting beams = {s.beams}: {most} of the {pieces} pieces can begin a sentence; "
+                f"setting beams = {s.beams}: {most} of the {size} tokens can begin a sentence; "
                 "set beams to less, or vocabulary to more"
             )
         for name, pairs in self.data.splits.items():
             if (longest := max(pairs.lengths)) > POSITIONS:
                 raise SettingsError(
                     f"setting test_tokens = {s.test_tokens}: {name} has a sentence of {longest} "
-                    f"pieces, more than the {POSITIONS} positions of the model; set test_tokens "
+                    f"tokens, more than the {POSITIONS} positions of the model; set test_tokens "
                     f"below {POSITIONS}, or shorten it"
                 )
+
+    @classmethod
+    def load(
+        cls, source: str, root: Path | None, sizes: dict[str, int], **options: Any
+    ) -> translation.TranslationData:
+        """The three splits and their vocabulary."""
+        return translation.load(source, root=root, sizes=sizes, **options)
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """Sha256 of each split's content, and of the vocabulary that is made from it."""
+        return {**self.data.checksums, "vocabulary": self.data.vocabulary.checksum}
+
+    def epoch(self, generator: torch.Generator) -> list[list[int]]:
+        """All training pairs once, in batches by token count, in a random order."""
+        s, lengths = self.settings, self.data.splits["train"].lengths
+        return token_batches(lengths, s.batch_tokens, generator, s.batch_size)
+
+    def evaluation_batches(self, split: str) -> list[list[int]]:
+        """All pairs of a split, in batches of like length."""
+        pairs = self.data.splits[split]
+        return _by_length(pairs, range(len(pairs)), 4 * self.settings.batch_tokens)
 
     def model(self) -> nn.Module:
         """A fresh Transformer."""
@@ -135,50 +198,51 @@ class TranslationTask(Task):
             positions=POSITIONS,
         )
 
-    def epoch(self, generator: torch.Generator) -> list[list[int]]:
-        """All training pairs once, in batches by token count, in a random order."""
-        s, lengths = self.settings, self.data.splits["train"].lengths
-        return translation.token_batches(lengths, s.batch_tokens, generator, s.batch_size)
-
-    def batches(self, indices: list[list[int]], split: str = "train") -> Iterator[Batch]:
-        """Batches of source pieces [B, S], decoder inputs and labels [B, T], and their masks."""
-        return map(self.data.splits[split].batch, indices)
-
     def forward(self, model: nn.Module) -> Callable[[Batch], Tensor]:
-        """From a batch to logits [B, T, V]."""
-        return lambda batch: (
-            model(
-                input_ids=batch["input_ids"],
-                attention_mask=batch["attention_mask"],
-                decoder_input_ids=batch["decoder_input_ids"],
-                use_cache=False,
-            ).logits
-        )
+        """From a batch of source tokens [B, S] and decoder inputs [B, T] to logits [B, T, V]."""
+        names = ("input_ids", "attention_mask", "decoder_input_ids")
+        return lambda batch: model(**{name: batch[name] for name in names}, use_cache=False).logits
 
     def targets(self, batch: Batch) -> Target:
-        """The pieces of the English sentence and its end; padding does not count."""
+        """The tokens of the English sentence and its end [B, T]; padding does not count."""
         return Target(batch["labels"], mask=batch["label_mask"])
 
-    def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
+    def layer(self, parameter: str) -> str:
+        """Embedding, attention, feed-forward, norm, or the output projection."""
+        return next(LAYERS[part] for part in parameter.split(".") if part in LAYERS)
+
+    def never_seen(self, model: nn.Module) -> Mapping[str, Tensor]:
+        """Embedding rows of tokens that do not occur in the sensitivity batches."""
+        seen: dict[str, set[int]] = {"encoder": set(), "decoder": set()}
+        for batch in self.sensitivity_batches():
+            seen["encoder"].update(batch["input_ids"][batch["attention_mask"].bool()].tolist())
+            seen["decoder"].update(batch["labels"][batch["label_mask"]].tolist())
+        masks = {}
+        for side, tokens in seen.items():
+            name = f"model.{side}.embed_tokens.weight"
+            masks[name] = torch.ones(model.get_parameter(name).shape, dtype=torch.bool)
+            masks[name][sorted(tokens)] = False
+        return masks
+
+    def evaluate(self, model: nn.Module, split: str) -> Metrics:
         """``nll`` (nats a token) and ``bits`` (a token) of one pass, without smoothing."""
         return _likelihood(*self._sentence_nll(model, split))
 
-    def test(self, model: nn.Module) -> tuple[dict[str, float], dict[str, list[float]]]:
+    def test(self, model: nn.Module) -> tuple[Metrics, Curves]:
         """NLL, SacreBLEU, chrF++ and length ratio of validation and test, by beam search.
 
         Beside them each test sentence's NLL, scaled so that their mean is the NLL a token, and
         its statistics for SacreBLEU.
         """
-        metrics, curves = {}, {}
+        metrics: Metrics = {}
         for split in ("validation", "test"):
             summed, tokens = self._sentence_nll(model, split)
             hypotheses, references = self.translate(model, split), self.data.splits[split].targets
-            found = _likelihood(summed, tokens) | bleu.score(hypotheses, references)._asdict()
-            metrics |= {f"{split}/{name}": value for name, value in found.items()}
-        items = summed / tokens.double().mean()
-        curves["test/nll/items"] = [round(value, 4) for value in items.tolist()]
-        curves |= bleu.as_curves(bleu.sentence_statistics(hypotheses, references))
-        return metrics, curves
+            scores = _likelihood(summed, tokens) | bleu.score(hypotheses, references)._asdict()
+            metrics |= {f"{split}/{name}": value for name, value in scores.items()}
+        items = (summed / tokens.double().mean()).tolist()
+        curves = {"test/nll/items": [round(value, 4) for value in items]}
+        return metrics, curves | bleu.as_curves(bleu.sentence_statistics(hypotheses, references))
 
     def translate(
         self, model: nn.Module, split: str, indices: Sequence[int] | None = None
@@ -186,69 +250,57 @@ class TranslationTask(Task):
         """Translations of a split (or of these sentences of it), by beam search, in their order."""
         pairs = self.data.splits[split]
         wanted = range(len(pairs)) if indices is None else indices
-        return translated(model, pairs, wanted, self.data.vocabulary, self.settings, split)
+        return self.translate_pairs(model, pairs, wanted, split)
 
-    def sensitivity_batches(self) -> Iterable[Batch]:
-        """The first training pairs in their fixed order, equally many sentences a batch."""
-        return self.batches([part.tolist() for part in self._measured()])
+    def translate_pairs(
+        self, model: nn.Module, pairs: Pairs, indices: Sequence[int], name: str
+    ) -> list[str]:
+        """Translations of the sources of any pairs in the task's vocabulary.
 
-    def never_seen(self, model: nn.Module) -> Mapping[str, Tensor]:
-        """Embedding rows of pieces that do not occur in the measured batches."""
-        pairs, rows = self.data.splits["train"], torch.cat(self._measured()).tolist()
-        sides = {"encoder": pairs.source_ids, "decoder": pairs.target_ids}
-        masks = {}
-        for side, ids in sides.items():
-            name = f"model.{side}.embed_tokens.weight"
-            unseen = torch.ones_like(model.get_parameter(name), dtype=torch.bool)
-            unseen[sorted({piece for row in rows for piece in ids[row]})] = False
-            masks[name] = unseen.cpu()
-        return masks
+        Args:
+            model: of this task.
+            pairs: any; their targets play no part but in the sizes of batches.
+            indices: of the pairs to translate, in the order that the translations come in.
+            name: for the progress bar.
+        """
+        from idlib.models.transformer import beam_search  # transformers takes seconds to import
 
-    def layer(self, parameter: str) -> str:
-        """Embedding, attention, feed-forward, norm, or the output projection."""
-        return next(LAYERS[part] for part in parameter.split(".") if part in LAYERS)
+        s, device = self.settings, next(model.parameters()).device
+        texts: dict[int, str] = {}
+        parts = _by_length(pairs, indices, s.batch_tokens)
+        for part in tqdm(parts, desc=f"translating {name}", unit="batch", leave=False):
+            batch = pairs.batch(part)
+            tokens = beam_search(
+                cast("MarianMTModel", model),
+                batch["input_ids"].to(device),
+                batch["attention_mask"].to(device),
+                beams=s.beams,
+                length_penalty=s.length_penalty,
+                max_length=s.decode_tokens,
+            )
+            texts |= zip(part, self.data.vocabulary.decode(tokens.tolist()), strict=True)
+        return [texts[index] for index in indices]
 
-    def _measured(self) -> list[Tensor]:
-        s, pairs = self.settings, self.data.splits["train"]
-        return list(
-            torch.arange(min(len(pairs), s.sensitivity_examples)).split(s.sensitivity_batch)
-        )
-
-    @torch.no_grad()
     def _sentence_nll(self, model: nn.Module, split: str) -> tuple[Tensor, Tensor]:
         """Summed NLL (nats, float64) and number of tokens of each sentence, on the CPU."""
-        pairs, forward = self.data.splits[split], self.forward(model)
-        device = next(model.parameters()).device
-        summed = torch.zeros(len(pairs), dtype=torch.float64)
-        tokens = torch.zeros(len(pairs), dtype=torch.int64)
-        for part in by_length(pairs.lengths, range(len(pairs)), 4 * self.settings.batch_tokens):
-            batch = {name: value.to(device) for name, value in pairs.batch(part).items()}
-            losses = cross_entropy(forward(batch), batch["labels"])
-            counted = batch["label_mask"]
-            summed[part] = losses.double().where(counted, 0).sum(-1).cpu()
-            tokens[part] = counted.sum(-1).cpu()
+        count = len(self.data.splits[split])
+        summed = torch.zeros(count, dtype=torch.float64)
+        tokens = torch.zeros(count, dtype=torch.int64)
+        for part, batch, logits in self.predictions(model, split):
+            mask = batch["label_mask"]
+            losses = cross_entropy(logits, batch["labels"]).double()  # [B, T]
+            summed[part] = losses.where(mask, 0).sum(-1).cpu()
+            tokens[part] = mask.sum(-1).cpu()
         return summed, tokens
 
 
-def _likelihood(summed: Tensor, tokens: Tensor) -> dict[str, float]:
+def _likelihood(summed: Tensor, tokens: Tensor) -> Metrics:
     nll = (summed.sum() / tokens.sum()).item()
     return {"nll": nll, "bits": nll / math.log(2)}
 
 
-@lru_cache(maxsize=8)  # the main grid, the sweep, and this build
-def _load(
-    source: str,
-    root: str | None,
-    limits: tuple[int, int, float, int | None],
-    sizes: tuple[tuple[str, int], ...],
-) -> translation.TranslationData:
-    vocabulary, max_tokens, max_ratio, test_tokens = limits
-    return translation.load(
-        source,
-        root=None if root is None else Path(root),
-        vocabulary=vocabulary,
-        max_tokens=max_tokens,
-        max_ratio=max_ratio,
-        test_tokens=test_tokens,
-        sizes=dict(sizes),
-    )
+def _by_length(pairs: Pairs, indices: Sequence[int], tokens: int) -> list[list[int]]:
+    """These indices in batches of pairs of like length; a longer pair is a batch of its own."""
+    lengths = [pairs.lengths[index] for index in indices]
+    parts = token_batches(lengths, max([tokens, *lengths]), None)
+    return [[indices[place] for place in part] for part in parts]

@@ -75,7 +75,7 @@ def test_a_sentence_beyond_the_positions_is_refused(tmp_path):
     write_text(write_splits(tmp_path), "test", [*PAIRS["test"], ("Zelle " * 1100, "cell " * 1100)])
     limits = {"vocabulary": PIECES, "max_tokens": 40}
     whole = TranslationTask(TranslationSettings(**limits), "path", tmp_path)
-    with pytest.raises(SettingsError, match="test_tokens.*test has a sentence of [0-9]+ pieces"):
+    with pytest.raises(SettingsError, match="test_tokens.*test has a sentence of [0-9]+ tokens"):
         whole.check()
     planned("translation", source=str(tmp_path), examples={}, **limits, test_tokens=40)
 

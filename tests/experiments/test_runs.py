@@ -32,7 +32,8 @@ from idlib.experiments.workspace import Workspace
 from idlib.method.distillation import frozen_teacher
 from idlib.records import Store
 from idlib.sensitivity.first_order import parameter_sensitivity
-from idlib.tasks import TASKS, ImageTask
+from idlib.tasks import TASKS
+from idlib.tasks.images import ImageTask
 from idlib.training import checkpoints
 from idlib.training.loop import train
 from idlib.training.randomness import derive_seed, seed_everything
@@ -59,7 +60,7 @@ def fresh(tmp_path) -> Workspace:
 @pytest.fixture
 def toy(monkeypatch) -> None:
     """The toy task is one of the tasks."""
-    monkeypatch.setitem(TASKS, "toy", ToyRunTask)
+    monkeypatch.setitem(TASKS, "toy", "made_up.toy_run:ToyRunTask")
 
 
 def test_a_run_leaves_a_record_with_all_figures(shared):

@@ -8,7 +8,7 @@ import torch
 from made_up.toy import EXAMPLES, INPUTS, ToySettings, ToyTask, network
 from torch import nn
 
-from idlib.tasks import Task
+from idlib.tasks.base import Task
 from idlib.training.settings import PROFILES
 
 
@@ -23,6 +23,8 @@ class ToyRunTask(ToyTask, Task):
     profiles = {profile: {} for profile in PROFILES}
     checksums = {"train": "made up"}
     data = SimpleNamespace(dropped={"train": {"empty": 0}}, report=[])
+
+    load = evaluation_batches = None  # there is nothing to load
 
     def __init__(self, settings, source, root=None) -> None:
         Task.__init__(self, settings, source, root)

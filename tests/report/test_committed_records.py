@@ -20,7 +20,7 @@ from idlib.method.schedules import adaptive_alpha, constant, inverse_sqrt, linea
 from idlib.metrics import bleu, items
 from idlib.records import Record, Store
 from idlib.report.tasks import REPORTS
-from idlib.tasks import TASKS
+from idlib.tasks import TASKS, task_class
 
 FOLDER = Path(__file__).resolve().parents[2] / "records"
 # Where training is in bf16, so are its evaluations; the test is in fp32, as sensitivity is.
@@ -50,7 +50,7 @@ def curve(record: Record, name: str) -> np.ndarray:
 
 def score_of(record: Record) -> str:
     """The validation metric that selects."""
-    return TASKS[record.asked.task].selection.metric
+    return task_class(record.asked.task).selection.metric
 
 
 def selected(record: Record) -> int:
@@ -169,7 +169,7 @@ def test_the_selected_update_is_the_best_on_validation(records):
     wrong = []
     for record in records:
         values = curve(record, f"validation/{score_of(record)}")
-        better = TASKS[record.asked.task].selection.higher_is_better
+        better = task_class(record.asked.task).selection.higher_is_better
         best = int((values.argmax if better else values.argmin)())  # the first of equals
         if best != selected(record):
             wrong.append((record, f"selected {selected(record)}, the best is {best}"))

@@ -18,7 +18,6 @@ from idlib.experiments.workspace import Workspace
 from idlib.method.objective import REDUCTIONS, IntraDistillation
 from idlib.metrics import items, squad
 from idlib.records import Store
-from idlib.tasks import TASKS
 from idlib.tasks.answering import AnsweringSettings, AnsweringTask, best_spans
 from idlib.training.settings import SettingsError, resolve
 
@@ -417,8 +416,8 @@ def test_the_paper_profile_has_the_papers_settings():
     assert (s.max_length, s.stride, s.epochs, s.lr_peak) == (384, 128, 15, 3e-5)
     assert (s.batch_size, s.micro_batch, s.schedule, s.alpha, s.passes) == (32, 8, "linear", 1, 3)
     assert s.layers is None and s.pretrained and not s.freeze_embeddings
-    assert TASKS["answering"].adapt(s, "hub").encoder == "xlm-roberta-base"
-    assert TASKS["answering"].adapt(s, "embedded").encoder == "embedded"
+    assert AnsweringTask.adapt(s, "hub").encoder == "xlm-roberta-base"
+    assert AnsweringTask.adapt(s, "embedded").encoder == "embedded"
 
 
 def test_settings_that_cannot_be_meant_are_named(task, folder):

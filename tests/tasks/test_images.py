@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn import functional
 from torchvision.models import resnet50
 
-from idlib.tasks.images import ImageSettings, ImageTask, NarrowResNet, add_dropout
+from idlib.models.resnet import NarrowResNet, add_dropout
+from idlib.tasks.images import ImageSettings, ImageTask
 
 SMOKE = ImageSettings(**ImageTask.profiles["smoke"])
 

@@ -1,7 +1,12 @@
 """Settings: what cannot be meant is refused, by name and with the choices."""
 
+from typing import get_args, get_origin
+
 import pytest
 
+from idlib.method.losses import DIVERGENCES
+from idlib.method.objective import REDUCTIONS
+from idlib.method.passes import MODES
 from idlib.tasks import TASKS, task_class
 from idlib.tasks.images import ImageSettings, ImageTask
 from idlib.tasks.translation import TranslationTask
@@ -9,6 +14,7 @@ from idlib.training.optim import check_rates
 from idlib.training.settings import (
     METHODS,
     PROFILES,
+    Settings,
     SettingsError,
     check_choice,
     check_kept,
@@ -137,8 +143,9 @@ def test_a_linear_schedule_has_its_warm_up_before_its_end():
     check_rates(settings(warmup=1000), 7)  # the rate of inverse_sqrt then rises to the end
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
+@pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_the_bounds_of_all(task):
+    task = task_class(task)
     for wrong in (
         {"betas": (0.9, 1.0)},
         {"warmup": 0, "schedule": "inverse_sqrt"},
@@ -150,6 +157,17 @@ def test_every_task_has_the_bounds_of_all(task):
         (name, *_) = wrong
         with pytest.raises(SettingsError, match=name):
             resolve(task.schema, task.profiles, "small", "id", wrong)
+
+
+@pytest.mark.parametrize(
+    ("setting", "choices"),
+    [("divergence", DIVERGENCES), ("divergence_reduction", REDUCTIONS), ("mode", MODES)],
+)
+def test_settings_have_the_choices_of_the_method(setting, choices):
+    """They stand in both, since settings are read where torch is not imported."""
+    annotation = Settings.model_fields[setting].annotation
+    (literal, *_) = [kind for kind in (*get_args(annotation), annotation) if get_origin(kind)]
+    assert set(get_args(literal)) == set(choices)
 
 
 def test_settings_are_frozen():

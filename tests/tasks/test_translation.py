@@ -19,13 +19,12 @@ from idlib.experiments.runs import load_model, run
 from idlib.experiments.specs import Spec
 from idlib.experiments.workspace import Workspace
 from idlib.method.objective import IntraDistillation
-from idlib.metrics import bleu
+from idlib.metrics import bleu, items
 from idlib.models import transformer as transformer_module
 from idlib.records import Store
 from idlib.sensitivity.exact import exact_sensitivity
 from idlib.sensitivity.first_order import parameter_sensitivity
-from idlib.tasks import TranslationTask
-from idlib.tasks.translation import LAYERS, POSITIONS, TranslationSettings
+from idlib.tasks.translation import LAYERS, POSITIONS, TranslationSettings, TranslationTask
 from idlib.training.settings import SettingsError, resolve
 
 SMOKE = TranslationSettings(**TranslationTask.profiles["smoke"])
@@ -206,9 +205,10 @@ def test_a_run_leaves_a_record_with_all_figures(shared, task):
     for split in ("validation", "test"):
         assert {f"{split}/{name}" for name in ("nll", "bits", "bleu", "chrf")} <= set(metrics)
     assert {f"sensitivity/std/{layer}" for layer in LAYERS.values()} <= set(metrics)
-    items = bleu.items_of(curves)
-    assert bleu.from_statistics(items) == pytest.approx(metrics["test/bleu"], abs=1e-9)
-    assert len(items) == len(curves["test/nll/items"]) == 40
+    sentences = items.items_of(curves, "test/bleu", bleu.ITEMS)
+    found = items.score(sentences, bleu.ITEMS)
+    assert found == pytest.approx(metrics["test/bleu"], abs=1e-9)
+    assert len(sentences["en"].numbers) == len(curves["test/nll/items"]) == 40
     mean = sum(curves["test/nll/items"]) / 40
     assert mean == pytest.approx(metrics["test/nll"], abs=1e-4)
     assert len(curves["validation/nll"]) == len(curves["validation/step"]) == SMOKE.epochs
