@@ -46,6 +46,8 @@ def bootstrap(
         The value and the interval from the 2.5 to the 97.5 percentile; ``None`` where a system has
         no items, or the systems of a data set were not tested on the same ones.
     """
+    if not systems or not all(systems):
+        return None
     on = [""] * len(systems) if datasets is None else datasets
     rng = np.random.default_rng(seed)
     value, sampled, size = 0.0, np.zeros(resamples), 0
@@ -62,16 +64,12 @@ def bootstrap(
         value += sum(share * score(run, how) for share, run in runs)
         sampled += drawn
         size += n
-    if not size:
-        return None
     low, high = np.quantile(sampled, [0.025, 0.975])
     return Interval(float(value), float(low), float(high), size)
 
 
 def _same_items(runs: Sequence[ByLanguage]) -> bool:
-    """Whether there are runs, all with items, in the same languages and of the same numbers."""
-    if not runs or not all(runs):
-        return False
+    """Whether the runs have items, all in the same languages and of the same numbers."""
     first = runs[0]
     return any(len(items.numbers) for items in first.values()) and all(
         run.keys() == first.keys()

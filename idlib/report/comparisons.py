@@ -88,9 +88,8 @@ class Comparison:
         number = self.metric.difference(interval.mean, unit=True)
         if not interval.bounded:
             return number
-        low, high = self.metric.difference(interval.low), self.metric.difference(interval.high)
         said = f"; {self.outcome}" if outcome else ""
-        return f"{number} (95 % interval {low} to {high}{said})"
+        return f"{number} (95 % interval {self.metric.bounds(interval.low, interval.high)}{said})"
 
 
 def difference(label: str, a: Condition, b: Condition) -> Contrast:
@@ -179,7 +178,7 @@ class Runs:
     def _what_lacks(self, contrast: Contrast, having: Mapping[Condition, BySeed], key: str) -> str:
         """Name what a contrast that no seed has would need."""
         if not self.by_condition:
-            return f"no {self.report.task.removesuffix('s')} records"  # images: image records
+            return f"no records of {self.report.task}"
         absent = [c for c in contrast.conditions if c not in self.by_condition]
         if absent:
             return "no record of " + ", nor of ".join(c.full_label for c in absent)

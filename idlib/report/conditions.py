@@ -84,7 +84,7 @@ def by_condition(records: Iterable[Record]) -> dict[Condition, dict[int, Record]
     Raises:
         ValueError: records of several tasks, or two different ones for a condition and seed.
     """
-    found: dict[Condition, dict[int, Record]] = {}
+    runs: dict[Condition, dict[int, Record]] = {}
     ordered = sorted(records, key=lambda r: (condition_of(r), r.asked.seed, r.signature))
     task_of(ordered)
     several = len({condition_of(record).dataset for record in ordered}) > 1
@@ -92,10 +92,10 @@ def by_condition(records: Iterable[Record]) -> dict[Condition, dict[int, Record]
         condition = condition_of(record)
         if not several:
             condition = condition._replace(dataset="")
-        known = found.setdefault(condition, {}).setdefault(record.asked.seed, record)
+        known = runs.setdefault(condition, {}).setdefault(record.asked.seed, record)
         if known.signature != record.signature:
             raise ValueError(
                 f"two records for {condition.full_label}, seed {record.asked.seed}: "
                 f"{known.signature} and {record.signature}; pass records of one grid"
             )
-    return found
+    return runs

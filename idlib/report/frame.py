@@ -12,10 +12,9 @@ from idlib.report.conditions import Condition, condition_of, method_name
 from idlib.report.metrics import Metric
 from idlib.report.results import Results
 from idlib.report.tasks.base import Figures
-from idlib.report.text import NOTHING, counted
+from idlib.report.text import NOTHING
 
-BUILD, EVIDENCE, REPORT, PAPER = "this build", "recorded evidence", "earlier report", "paper"
-PUBLISHED = (REPORT, PAPER)
+PUBLISHED = REPORT, PAPER = "earlier report", "paper"
 ASKED = ("signature", "task", "method", "profile", "source", "seed", "round", "smoothing")
 COST = ("seconds", "peak_memory_mb")
 
@@ -23,18 +22,19 @@ COST = ("seconds", "peak_memory_mb")
 def frame(records: Iterable[Record]) -> pd.DataFrame:
     """All records as one tidy frame: what was asked, every metric, seconds and peak megabytes.
 
-    Rows are sorted by what was asked, so the order of the records does not matter.
+    Rows are sorted by what was asked, so that the order of the records does not matter.
     """
     rows = []
     for record in records:
         condition = condition_of(record)
         rows.append(
             {
-                **{name: getattr(record.asked, name) for name in ASKED[1:6]},
                 "signature": record.signature,
-                "round": condition.round,
-                "smoothing": condition.smoothing,
-                "dataset": condition.dataset,
+                "task": record.asked.task,
+                "profile": record.asked.profile,
+                "source": record.asked.source,
+                "seed": record.asked.seed,
+                **condition._asdict(),
                 "model": method_name(condition.method),
                 "seconds": record.cost.seconds,
                 "peak_memory_mb": record.cost.peak_memory_bytes / 1e6,
@@ -48,17 +48,12 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def frame_of(results: Results) -> pd.DataFrame:
-    """The records of this build and the evidence, with ``from`` and its number of ``seeds``."""
-    parts = []
-    for name, records in ((BUILD, results.records), (EVIDENCE, results.evidence)):
-        part = frame(records)
-        n = part["seed"].nunique()
-        profiles = ", ".join(sorted(part["profile"].unique()))
-        part["from"] = f"{name} ({profiles}, {counted(n, 'seed')})"
-        part["seeds"] = n
-        parts.append(part)
-    known = [part for part in parts if len(part)]
-    return pd.concat(known, ignore_index=True) if known else parts[0]
+    """The records of this build and the evidence: their label in ``from``, its ``seeds``."""
+    parts = [frame(records) for records in results.by_label.values()]
+    for label, part in zip(results.by_label, parts, strict=True):
+        part["from"], part["seeds"] = label, part["seed"].nunique()
+    nothing = frame([]).assign(**{"from": [], "seeds": []})
+    return pd.concat(parts, ignore_index=True) if parts else nothing
 
 
 def published(results: Results) -> pd.DataFrame:

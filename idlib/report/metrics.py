@@ -36,6 +36,10 @@ class Metric:
         """A value as text, without the unit."""
         return f"{self.scale * value:{self.form}}"
 
+    def bounds(self, low: float, high: float) -> str:
+        """The ends of a difference's interval, without the unit: ``−0.060 to +0.020``."""
+        return f"{self.difference(low)} to {self.difference(high)}"
+
     def difference(self, value: float, unit: bool = False) -> str:
         """A difference of two values with its sign.
 

@@ -57,7 +57,7 @@ class Verdict:
 
     @property
     def explanation(self) -> str:
-        """All but the outcome: the reason, what was found, and what it rests on."""
+        """All but the outcome: the reason, what was measured, and what it rests on."""
         reason = f"({self.reason}) " if self.reason else ""
         return (
             f"{reason}{self.finding} ({self.basis})" if self.finding else f"{reason}({self.basis})"
@@ -252,7 +252,7 @@ def _verdict(
 ) -> Verdict:
     """Join the primary comparisons into a verdict.
 
-    What was found reads "subject, then for each comparison: verb, number, link, label". ``reason``
+    What was measured reads "subject, then for each comparison: verb, number, link, label". ``reason``
     says why there is nothing to judge, if so.
     """
     primary = [comparison for comparison in compared if comparison.primary]

@@ -9,13 +9,14 @@ from functools import cached_property
 import numpy as np
 
 from idlib.records import Record
-from idlib.report.conditions import ByCondition, Condition, by_condition
+from idlib.report.conditions import ByCondition, Condition, by_condition, task_of
 from idlib.report.metrics import Metric
 from idlib.report.outcomes import Verdict, verdicts
 from idlib.report.tasks import report_of
 from idlib.report.tasks.base import TaskReport
 from idlib.report.text import bullets, counted, literal, span
 
+BUILD, EVIDENCE = "this build", "recorded evidence"
 ONE_DATASET = "the data set"  # where a folder holds one, and nobody named it
 
 
@@ -30,6 +31,9 @@ class Results:
         records: this build's, all of ``profile``.
         evidence: the committed records of a longer profile that the verdicts rest on; where there
             are none, this build's take their place.
+
+    Raises:
+        ValueError: records of another task.
     """
 
     task: str
@@ -37,6 +41,12 @@ class Results:
     source: str
     records: Sequence[Record]
     evidence: Sequence[Record] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse records of other tasks, of which tables would make rows too."""
+        task = task_of((*self.records, *self.evidence))
+        if task not in (None, self.task):
+            raise ValueError(f"records of {task!r} are no results of {self.task!r}")
 
     @property
     def report(self) -> TaskReport:
@@ -48,26 +58,33 @@ class Results:
         """The records that the verdicts and the figures rest on."""
         return self.evidence or self.records
 
+    @property
+    def by_label(self) -> dict[str, Sequence[Record]]:
+        """This build's records and the evidence, as far as there are any, by their label in tables.
+
+        The label says which profile and how many seeds: ``this build (small, 1 seed)``.
+        """
+        parts = ((BUILD, self.records), (EVIDENCE, self.evidence))
+        return {f"{name} ({_described(records)})": records for name, records in parts if records}
+
     @cached_property
     def by_condition(self) -> ByCondition:
-        """Those by condition and seed."""
+        """The judged records by condition and seed."""
         return by_condition(self.judged)
 
     @property
     def base_models(self) -> dict[str, list[Record]]:
         """The judged base models at the first smoothing, by method."""
-        found: dict[str, list[Record]] = {}
+        models: dict[str, list[Record]] = {}
         for condition, runs in self.by_condition.items():
             if (condition.round, condition.smoothing) == (0, self.report.smoothings[0]):
-                found.setdefault(condition.method, []).extend(runs.values())
-        return found
+                models.setdefault(condition.method, []).extend(runs.values())
+        return models
 
     @property
     def label(self) -> str:
         """Profile and number of seeds of what is judged."""
-        return (
-            f"profile {self.judged[0].asked.profile}, {counted(len(_seeds(self.judged)), 'seed')}"
-        )
+        return f"profile {_described(self.judged) if self.judged else self.profile}"
 
     @property
     def basis(self) -> str:
@@ -156,7 +173,7 @@ class Results:
         """Texts for other pages by key, plain and not Markdown.
 
         ``TASK_banner``, ``TASK_evidence``, ``TASK_seeds`` and ``TASK_past_lowest``; and of each
-        claim ``outcome_c1`` and ``explanation_c1``, which says what was found with its interval.
+        claim ``outcome_c1`` and ``explanation_c1``, which says what was measured, with intervals.
 
         Args:
             beside: further keys, each with the claim and the metric whose changes it names.
@@ -202,6 +219,11 @@ def _past_lowest(condition: Condition, records: Sequence[Record]) -> str:
 
 def _dataset(record: Record) -> str:
     return record.asked.settings.get("dataset") or ONE_DATASET
+
+
+def _described(records: Sequence[Record]) -> str:
+    profiles = sorted({record.asked.profile for record in records})
+    return f"{', '.join(profiles)}, {counted(len(_seeds(records)), 'seed')}"
 
 
 def _seeds(records: Sequence[Record]) -> list[int]:

@@ -321,9 +321,9 @@ def test_test_figures_are_those_of_the_items(records):
             if name.startswith("test/f1_parallel/"):
                 same(record, name, items.score(items.items_of(curves, name)))
         if record.asked.task == "translation":
-            statistics = bleu.items_of(curves)
-            same(record, "test/bleu", bleu.from_statistics(statistics), 1e-9)
-            length, reference = statistics[:, :2].sum(0)
+            sentences = items.items_of(curves, "test/bleu", bleu.ITEMS)
+            same(record, "test/bleu", items.score(sentences, bleu.ITEMS), 1e-9)
+            length, reference = sentences["en"].statistics[:2].sum(axis=1)
             same(record, "test/length_ratio", length / reference)
             for split in ("validation", "test"):
                 same(record, f"{split}/bits", metrics[f"{split}/nll"] / math.log(2))

@@ -19,13 +19,14 @@ from idlib.report.figures.style import (
     MARKERS,
     OUTCOMES,
     dot,
+    nothing,
     panels,
     plain,
     say_nothing,
     whisker,
 )
 from idlib.report.outcomes import Verdict
-from idlib.report.tables import GAINS, gains, size
+from idlib.report.tables import gains, size
 from idlib.report.tasks import report_of
 
 
@@ -67,21 +68,23 @@ def verdict(judged: Verdict) -> Figure:
 def gain_by_setting(records: Iterable[Record]) -> Figure:
     """Gain of intra-distillation over the baseline on validation, by epochs and training size.
 
-    A row for NLL and one for SacreBLEU (positive: intra-distillation is better), a column for what
-    varies while the other setting stays. A point a seed, the mean with its 95 % t interval in
-    black, the means joined.
+    A row for each metric of the task's sweep (positive: intra-distillation is better), a column
+    for what varies while the other setting stays. A point a seed, the mean with its 95 % t interval
+    in black, the means joined.
     """
     given = list(records)
     data, task = gains(given), task_of(given)
-    titles = {key: report_of(task).metric(key).title if task else key for key in GAINS}
-    with panels(len(GAINS), 2, size=(3.8, 2.6), sharex="col", sharey="row") as (figure, axes):
+    if task is None:
+        return nothing()
+    metrics = [report_of(task).metric(key) for key, _ in report_of(task).swept]
+    with panels(len(metrics), 2, size=(3.8, 2.6), sharex="col", sharey="row") as (figure, axes):
         for column, (varied, fixed) in enumerate((("epochs", "train"), ("train", "epochs"))):
             shown, kept = _varied(data, varied, fixed)
-            for row, metric in enumerate(GAINS):
-                ax, part = axes[row, column], shown[shown["metric"] == metric]
+            for row, metric in enumerate(metrics):
+                ax, part = axes[row, column], shown[shown["metric"] == metric.key]
                 _gain(ax, part, varied)
                 ax.axhline(0, color="black", linewidth=0.8)
-                ax.set_ylabel("" if column else textwrap.fill(f"gain in {titles[metric]}", 25))
+                ax.set_ylabel("" if column else textwrap.fill(f"gain in {metric.title}", 25))
             axes[0, column].set_title(_WITH[fixed].format(size(kept)) if len(shown) else "")
             axes[-1, column].set_xlabel(_AXES[varied])
         if data.empty:
@@ -89,8 +92,8 @@ def gain_by_setting(records: Iterable[Record]) -> Figure:
     return figure
 
 
-_AXES = {"epochs": "epochs", "train": "training pairs"}
-_WITH = {"epochs": "{} epochs", "train": "{} training pairs"}
+_AXES = {"epochs": "epochs", "train": "training examples"}
+_WITH = {"epochs": "{} epochs", "train": "{} training examples"}
 
 
 def _varied(data: pd.DataFrame, varied: str, fixed: str) -> tuple[pd.DataFrame, float]:

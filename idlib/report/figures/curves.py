@@ -30,9 +30,9 @@ def validation_curves(results: Results, methods: Sequence[str] = ("baseline", "i
 
     The line is the mean over seeds, the band their range.
     """
-    found = present(results, methods)
+    shown = present(results, methods)
     metrics = [results.metric(key) for key in results.report.curves]
-    smoothings, rounds = facets(found, results)
+    smoothings, rounds = facets(shown, results)
     rows = [(metric, smoothing) for smoothing in smoothings for metric in metrics]
     with panels(len(rows), len(rounds), size=(3.2, 2.1), sharex=True) as (figure, axes):
         for row, (metric, smoothing) in enumerate(rows):
@@ -40,12 +40,12 @@ def validation_curves(results: Results, methods: Sequence[str] = ("baseline", "i
                 ax = axes[row, column]
                 ax.sharey(axes[row % len(metrics), 0])
                 where = Condition("", round_, smoothing)
-                data = _curve(found, where, "validation/step", metric.key, metric.scale)
+                data = _curve(shown, where, "validation/step", metric.key, metric.scale)
                 last = row == len(rows) - 1
                 _lines(ax, data, "updates" if last else "", "" if column else metric.title)
                 if row % len(metrics) == 0:
                     ax.set_title(where.label)
-        legend(figure, [m for m in methods if any(c.method == m for c in found)])
+        legend(figure, [m for m in methods if any(c.method == m for c in shown)])
     return figure
 
 
@@ -55,7 +55,7 @@ def training_parts(results: Results, methods: Sequence[str] = ("baseline", "id")
     Of the base models at the task's first smoothing. The line is the mean over seeds, the band
     their range.
     """
-    found = present(results, methods)
+    shown = present(results, methods)
     where = Condition("", 0, results.report.smoothings[0])
     parts = {
         "train/task": "task loss (nats)",
@@ -64,17 +64,17 @@ def training_parts(results: Results, methods: Sequence[str] = ("baseline", "id")
     }
     with panels(1, len(parts), size=(3.6, 3.0)) as (figure, axes):
         for ax, (curve, label) in zip(axes[0], parts.items(), strict=True):
-            _lines(ax, _curve(found, where, "train/step", curve), "updates", label)
-        legend(figure, [m for m in methods if where._replace(method=m) in found])
+            _lines(ax, _curve(shown, where, "train/step", curve), "updates", label)
+        legend(figure, [m for m in methods if where._replace(method=m) in shown])
     return figure
 
 
 def _curve(
-    found: ByCondition, where: Condition, steps: str, name: str, scale: float = 1.0
+    shown: ByCondition, where: Condition, steps: str, name: str, scale: float = 1.0
 ) -> pd.DataFrame:
     """One row a point of a curve, of the methods in one condition: model, seed, update, value."""
     rows = []
-    for condition, runs in found.items():
+    for condition, runs in shown.items():
         if (condition.round, condition.smoothing) != (where.round, where.smoothing):
             continue
         for seed, record in runs.items():

@@ -16,9 +16,9 @@ from idlib.report.figures.style import (
     COLOURS,
     MARKERS,
     legend,
+    nothing,
     panels,
     plain,
-    say_nothing,
     whisker,
 )
 from idlib.report.results import Results
@@ -28,7 +28,7 @@ from idlib.report.statistics import Interval
 def by_model(results: Results, key: str) -> Figure:
     """A metric of every judged model: one point a seed, mean with 95 % t interval in black."""
     metric = results.metric(key)
-    found = {
+    shown = {
         condition: values
         for condition, runs in results.by_condition.items()
         if (
@@ -39,14 +39,14 @@ def by_model(results: Results, key: str) -> Figure:
             ]
         )
     }
-    rows = sorted({(c.dataset, c.smoothing, c.round) for c in found})
-    methods = [method for method in METHOD_NAMES if any(c.method == method for c in found)]
+    rows = sorted({(c.dataset, c.smoothing, c.round) for c in shown})
+    methods = [method for method in METHOD_NAMES if any(c.method == method for c in shown)]
     with panels(1, 1, size=(7.0, 0.9 + 0.75 * max(1, len(rows)))) as (figure, axes):
         ax = axes[0, 0]
         for place, (dataset, smoothing, round_) in enumerate(rows):
-            here = [m for m in methods if Condition(m, round_, smoothing, dataset) in found]
+            here = [m for m in methods if Condition(m, round_, smoothing, dataset) in shown]
             for index, method in enumerate(here):
-                values = found[Condition(method, round_, smoothing, dataset)]
+                values = shown[Condition(method, round_, smoothing, dataset)]
                 y = place + 0.2 * (index - (len(here) - 1) / 2)
                 sns.scatterplot(
                     x=values,
@@ -78,9 +78,7 @@ def by_language(
     scores = {method: _scores(results, method, kind) for method in methods}
     shown = [method for method in methods if scores[method]]
     if not shown:
-        with panels(1, 1, size=(7.0, 2.0)) as (figure, _):
-            say_nothing(figure)
-        return figure
+        return nothing()
     first = scores[shown[0]]
     tested = [name for name in first if all(name in scores[m] for m in shown)]
     order = sorted(tested, key=lambda name: (name != TRAINED_ON, -first[name].mean))
@@ -104,10 +102,11 @@ def _scores(results: Results, method: str, kind: str) -> dict[str, Interval]:
     """The mean over seeds in each language of which all these records keep the same items."""
     records: Sequence[Record] = results.base_models.get(method, ())
     curves = [record.measured.curves for record in records]
-    found = {}
+    scores = {}
     for language in languages(curves[0]) if curves else ():
         key = f"test/{kind}/{language}"
-        interval = bootstrap([1.0], [[items_of(one, key) for one in curves]])
+        how = results.metric(key).items
+        interval = bootstrap([1.0], [[items_of(one, key, how) for one in curves]], how)
         if interval is not None:
-            found[language] = interval
-    return found
+            scores[language] = interval
+    return scores

@@ -32,14 +32,14 @@ def sensitivity_distribution(
 
     Shares of parameters over all seeds; the first bin also holds those with none at all.
     """
-    found = present(results, methods)
-    smoothings, rounds = facets(found, results)
-    edges = _edges(found)
+    shown = present(results, methods)
+    smoothings, rounds = facets(shown, results)
+    edges = _edges(shown)
     shape = (len(smoothings), len(rounds))
     with panels(*shape, size=(3.2, 2.5), sharex=True, sharey=True) as (figure, axes):
         for (row, column), ax in np.ndenumerate(axes):
             round_, smoothing = rounds[column], smoothings[row]
-            data = _histogram(found, round_, smoothing)
+            data = _histogram(shown, round_, smoothing)
             if not data.empty:
                 sns.histplot(
                     data,
@@ -61,7 +61,7 @@ def sensitivity_distribution(
                 ylabel="" if column else "parameters in the bin (%)",
                 title=Condition("", round_, smoothing).label,
             )
-        legend(figure, [m for m in methods if any(c.method == m for c in found)])
+        legend(figure, [m for m in methods if any(c.method == m for c in shown)])
     return figure
 
 
@@ -109,9 +109,9 @@ def sensitivity_by_layer(results: Results, methods: Sequence[str] = tuple(METHOD
     return figure
 
 
-def _edges(found: ByCondition) -> np.ndarray:
+def _edges(shown: ByCondition) -> np.ndarray:
     """The bins' edges in log10: the records' own, or as many over all of them if they differ."""
-    records = [record for runs in found.values() for record in runs.values()]
+    records = [record for runs in shown.values() for record in runs.values()]
     used = {tuple(record.measured.curves.get(_EDGES, ())) for record in records} - {()}
     if not used:
         return np.linspace(-12, 0, 49)
@@ -121,10 +121,10 @@ def _edges(found: ByCondition) -> np.ndarray:
     return np.linspace(low, high, max(len(edges) for edges in used))
 
 
-def _histogram(found: ByCondition, round_: int, smoothing: float) -> pd.DataFrame:
+def _histogram(shown: ByCondition, round_: int, smoothing: float) -> pd.DataFrame:
     """One row a bin of a record, with the share (%) of its model's parameters over all seeds."""
     parts = []
-    for condition, runs in found.items():
+    for condition, runs in shown.items():
         if (condition.round, condition.smoothing) != (round_, smoothing):
             continue
         for record in runs.values():

@@ -1,4 +1,4 @@
-"""How all figures.style: colours, panels, legends, and the records that a figure shows."""
+"""How all figures look: colours, panels, legends, and the records that a figure shows."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def present(results: Results, methods: Sequence[str]) -> ByCondition:
     return {c: runs for c, runs in results.by_condition.items() if c.method in methods}
 
 
-def facets(found: ByCondition, results: Results) -> tuple[list[float], list[int]]:
+def facets(shown: ByCondition, results: Results) -> tuple[list[float], list[int]]:
     """Smoothings and rounds that are there; without records those of a base model."""
-    where = {(c.round, c.smoothing) for c in found} or {(0, results.report.smoothings[0])}
+    where = {(c.round, c.smoothing) for c in shown} or {(0, results.report.smoothings[0])}
     return sorted({s for _, s in where}), sorted({round_ for round_, _ in where})
 
 
@@ -117,3 +117,10 @@ def legend(figure: Figure, methods: Sequence[str], lines: bool = True) -> None:
 def say_nothing(figure: Figure) -> None:
     """Write in the middle that there is nothing to show."""
     figure.text(0.5, 0.5, "no records", ha="center", va="center")
+
+
+def nothing() -> Figure:
+    """A small figure that says that there is nothing to show."""
+    with panels(1, 1, size=(7.0, 2.0)) as (figure, _):
+        say_nothing(figure)
+    return figure

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from idlib.report.conditions import Condition
 from idlib.report.metrics import COMMON, Metric, percentage
+from idlib.report.statistics import Side
 
 Figures = Mapping[str, Mapping[Condition, float]]  # by the metric's key; values as in records
 
@@ -51,6 +52,8 @@ class TaskReport:
         compared: keys of the metrics that methods are compared by.
         by_round: keys of the metrics that rounds of self-distillation are compared by.
         curves: keys of the metrics whose course on validation is shown.
+        swept: keys of the validation metrics that a sweep of settings shows the gain in, each
+            with its better side.
         by_language: scores that records have for each language: name by the part of the key.
         paper: the paper's figures.
         earlier_report: the earlier report's figures.
@@ -66,6 +69,7 @@ class TaskReport:
     compared: tuple[str, ...]
     by_round: tuple[str, ...] = ()
     curves: tuple[str, ...] = ("validation/nll",)
+    swept: tuple[tuple[str, Side], ...] = (("validation/nll", "below"),)
     by_language: Mapping[str, str] = field(default_factory=dict)
     paper: Figures = field(default_factory=dict)
     earlier_report: Figures = field(default_factory=dict)

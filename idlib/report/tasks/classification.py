@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from idlib.report.metrics import STD, percentage
 from idlib.report.tasks.base import TaskReport
-from idlib.report.tasks.encoder import LAYERS, SETTINGS
+from idlib.report.tasks.encoder import LAYERS, MODEL, TRAINING
 
 SCORE = percentage("test/score", "test score")  # of a data set: the metric published with it
 
@@ -17,6 +17,6 @@ CLASSIFICATION = TaskReport(
     ),
     smoothings=(0.0,),
     layers=LAYERS,
-    settings=(*SETTINGS[:8], "optimizer", *SETTINGS[8:]),
+    settings=(*MODEL, "optimizer", *TRAINING),
     compared=(SCORE.key, "test/nll", STD.key, "sensitivity/cv"),
 )

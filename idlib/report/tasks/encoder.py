@@ -7,12 +7,8 @@ from idlib.report.metrics import Metric, percentage
 
 LAYERS = ("embedding", "attention", "feed-forward", "norm", "head")
 PAIR = (Condition("baseline", 0, 0.0), Condition("id", 0, 0.0))
-SETTINGS = (
-    "encoder",
-    "layers",
-    "freeze_embeddings",
-    "dropout",
-    "max_length",
+MODEL = ("encoder", "layers", "freeze_embeddings", "dropout", "max_length")
+TRAINING = (
     "examples",
     "batch_size",
     "epochs",

@@ -9,8 +9,9 @@ from idlib.report.tasks.encoder import (
     F1_ENGLISH,
     F1_OTHERS,
     LAYERS,
+    MODEL,
     PAIR,
-    SETTINGS,
+    TRAINING,
 )
 
 F1_PARALLEL = percentage("test/f1_parallel/others", "F1 on parallel items in the other languages")
@@ -24,7 +25,7 @@ TAGGING = TaskReport(
     ),
     smoothings=(0.0,),
     layers=LAYERS,
-    settings=SETTINGS,
+    settings=(*MODEL, *TRAINING),
     compared=(
         F1_PARALLEL.key,
         F1_OTHERS.key,

@@ -59,6 +59,7 @@ TRANSLATION = TaskReport(
         "sensitivity/cv",
     ),
     by_round=("test/nll", "test/bleu", STD.key),
+    swept=(("validation/nll", "below"), ("validation/bleu", "above")),
     paper={"test/bleu": {_BASELINE: 33.07, _ID: 36.10}},
     earlier_report={
         "test/bleu": {_BASELINE: 32.90, _ID: 35.11},
