@@ -252,8 +252,8 @@ def _verdict(
 ) -> Verdict:
     """Join the primary comparisons into a verdict.
 
-    What was measured reads "subject, then for each comparison: verb, number, link, label". ``reason``
-    says why there is nothing to judge, if so.
+    What was measured reads "subject, then for each comparison: verb, number, link, label".
+    ``reason`` says why there is nothing to judge, if so.
     """
     primary = [comparison for comparison in compared if comparison.primary]
     outcomes = [comparison.outcome for comparison in primary if comparison.outcome != "context"]
