@@ -7,7 +7,7 @@ from typing import Any
 
 from idlib.book.parameters import declared_types
 from idlib.experiments.grid import grid, recorded
-from idlib.experiments.runs import Spec
+from idlib.experiments.specs import Spec
 from idlib.experiments.workers import run_all
 from idlib.report.results import Results
 from idlib.tasks import task_class

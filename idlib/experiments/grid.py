@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from idlib.records import COMMITTED_STORE, Record, Store
 from idlib.tasks import task_class
 from idlib.training.settings import SettingsError, distinct
 
-OWN = {  # the settings that a grid varies, and what to do instead of naming them
+VARIED = {  # the settings that every grid varies, and what to do instead of naming them
     "smoothing": "give smoothing (--smoothing)",
     "round": "give rounds (--rounds)",
 }
@@ -60,30 +60,33 @@ def grid(
         >>> len(grid("images", "smoke", [1])), len(grid("images", "smoke", [1, 2], rounds=2))
         (10, 28)
     """
+    task_type = task_class(task)
     overrides = {k: v for k, v in (overrides or {}).items() if v is not None}
-    swept = {name for varied in task_class(task).sweep for name in varied} if sweep else ()
-    for setting, instead in {**OWN, **dict.fromkeys(swept, "leave out sweep (--sweep)")}.items():
-        if setting in overrides:
+    swept = task_type.sweep if sweep else ()
+    instead = {**VARIED, **dict.fromkeys(chain(*swept), "leave out sweep (--sweep)")}
+    for setting, value in overrides.items():
+        if setting in instead:
             raise SettingsError(
-                f"setting {setting} = {overrides[setting]!r}: the grid varies it itself; {instead}"
+                f"setting {setting} = {value!r}: the grid varies it itself; {instead[setting]}"
             )
     if rounds < 0:
-        raise SettingsError(f"rounds = {rounds}: give 0, for teachers alone, or more")
+        raise SettingsError(f"rounds = {rounds}: give 0, for base models alone, or more")
     seeds = distinct("seeds", seeds)
-    amounts = task_class(task).smoothing if smoothing is None else distinct("smoothing", smoothing)
-    pair = ("baseline", "id")
-    cells = [(m, s, number, {}) for m in pair for s in amounts for number in range(rounds + 1)]
+    amounts = task_type.smoothing if smoothing is None else distinct("smoothing", smoothing)
+    pair, first = ("baseline", "id"), {"smoothing": amounts[0], "round": 0}
+    cells: list[tuple[str, dict[str, Any]]] = [
+        (method, {"smoothing": amount, "round": number})
+        for method, amount, number in product(pair, amounts, range(rounds + 1))
+    ]
     if controls:
-        cells += [(method, amounts[0], 0, {}) for method in ("passes", "compute")]
-    if sweep:
-        cells += [(m, amounts[0], 0, varied) for varied in task_class(task).sweep for m in pair]
-    there = task_class(task).datasets_of(*locate(source, task, profile))
+        cells += [(method, first) for method in ("passes", "compute")]
+    cells += [(method, {**changes, **first}) for changes in swept for method in pair]
+    there = task_type.datasets_of(*locate(source, task, profile))
     named = _datasets(there, datasets, overrides)
-    specs = []
-    for seed, dataset, (method, s, number, varied) in product(seeds, named, cells):
-        settings = {**overrides, **varied, **dataset, "smoothing": s, "round": number}
-        specs.append(Spec(task, method, profile, source, seed, settings, device))
-    return specs
+    return [
+        Spec(task, method, profile, source, seed, {**overrides, **dataset, **settings}, device)
+        for seed, dataset, (method, settings) in product(seeds, named, cells)
+    ]
 
 
 def _datasets(
@@ -107,22 +110,26 @@ def recorded(
     Records of other settings, of an older revision or of other data are left out: they answer
     another question. With ``sweep`` those of the task's sweep are there too.
     """
-    variants = ({}, *(task_class(task).sweep if sweep else ()))
-    several = task_class(task).datasets.get(source, ())
-    names = ("smoothing", "round", *(["dataset"] if several else ()))
-    found = []
+    task_type = task_class(task)
+    variants = ({}, *(task_type.sweep if sweep else ()))
+    datasets = task_type.datasets.get(source, ())
+    names = [*VARIED, "dataset"] if datasets else [*VARIED]
+    records = []
     for record, _ in Store(folder, also=()).all():
         asked = record.asked
         if (asked.task, asked.profile, asked.source) != (task, profile, source):
             continue
-        if several and asked.settings.get("dataset") not in several:
+        if datasets and asked.settings.get("dataset") not in datasets:
             continue
-        settings = {name: asked.settings.get(name) for name in names}
-        device = asked.device_type
-        same = (
-            Spec(task, asked.method, profile, source, asked.seed, {**varied, **settings}, device)
-            for varied in variants
+        own = {name: asked.settings.get(name) for name in names}
+        todays = (
+            Spec(
+                *(task, asked.method, profile, source, asked.seed),
+                overrides={**changes, **own},
+                device=asked.device_type,
+            )
+            for changes in variants
         )
-        if any(record.signature in spec.plan.asked.signatures for spec in same):
-            found.append(record)
-    return found
+        if any(record.signature in spec.plan.asked.signatures for spec in todays):
+            records.append(record)
+    return records

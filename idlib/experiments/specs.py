@@ -12,10 +12,10 @@ import torch
 from idlib.experiments.sources import locate
 from idlib.records import Asked
 from idlib.tasks import task_class
-from idlib.tasks.base import Task
+from idlib.tasks.base import Data, Task, TaskSettings
 from idlib.training.loop import launched
 from idlib.training.optim import check_rates
-from idlib.training.settings import Settings, SettingsError, check_choice, check_kept, resolve
+from idlib.training.settings import SettingsError, check_choice, check_kept, resolve
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -80,11 +80,11 @@ class Plan:
     """A checked spec: the task to train, and what its record will say was asked."""
 
     spec: Spec
-    task: Task[Any, Any]
+    task: Task[TaskSettings, Data]
     asked: Asked
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> TaskSettings:
         """All settings of the run."""
         return self.task.settings
 

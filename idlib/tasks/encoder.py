@@ -75,8 +75,8 @@ class EncoderTask(Task[E, D]):
     """
 
     public_encoder: ClassVar[str]
-    loaded_by = ("encoder", "max_length")
-    limits = ("encoder", "max_length")
+    loaded_by: ClassVar[tuple[str, ...]] = ("encoder", "max_length")
+    limits: ClassVar[tuple[str, ...]] = ("encoder", "max_length")
 
     @property
     @abstractmethod
@@ -186,7 +186,7 @@ class EncoderTask(Task[E, D]):
     def never_seen(self, model: nn.Module) -> Mapping[str, Tensor]:
         """Embedding rows of tokens that are not in the sensitivity batches, if rows are trained."""
         encoder = cast("PreTrainedModel", model.encoder)
-        rows = encoder.get_input_embeddings().weight
+        rows = cast(Tensor, encoder.get_input_embeddings().weight)
         names = [name for name, weight in model.named_parameters() if weight is rows]
         if not names or not rows.requires_grad:
             return {}
@@ -216,7 +216,7 @@ class CrossLingualTask(EncoderTask[E, M]):
     Splits are ``train``, ``validation`` and ``test/<language>``; ``test`` stands for English.
     """
 
-    loaded_by = (*EncoderTask.loaded_by, "languages")
+    loaded_by: ClassVar[tuple[str, ...]] = (*EncoderTask.loaded_by, "languages")
     selection = Selection("f1", higher_is_better=True)
 
     @abstractmethod
@@ -249,8 +249,8 @@ class CrossLingualTask(EncoderTask[E, M]):
             split = f"test/{language}"
             scores = self.scores(model, split, progress=True)
             curves[f"test/items/{language}"] = [numbers[item] for item in data.splits[split].ids]
-            for column, values in scores.f1_items.items():
-                curves[f"test/f1/{language}/{column}"] = values
+            for column, parts in scores.f1_items.items():
+                curves[f"test/f1/{language}/{column}"] = parts
             if language == ENGLISH:
                 curves["test/nll/items"] = [round(value, 4) for value in scores.nll_items]
             for name, value in {**scores.metrics, **self.reference_scores(split)}.items():
@@ -265,9 +265,9 @@ class CrossLingualTask(EncoderTask[E, M]):
             if others:
                 mean = np.mean([values[language] for language in others])
                 metrics[f"test/{name}/{items.OTHERS}"] = float(mean)
-        parts = [*data.languages, items.OTHERS] if others else data.languages
+        averaged = [items.OTHERS] if others else []
         for score in ("f1", f"f1{items.PARALLEL}") if data.parallel else ("f1",):
-            for part in parts:
-                metric = f"test/{score}/{part}"
+            for name in (*data.languages, *averaged):
+                metric = f"test/{score}/{name}"
                 metrics[metric] = items.score(items.items_of(curves, metric))
         return metrics, curves

@@ -66,7 +66,9 @@ class Selection(NamedTuple):
 class Trainable(Protocol):
     """What the loop needs of a task."""
 
-    selection: Selection
+    @property
+    def selection(self) -> Selection:
+        """The validation metric that selects the checkpoint."""
 
     def epoch(self, generator: torch.Generator) -> list[list[int]]:
         """One epoch: for each update the indices of its training examples."""
