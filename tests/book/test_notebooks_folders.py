@@ -135,7 +135,7 @@ def test_images_at_another_smoothing_and_without_rounds(tmp_path: Path) -> None:
         rounds=0,
         smoothing=[0.2],
     )
-    assert one_of(shown, "baseline teacher, s = 0.2: lowest at update 4 of 4")
+    assert one_of(shown, "s = 0.2: lowest at update 4 of 4, before the last with 0")
 
 
 def test_sensitivity_settles_what_it_measures_before_training(tmp_path: Path) -> None:
