@@ -35,6 +35,10 @@ MAY_IMPORT = {
     "experiments": ["data", "method", "models", "records", "sensitivity", "tasks", "training"],
     "report": ["metrics", "records"],
     "audit": ["method", "records", "report", "sensitivity"],
+    "explain": [
+        *("audit", "data", "experiments", "method", "models", "records", "report", "sensitivity"),
+        *("tasks", "training"),
+    ],
     "book": [
         *("data", "experiments", "files", "method", "metrics", "records", "report", "tasks"),
         "training",

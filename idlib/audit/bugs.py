@@ -11,7 +11,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from scipy.stats import kendalltau, spearmanr
@@ -229,8 +229,8 @@ def effective_images(batch_size: int, updates_per_batch: int, momentum: float = 
 
 def reestimate_statistics(
     model: nn.Module,
-    batches: Iterable[object],
-    forward: Callable[[nn.Module, object], object],
+    batches: Iterable[Any],
+    forward: Callable[[nn.Module, Any], object],
     *,
     updates_per_batch: int = 3,
     seed: int = 0,
