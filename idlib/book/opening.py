@@ -13,7 +13,8 @@ from idlib.report.results import Results
 from idlib.tasks import task_class
 
 EVIDENCE = "medium"  # the profile of the committed records that verdicts rest on
-OF_THE_GRID = ("rounds", "controls", "smoothing", "datasets", "source")
+OF_THE_GRID = ("rounds", "controls", "smoothing", "datasets", "source")  # grid's own arguments
+OF_THE_PAGE = ("profile", "seeds", "workers")  # though a task may have a setting of that name
 
 
 def train_or_find(task: str, namespace: Mapping[str, Any]) -> tuple[list[Spec], Results]:
@@ -32,7 +33,7 @@ def train_or_find(task: str, namespace: Mapping[str, Any]) -> tuple[list[Spec], 
     """
     declared = declared_types(namespace)
     of_the_grid = {name: namespace[name] for name in OF_THE_GRID if name in declared}
-    settings = task_class(task).schema.model_fields.keys() - set(OF_THE_GRID)
+    settings = task_class(task).schema.model_fields.keys() - {*OF_THE_GRID, *OF_THE_PAGE}
     overrides = {name: namespace[name] for name in declared if name in settings}
     profile = namespace["profile"]
     if "rounds" not in declared:
