@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from made_up.records import made_up_classifications, made_up_tagging
+from made_up.records import Level, record, results, world
 
 from idlib.report.conditions import Condition
 from idlib.report.pages import encoder as page
-from idlib.report.results import Results
 from idlib.report.tasks import report_of
 
-F1 = {"en": 0.8, "de": 0.4, "ja": 0.2}
+BASELINE = Condition("baseline", 0, 0.0)
 
 
-def taggers(scale=1.0, seeds=(1, 2), **settings):
-    scores = {name: value * scale for name, value in F1.items()}
-    condition = Condition("baseline", 0, 0.0)
-    return [made_up_tagging(condition, seed, scores, 2.0, **settings) for seed in seeds]
+def taggers(f1, seeds=(1, 2), **settings):
+    return [record("tagging", BASELINE, seed, Level(2.0, f1), **settings) for seed in seeds]
 
 
 def test_the_random_encoder_beside_the_trained_one():
-    results = Results("tagging", "medium", "embedded", taggers(pretrained=True))
-    swept = [*taggers(pretrained=True), *taggers(0.5, (1,), pretrained=False)]
-    table, sentence = page.random_encoder(results, swept)
+    trained = taggers(0.4, pretrained=True)
+    shown = results("tagging", trained)
+    swept = [*trained, *taggers(0.2, (1,), pretrained=False)]
+    table, sentence = page.random_encoder(shown, swept)
+    key = "test/f1_parallel/others"
+    column = table[report_of("tagging").metric(key).title]
+    values = [100 * r.measured.metrics[key] for r in (swept[0], swept[-1])]
+    assert list(column) == [f"{value:.2f}" for value in values]
     assert list(table["seeds"]) == ["2", "1"]
-    assert list(table["F1 on parallel items in the other languages (points)"]) == ["30.00", "15.00"]
-    assert "2.0 times the random one's, on the items that all have; in English" in sentence
-    table, sentence = page.random_encoder(results, taggers(pretrained=True))
+    assert f"is {values[0] / values[1]:.1f} times the random one's" in sentence
+    table, sentence = page.random_encoder(shown, trained)
     assert sentence == "There is no record of a random encoder."
     assert set(table.loc["random encoder"]) == {"–", "0"}
 
@@ -41,17 +42,22 @@ def test_the_papers_answering():
 
 
 def test_the_majority_class():
-    shares = {"heading": 0.5, "a_b": 0.255}
-    text = page.majority_class(shares)
+    text = page.majority_class({"heading": 0.5, "a_b": 0.255})
     assert "50.0 % of heading, 25.5 % of a\\_b" in text
     assert page.majority_class({}) == "No data set of this build has classes."
 
 
 def test_other_metrics_are_means_over_seeds():
-    results = Results("classification", "medium", "embedded", made_up_classifications())
-    table = page.other_metrics(results)
+    records = world("classification")
+    table = page.other_metrics(results("classification", records))
     assert list(table.columns) == ["accuracy", "nll"]
-    assert table.loc[("heading", "baseline"), "accuracy"] == "0.620"
-    one = [r for r in results.records if r.asked.method == "baseline"]
-    table = page.other_metrics(Results("classification", "medium", "embedded", one))
+    heading = [
+        r.measured.metrics["test/accuracy"]
+        for r in records
+        if (r.asked.method, r.asked.settings["dataset"]) == ("baseline", "heading")
+        and r.asked.settings["round"] == 0
+    ]
+    assert table.loc[("heading", "baseline"), "accuracy"] == f"{sum(heading) / len(heading):.3f}"
+    alone = [record for record in records if record.asked.method == "baseline"]
+    table = page.other_metrics(results("classification", alone))
     assert set(table.loc[("heading", "intra-distillation")]) == {"–"}
