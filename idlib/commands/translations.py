@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import nn
 
 from idlib.data import translation
-from idlib.data.pairs import Pairs
+from idlib.data.translation import Pairs
 from idlib.data.vocabulary import EOS
 from idlib.tasks.translation import POSITIONS, TranslationTask
 

@@ -1,4 +1,4 @@
-"""Questions on texts, whose answers are parts of the text, in windows of word pieces.
+"""Questions on texts, whose answers are parts of the text, in windows of subwords.
 
 LibreOffice Help embedded, TyDiQA's gold passages from the hub, or a folder of tables in the schema
 of SQuAD. English is trained on; every language is tested.
@@ -14,18 +14,74 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from idlib.data import checksums, limits, questions
 from idlib.data import languages as multilingual
+from idlib.data import sources, tables
+from idlib.data.batching import Batch, mask, padded
+from idlib.data.checksums import content_checksum
 from idlib.data.errors import DataError
-from idlib.data.languages import Multilingual
-from idlib.data.questions import SOURCES, Found, Question
+from idlib.data.languages import ENGLISH, TEST, Multilingual
+from idlib.data.loaded import RawSplit, account
+from idlib.data.sources import CACHE, Source, how_to_set
+from idlib.data.splits import hold_out
+from idlib.data.tables import Row, Table
 from idlib.data.windows import Window, cut, encode
 
-__all__ = ["SOURCES", "AnsweringData", "Question", "Windows", "load"]
+TASK = "answering"  # the folder of the embedded tables
+COLUMNS = ("context", "question", "answers")  # and id, which a user's table may lack
 
-TEST = "test/"
+HUB = "google-research-datasets/tydiqa"
+HUB_REVISION = "da78f23f9119363459acbaf46bf89426ff26c259"  # of 2024, parquet instead of a script
+HUB_CONFIG = "secondary_task"  # the gold passages
+HUB_LANGUAGES = {  # by the first part of an id
+    "english": "en",
+    "arabic": "ar",
+    "bengali": "bn",
+    "finnish": "fi",
+    "indonesian": "id",
+    "korean": "ko",
+    "russian": "ru",
+    "swahili": "sw",
+    "telugu": "te",
+}
+HELD_OUT = 0.1  # of the hub's English training questions, for validation
+HELD_OUT_SEED = 1
 
-Batch = dict[str, Tensor]
+REASONS = {  # for which a question is refused, or left out of public data
+    "answer": "no answer",
+    "span": "an answer that does not stand where it should in its context",
+    "twice": "an id that another question has",
+    "question": "a question that leaves no room for its context",
+    "window": "an answer that fits into no window",
+}
+"""The reasons by name."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question on a text.
+
+    Attributes:
+        id: translations of one question have the same.
+        context: the text.
+        question: what is asked.
+        answers: texts that answer it, at least one.
+        starts: for each the character of the context that it begins with.
+        place: ``file:row``.
+    """
+
+    id: str
+    context: str
+    question: str
+    answers: tuple[str, ...]
+    starts: tuple[int, ...]
+    place: str
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Characters ``start:end`` of the first answer, without the white space around it."""
+        text, start = self.answers[0], self.starts[0]
+        start += len(text) - len(text.lstrip())
+        return start, start + len(text.strip())
 
 
 class Windows:
@@ -34,10 +90,10 @@ class Windows:
     Args:
         questions: in the order of their source.
         windows: each question's one after the other, in the order of the questions.
-        padding: the tokenizer's piece and token type of padding.
+        padding: the tokenizer's token and token type of padding.
 
     Attributes:
-        input_ids: pieces of each window, the special ones included.
+        input_ids: subwords of each window, the special tokens included.
         lengths: how many these are.
         items: for each window the index of its question.
         ids: of the questions.
@@ -48,7 +104,7 @@ class Windows:
         questions: Sequence[Question],
         windows: Sequence[Window],
         padding: tuple[int, int] = (0, 0),
-    ):
+    ) -> None:
         self.questions, self.windows, self.padding = list(questions), list(windows), padding
         self.input_ids = [window.ids for window in self.windows]
         self.lengths = [len(ids) for ids in self.input_ids]
@@ -62,38 +118,32 @@ class Windows:
         """These windows, padded at the end to the longest of them.
 
         Returns:
-            ``input_ids`` int64 [B, L]; ``attention_mask`` int64 [B, L], 1 where there is a piece;
+            ``input_ids`` int64 [B, L]; ``attention_mask`` int64 [B, L], 1 where there is a token;
             ``token_type_ids`` int64 [B, L] where the tokenizer has them; ``positions`` bool
-            [B, L], where an answer may begin and end: the pieces of the context, and position 0,
-            which stands for no answer; ``start`` and ``end`` int64 [B], the answer's first and
-            last position, 0 where the window does not hold all of it.
+            [B, L], where an answer may begin and end: the context, and position 0, which stands
+            for no answer; ``start`` and ``end`` int64 [B], the answer's first and last position, 0
+            where the window does not hold all of it.
         """
-        chosen = [self.windows[i] for i in torch.as_tensor(indices, dtype=torch.int64).tolist()]
-        lengths = torch.tensor([len(window.ids) for window in chosen])
-        places = torch.arange(int(lengths.max()))
-        columns = {"input_ids": ([window.ids for window in chosen], self.padding[0])}
-        if all(window.types is not None for window in chosen):
-            columns["token_type_ids"] = ([window.types for window in chosen], self.padding[1])
-        batch = {
-            name: torch.tensor([row + [pad] * (len(places) - len(row)) for row in rows])
-            for name, (rows, pad) in columns.items()
-        }
+        chosen = [self.windows[i] for i in indices]
+        batch = {"input_ids": padded([window.ids for window in chosen], self.padding[0])}
+        types = [window.types for window in chosen if window.types is not None]
+        if types:
+            batch["token_type_ids"] = padded(types, self.padding[1])
+        batch["attention_mask"] = mask([len(window.ids) for window in chosen]).long()
+        places = torch.arange(batch["input_ids"].shape[1])
         first = torch.tensor([window.first for window in chosen])[:, None]
         size = torch.tensor([len(window.offsets) for window in chosen])[:, None]
-        return {
-            **batch,
-            "attention_mask": (places < lengths[:, None]).long(),
-            "positions": (places == 0) | ((places >= first) & (places < first + size)),
-            "start": torch.tensor([window.start for window in chosen]),
-            "end": torch.tensor([window.end for window in chosen]),
-        }
+        batch["positions"] = (places == 0) | ((places >= first) & (places < first + size))
+        batch["start"] = torch.tensor([window.start for window in chosen])
+        batch["end"] = torch.tensor([window.end for window in chosen])
+        return batch
 
     def by_question(self) -> list[list[int]]:
         """For each question the indices of its windows."""
-        found: list[list[int]] = [[] for _ in self.questions]
+        grouped: list[list[int]] = [[] for _ in self.questions]
         for index, item in enumerate(self.items):
-            found[item].append(index)
-        return found
+            grouped[item].append(index)
+        return grouped
 
     def text(self, index: int, start: int, end: int) -> str:
         """The part of the original context between two positions of a window, both included."""
@@ -103,10 +153,8 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class AnsweringData(Multilingual):
-    """Questions; the reasons to drop one are :data:`idlib.data.questions.REASONS`."""
-
-    splits: dict[str, Windows]
+class AnsweringData(Multilingual[Windows]):
+    """Questions; the reasons to drop one are :data:`REASONS`."""
 
 
 def load(
@@ -118,12 +166,12 @@ def load(
     max_length: int = 384,
     stride: int = 128,
     sizes: Mapping[str, int] | None = None,
-    cache: str | Path = checksums.CACHE,
+    cache: str | Path = CACHE,
 ) -> AnsweringData:
     """The questions of one source, checked and cut into windows before anything is trained.
 
-    A window holds the whole question and at most ``max_length`` pieces; the next one repeats the
-    last ``stride`` pieces of its context. A question that cannot be used is an error, but in
+    A window holds the whole question and at most ``max_length`` subwords; the next one repeats the
+    last ``stride`` subwords of its context. A question that cannot be used is an error, but in
     ``hub``, whose data are known to have such, it is left out and counted. Training questions
     whose (first) answer fits into no window are left out everywhere; in validation and test they
     stay, and a model cannot get them right.
@@ -138,8 +186,8 @@ def load(
         tokenizer: a fast tokenizer of transformers.
         root: the folder of ``path`` and ``hub``; for ``embedded`` another place of its files.
         languages: that are tested; English always is. None takes all that there are.
-        max_length: most pieces of a window, special ones and question included.
-        stride: pieces of the context that windows share.
+        max_length: limit of a window, special tokens and question included.
+        stride: subwords of the context that windows share.
         sizes: fewer questions of ``train`` or ``validation``, or at most so many of ``test`` in
             each language, those first that all tested languages have. A smaller sample is part of
             a larger one, and it is the same for every tokenizer: what fits into no window is left
@@ -152,71 +200,164 @@ def load(
             wrong and what to do.
     """
     sizes = dict(sizes or {})
-    limits.check_splits(sizes)
-    limits.check_length(max_length, tokenizer, pair=True)
+    place = sources.checked(source, root, cache, holding="en/train.parquet, …", splits=sizes)
+    sources.check_max_length(max_length, tokenizer, pair=True)
     if not 0 <= stride < max_length:
         raise DataError(
             f"stride is {stride}, but must lie from 0 to max_length, {max_length}; "
-            + limits.how("stride", max_length // 3)
+            + how_to_set("stride", max_length // 3)
         )
-    folder = None if root is None else Path(root).expanduser()
-    found, report = questions.read(source, folder, languages, Path(cache))
-    ids = {name: [question.id for question in split.questions] for name, split in found.items()}
-    first = multilingual.parallel(own for name, own in ids.items() if name.startswith(TEST))
-    for name, split in found.items():
-        kept = multilingual.sample(name, ids[name], sizes.get(name.split("/")[0]), first)
-        split.questions = [split.questions[index] for index in kept]
-    splits = {
-        name: _windows(split, tokenizer, max_length, stride, train=name == "train")
-        for name, split in found.items()
-    }
-    report += [line for name, split in found.items() for line in split.report(name)]
-    for name, split in found.items():
-        if not split.questions:
-            said = "; ".join(split.report(name)) or f"{split.file} has no question"
-            raise DataError(
-                f"nothing is left of split {name}: {said}; give more text, or longer windows: "
-                + limits.how("max_length", tokenizer.model_max_length)
-            )
-    tested = {name: split.ids for name, split in splits.items() if name.startswith(TEST)}
-    return AnsweringData(
-        source,
-        splits,
-        tuple(name.removeprefix(TEST) for name in tested),
-        multilingual.parallel(tested.values()),
-        {name: split.checksum for name, split in found.items()},
-        {name: {why: len(p) for why, p in split.gone.items()} for name, split in found.items()},
-        report,
+    raw = _read_hub(place, languages) if source == "hub" else _read(place, languages)
+    multilingual.sample(raw, sizes)
+    splits = {name: _windows(own, tokenizer, max_length, stride) for name, own in raw.items()}
+    for own in raw.values():
+        longest = how_to_set("max_length", tokenizer.model_max_length)
+        own.check(f"allow longer windows ({longest}), or ")
+    ids = {name: split.ids for name, split in splits.items() if name.startswith(TEST)}
+    tested = tuple(name.removeprefix(TEST) for name in ids)
+    return AnsweringData(source, splits, *account(raw), tested, multilingual.parallel(ids))
+
+
+def _windows(raw: RawSplit[Question], tokenizer: Any, max_length: int, stride: int) -> Windows:
+    """The windows of a split; questions that cannot be used are left out of it."""
+    questions, raw.items = raw.items, []
+    encoded = encode(
+        tokenizer, [one.question for one in questions], [one.context for one in questions]
     )
-
-
-def _windows(
-    found: Found,
-    tokenizer: Any,
-    max_length: int,
-    stride: int,
-    train: bool,
-) -> Windows:
-    """The windows of a split; questions that cannot be used are taken out of ``found``."""
-    asked = found.questions
-    encoded = encode(tokenizer, [q.question for q in asked], [q.context for q in asked])
-    found.questions, windows = [], []
-    for question, pieces in zip(asked, encoded, strict=True):
-        room = pieces.room(max_length)
+    windows: list[Window] = []
+    for question, subwords in zip(questions, encoded, strict=True):
+        room = subwords.room(max_length)
         if room <= stride:
-            found.leave_out(
+            raw.refuse(
                 "question",
                 question.place,
-                f"the question leaves room for {max(room, 0)} of {max_length} pieces, and windows "
-                f"of the context share {stride}; shorten it, or allow longer windows: "
-                + limits.how("max_length", tokenizer.model_max_length),
+                f": the question leaves room for {max(room, 0)} of {max_length} subwords, and "
+                f"windows of the context share {stride}; shorten it, or allow longer windows: "
+                + how_to_set("max_length", tokenizer.model_max_length),
             )
             continue
-        own = list(cut(pieces, len(found.questions), question.span, max_length, stride))
-        if train and not any(window.holds_answer for window in own):
-            found.gone["window"].append(question.place)
+        own = list(cut(subwords, len(raw.items), question.span, max_length, stride))
+        if raw.name == "train" and not any(window.holds_answer for window in own):
+            raw.leave_out("window", question.place)
             continue
-        found.questions.append(question)
+        raw.items.append(question)
         windows += own
     padding = (tokenizer.pad_token_id or 0, tokenizer.pad_token_type_id)
-    return Windows(found.questions, windows, padding)
+    return Windows(raw.items, windows, padding)
+
+
+# ---- from the rows of a source to questions
+
+
+def _read(source: Source, languages: Sequence[str] | None) -> dict[str, RawSplit[Question]]:
+    """The questions of each split, English first; one that cannot be used is an error."""
+    there = multilingual.available(source, TASK)
+    raw = {}
+    for language in multilingual.tested(there, languages, source.where):
+        for split in multilingual.splits_of(language):
+            table = tables.read(source, TASK, f"{language}/{split}", COLUMNS, ("id",))
+            for number, row in enumerate(table.rows, 1):
+                if row.get("id") is None:
+                    row["id"] = f"{language}/{number}"
+            name = multilingual.split_name(language, split)
+            raw[name] = _questions(name, table, range(len(table.rows)), table.checksum, True)
+    return raw
+
+
+def _read_hub(source: Source, languages: Sequence[str] | None) -> dict[str, RawSplit[Question]]:
+    """TyDiQA's gold passages: its validation set is what is tested, as it has no other."""
+    names = ("train", "validation")
+    both = tables.read_hub(source, HUB, HUB_REVISION, names, ["id", *COLUMNS], HUB_CONFIG)
+    train, test = (both[name] for name in names)
+    training, testing = _rows_by_language(train), _rows_by_language(test)
+    tested = multilingual.tested(sorted(testing), languages, test.file)
+    english = training.get(ENGLISH, [])
+    ids = [train.rows[row]["id"] for row in english]
+    kept, held_out = hold_out(ids, round(HELD_OUT * len(ids)), HELD_OUT_SEED)
+    parts = {
+        "train": (train, [english[i] for i in kept]),
+        "validation": (train, [english[i] for i in held_out]),
+    }
+    parts |= {f"{TEST}{language}": (test, testing[language]) for language in tested}
+    raw = {}
+    for name, (table, own) in parts.items():
+        checksum = content_checksum([table.rows[row] for row in own])
+        raw[name] = _questions(name, table, own, checksum, False)
+    raw["validation"].notes.append(
+        f"{len(held_out)} of the {len(ids)} English training questions, held out by a seeded draw; "
+        f"the test sets are {test.file}"
+    )
+    return raw
+
+
+def _rows_by_language(table: Table) -> dict[str, list[int]]:
+    rows: dict[str, list[int]] = {}
+    for index, row in enumerate(table.rows):
+        language = HUB_LANGUAGES.get(str(row["id"]).split("-")[0])
+        if language is None:
+            raise DataError(
+                f"{table.place(index)} has the id {row['id']!r}, which begins with no language; "
+                f"it should begin with one of {', '.join(HUB_LANGUAGES)}"
+            )
+        rows.setdefault(language, []).append(index)
+    return rows
+
+
+def _questions(
+    name: str, table: Table, rows: Sequence[int], checksum: str, strict: bool
+) -> RawSplit[Question]:
+    """The questions of a split: those of these rows of a table, each of them checked."""
+    raw: RawSplit[Question] = RawSplit(
+        name, "questions", table.file, checksum, len(rows), REASONS, strict
+    )
+    places: dict[str, str] = {}
+    for row in rows:
+        question = _question(table.rows[row], table.place(row))
+        if fault := _fault(question, places):
+            reason, error = fault
+            raw.refuse(reason, question.place, f": {error}")
+        else:
+            places[question.id] = question.place
+            raw.items.append(question)
+    return raw
+
+
+def _question(row: Row, place: str) -> Question:
+    try:
+        texts, starts = (tuple(row["answers"][name]) for name in ("text", "answer_start"))
+    except (KeyError, TypeError):
+        texts, starts = (row["answers"],), ()
+    columns = ("id", "context", "question")
+    wrong = [f"{name} is {row[name]!r}" for name in columns if not isinstance(row[name], str)]
+    wrong += [f"an answer is {text!r}" for text in texts if not isinstance(text, str)]
+    wrong += [f"an answer_start is {start!r}" for start in starts if type(start) is not int]
+    if len(texts) != len(starts):
+        wrong.append(f"{len(texts)} answers have {len(starts)} answer_start")
+    if wrong:
+        raise DataError(
+            f"{place}: {wrong[0]}; id, context and question should be texts, and answers a list "
+            "text and a list answer_start of as many integers"
+        )
+    return Question(row["id"], row["context"], row["question"], texts, starts, place)
+
+
+def _fault(question: Question, places: Mapping[str, str]) -> tuple[str, str] | None:
+    """Why a question cannot be used, if it cannot: the reason, and a sentence.
+
+    Args:
+        question: the one that is looked at.
+        places: of the questions before it, by their id.
+    """
+    if not question.answers or not all(text.strip() for text in question.answers):
+        return "answer", "there is no answer, or an empty one; each question needs a text"
+    for text, start in zip(question.answers, question.starts, strict=True):
+        there = question.context[max(0, start) : max(0, start) + len(text)]
+        if start < 0 or there != text:
+            return "span", (
+                f"the answer {text!r} does not stand at character {start} of its context, where "
+                f"there is {there!r}; mend answer_start, which counts characters from 0"
+            )
+    if question.id in places:
+        before = places[question.id]
+        return "twice", f"the id {question.id!r} is that of {before} too; ids must differ"
+    return None

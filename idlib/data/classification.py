@@ -1,47 +1,86 @@
-"""Examples of classification in word pieces: a text, or a pair of texts, and its class or value.
+"""Texts, or pairs of texts, with a class or a value each, in subwords.
 
 LibreOffice Help embedded, GLUE from the hub, or tables in folders: several data sets a source.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
-from idlib.data import checksums, labelled_text, limits
-from idlib.data.labelled_text import DATASETS, LABEL, SOURCES, Example, dataset_of
-from idlib.data.limits import SPLITS
-from idlib.data.splits import choose
+from idlib.data import sources, tables
+from idlib.data.batching import Batch, mask, padded
+from idlib.data.checksums import content_checksum
+from idlib.data.errors import DataError
+from idlib.data.loaded import LoadedData, RawSplit, account
+from idlib.data.sources import CACHE, SPLITS, Source, how_to_set
+from idlib.data.splits import hold_out, sample
+from idlib.data.tables import SUFFIXES, Table
 
-__all__ = [
-    "DATASETS",
-    "LABEL",
-    "SOURCES",
-    "SPLITS",
-    "ClassificationData",
-    "Example",
-    "Split",
-    "dataset_of",
-    "load",
-]
+ONE, TWO = ("sentence",), ("sentence1", "sentence2")
+DATASETS: dict[str, dict[str, tuple[str, ...]]] = {
+    # by source: the data sets, and the columns that hold their texts
+    "embedded": {"application": ONE, "heading": TWO},
+    "hub": {
+        "cola": ONE,
+        "sst2": ONE,
+        "mrpc": TWO,
+        "stsb": TWO,
+        "qqp": ("question1", "question2"),
+        "mnli": ("premise", "hypothesis"),
+        "qnli": ("question", "sentence"),
+        "rte": TWO,
+    },
+    "path": {},  # the folders there are
+}
+LABEL = "label"
+TASK = "classification"  # the folder of the embedded tables
 
-SAMPLE_SEED = 1  # of the smaller samples that `sizes` asks for
+HUB = "nyu-mll/glue"
+HUB_REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"  # the last that changed the tables
+HUB_TEST = {"mnli": "validation_matched"}  # elsewhere the split validation
+REGRESSIONS = ("stsb",)
+HIDDEN = -1  # the label of what GLUE keeps to itself
+
+REASONS = {  # for which an example of public data is left out
+    "hidden": f"label {HIDDEN}, which is none",
+    "empty": "no text",
+}
+"""The reasons by name."""
+
+HELD_OUT = 0.1  # at most this share of a training split becomes its validation split
+HELD_OUT_SEED = 1
 CHUNK = 2000  # texts tokenised at a time
 LONG_WORK = 20_000  # texts from which on a progress bar is shown
 
-Batch = dict[str, Tensor]
+
+@dataclass(frozen=True)
+class Example:
+    """One text or pair of texts; the label is a class index, or the value of a regression.
+
+    The id is its row in its source, counted from 0 as GLUE's ``idx`` is.
+    """
+
+    id: str
+    texts: tuple[str, ...]
+    label: int | float
+
+    @property
+    def name(self) -> str:
+        """What draws know it by: its content, wherever it stands."""
+        return "\t".join(self.texts)
 
 
 class Split:
-    """The examples of one split in word pieces, and batches of them.
+    """The examples of one split in subwords, and batches of them.
 
     Args:
         examples: at least one.
@@ -52,88 +91,76 @@ class Split:
     Attributes:
         texts: of each example, one or two.
         labels: int64 [N], or float32 [N] for a regression.
-        ids: of each example, its row in its source, counted from 0 as GLUE's ``idx`` is.
-        lengths: number of pieces of each example, special ones included.
-        cut: number of examples that lost pieces.
+        ids: of each example.
+        lengths: number of subwords of each example, special tokens included.
+        cut: number of examples that lost subwords.
     """
 
     def __init__(
         self, examples: Sequence[Example], tokenizer: Any, max_length: int, regression: bool = False
-    ):
+    ) -> None:
         self.texts = [example.texts for example in examples]
         self.ids = [example.id for example in examples]
         kind = torch.float32 if regression else torch.int64
         self.labels = torch.tensor([example.label for example in examples], dtype=kind)
         self.lengths: list[int] = []
         self.cut = 0
-        pieces: dict[str, list[Tensor]] = {"input_ids": []}
+        self._padding = {"input_ids": tokenizer.pad_token_id or 0}
         if "token_type_ids" in tokenizer.model_input_names:
-            pieces["token_type_ids"] = []
+            self._padding["token_type_ids"] = tokenizer.pad_token_type_id
+        parts: dict[str, list[Tensor]] = {name: [] for name in self._padding}
         starts = range(0, len(self.texts), CHUNK)
         hidden = None if len(self.texts) >= LONG_WORK else True
-        for start in tqdm(starts, desc="cutting texts into pieces", leave=False, disable=hidden):
+        for start in tqdm(starts, desc="cutting texts into subwords", leave=False, disable=hidden):
             sides = zip(*self.texts[start : start + CHUNK], strict=True)
-            found = tokenizer(*map(list, sides), truncation=True, max_length=max_length)
-            self.lengths += map(len, found["input_ids"])
-            self.cut += sum(bool(encoding.overflowing) for encoding in found.encodings)
-            for name, parts in pieces.items():
-                flat = [value for part in found[name] for value in part]
-                parts.append(torch.tensor(flat, dtype=torch.int32))
-        self._pieces = {name: torch.cat(parts) for name, parts in pieces.items()}  # each [ΣL]
+            encoded = tokenizer(*map(list, sides), truncation=True, max_length=max_length)
+            self.lengths += map(len, encoded["input_ids"])
+            self.cut += sum(bool(encoding.overflowing) for encoding in encoded.encodings)
+            for name, tensors in parts.items():
+                flat = [value for row in encoded[name] for value in row]
+                tensors.append(torch.tensor(flat, dtype=torch.int32))
+        # One tensor a column, [ΣL]: GLUE's largest training split has 393,000 examples.
+        self._columns = {name: torch.cat(tensors) for name, tensors in parts.items()}
         self._starts = [0, *accumulate(self.lengths)]
-        self._padding = {
-            "input_ids": tokenizer.pad_token_id or 0,
-            "token_type_ids": tokenizer.pad_token_type_id,
-        }
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
     def input_ids(self) -> Iterator[list[int]]:
-        """Pieces of each example, special ones included."""
-        return (part.tolist() for part in self._pieces["input_ids"].split(self.lengths))
+        """Subwords of each example, special tokens included."""
+        return (self._row("input_ids", index).tolist() for index in range(len(self)))
+
+    def _row(self, column: str, index: int) -> Tensor:
+        return self._columns[column][self._starts[index] : self._starts[index + 1]]
 
     def batch(self, indices: Sequence[int] | Tensor) -> Batch:
         """What an encoder takes, padded at the end to the longest, and the labels.
 
         Returns:
-            ``input_ids`` int64 [B, L]; ``attention_mask`` int64 [B, L], 1 where there is a piece;
+            ``input_ids`` int64 [B, L]; ``attention_mask`` int64 [B, L], 1 where there is a token;
             ``token_type_ids`` int64 [B, L] where the tokenizer has such; ``label`` [B].
         """
-        chosen = torch.as_tensor(indices, dtype=torch.int64)
-        spans = [slice(*self._starts[i : i + 2]) for i in chosen.tolist()]
+        chosen = [int(index) for index in indices]
         batch = {
-            name: pad_sequence([flat[span] for span in spans], True, self._padding[name]).long()
-            for name, flat in self._pieces.items()
+            name: padded([self._row(name, index) for index in chosen], value)
+            for name, value in self._padding.items()
         }
-        lengths = torch.tensor([self.lengths[i] for i in chosen.tolist()])
-        within = torch.arange(batch["input_ids"].shape[1]) < lengths[:, None]  # [B, L]
-        return {**batch, "attention_mask": within.long(), LABEL: self.labels[chosen]}
+        batch["attention_mask"] = mask([self.lengths[index] for index in chosen]).long()
+        return {**batch, LABEL: self.labels[chosen]}
 
 
 @dataclass(frozen=True)
-class ClassificationData:
-    """One data set: its splits and what a model and a record need to know of it.
+class ClassificationData(LoadedData[Split]):
+    """One data set; the reasons to drop an example are :data:`REASONS`.
 
     Attributes:
-        source: ``embedded``, ``hub`` or ``path``.
         dataset: its name.
-        splits: ``train``, ``validation`` and ``test``.
         classes: their names; none for a regression.
-        checksums: sha256 of each split's content, independent of where it lies.
-        dropped: for each split the number of examples left out, by reason: ``hidden`` (the label
-            is not published) and ``empty`` (no text).
-        report: lines of text on what was dropped, cut or held out, with the place of the first.
     """
 
-    source: str
     dataset: str
-    splits: dict[str, Split]
     classes: tuple[str, ...]
-    checksums: dict[str, str]
-    dropped: dict[str, dict[str, int]]
-    report: list[str] = field(default_factory=list)
 
     @property
     def regression(self) -> bool:
@@ -149,46 +176,212 @@ def load(
     dataset: str | None = None,
     max_length: int = 128,
     sizes: Mapping[str, int] | None = None,
-    cache: str | Path = checksums.CACHE,
+    cache: str | Path = CACHE,
 ) -> ClassificationData:
-    """One data set of a source, checked and cut into pieces before anything is trained on it.
+    """One data set of a source, checked and cut into subwords before anything is trained on it.
 
     Args:
         source: ``embedded`` (LibreOffice Help), ``hub`` (GLUE, fetched into ``root`` if it is not
-            there; see :func:`idlib.data.labelled_text.read` for its splits) or ``path`` (a folder
-            with one folder a data set, which holds ``train``, ``validation`` and ``test`` as
-            ``.parquet`` or ``.jsonl``: columns ``sentence``, or ``sentence1`` and ``sentence2``,
-            and ``label``: whole numbers from 0 for classes, any with a fraction for values).
+            there) or ``path`` (a folder with one folder a data set, which holds ``train``,
+            ``validation`` and ``test`` as ``.parquet`` or ``.jsonl``: columns ``sentence``, or
+            ``sentence1`` and ``sentence2``, and ``label``: whole numbers from 0 for classes, any
+            with a fraction for values). The labels of GLUE's test splits are not published: its
+            validation split (of MNLI the matched one) is the test split here, and a part of the
+            training split of the same size, but at most a tenth, is held out for validation: by
+            content and class, always the same one.
         tokenizer: a fast one of transformers.
         root: the folder of ``path`` and ``hub``; for ``embedded`` another place of its files.
         dataset: its name; by default the first of the source, or the only one of the folder.
-        max_length: pieces of an example, special ones included; what is longer is cut.
+        max_length: subwords of an example, special tokens included; what is longer is cut.
         sizes: fewer examples of a split; a smaller sample is part of a larger one.
         cache: folder of what ``datasets`` makes of a folder laid out as the hub's.
 
     Raises:
-        DataError: an unknown source, data set or split, or data that cannot be used; the message
-            names what is wrong and what to do.
+        DataError: an unknown source, data set or split, a missing or unreadable table, a text that
+            is missing, or a label that is none (``file:row`` is named). On the hub both are known
+            to occur: an example without text, or with the label -1, is dropped and counted there.
     """
     sizes = dict(sizes or {})
-    limits.check_splits(sizes)
-    folder = None if root is None else Path(root).expanduser()
-    text = labelled_text.read(source, folder, dataset, Path(cache))
-    limits.check_length(max_length, tokenizer, len(text.examples["train"][0].texts) > 1)
-    chosen = {name: _sample(name, text.examples[name], sizes.get(name)) for name in SPLITS}
-    splits, report = {}, list(text.report)
-    for name, examples in chosen.items():
-        splits[name] = Split(examples, tokenizer, max_length, regression=not text.classes)
+    place = sources.checked(source, root, cache, holding="one folder a data set", splits=sizes)
+    dataset = dataset_of(source, place.root, dataset)
+    by_split, columns = _tables(place, dataset)
+    classes = () if source == "hub" and dataset in REGRESSIONS else _classes(by_split)
+    raw = {
+        name: _examples(name, table, columns, classes, source != "hub")
+        for name, table in by_split.items()
+    }
+    if source == "hub":
+        raw |= _hold_out(raw["train"], len(raw["test"].items), classes)
+    sources.check_max_length(max_length, tokenizer, len(columns) > 1)
+    splits = {}
+    for name in SPLITS:
+        own = raw[name]
+        names = [example.name for example in own.items]
+        own.keep(sample(name, names, sizes.get(name), items="examples"))
+        splits[name] = Split(own.items, tokenizer, max_length, regression=not classes)
         if cut := splits[name].cut:
-            report.append(f"{name}: {cut} of {len(examples)} texts cut at {max_length} pieces")
+            own.notes.append(f"{cut} of {len(own.items)} texts cut at {max_length} subwords")
     return ClassificationData(
-        source, text.dataset, splits, text.classes, text.checksums, text.dropped, report
+        source, splits, *account({name: raw[name] for name in SPLITS}), dataset, classes
     )
 
 
-def _sample(name: str, examples: list[Example], size: int | None) -> list[Example]:
-    if size is None:
-        return examples
-    limits.check_size(name, size, len(examples), "examples")
-    names = ["\t".join(example.texts) for example in examples]
-    return [examples[i] for i in choose(names, [0] * len(examples), {0: size}, SAMPLE_SEED)]
+# ---- from the tables of a source to examples
+
+
+def dataset_of(source: str, root: Path | None, dataset: str | None) -> str:
+    """The data set that is meant: the one named, the first of a source, or the folder's only one.
+
+    Raises:
+        DataError: there is no such one; the message names those there are.
+    """
+    there = datasets(source, root)
+    if source == "path" and dataset is None and len(there) > 1:
+        raise DataError(
+            f"{root} has several data sets, choose one of {', '.join(there)}: "
+            + how_to_set("dataset", there[0])
+        )
+    if dataset is not None and dataset not in there:
+        raise DataError(f"unknown dataset {dataset!r}; choose one of {', '.join(there)}")
+    return dataset or there[0]
+
+
+def datasets(source: str, root: Path | None) -> tuple[str, ...]:
+    """The data sets of a source: those published, or the folders of ``path`` with a training table.
+
+    Raises:
+        DataError: the folder has none, or there is no such source.
+    """
+    place = sources.checked(source, root, holding="one folder a data set")
+    if source != "path":
+        return tuple(DATASETS[source])
+    paths = (path for suffix in SUFFIXES for path in place.folder.glob(f"*/train{suffix}"))
+    there = sorted({path.parent.name for path in paths})
+    if not there:
+        raise DataError(f"{root} has no folder with a train.parquet or train.jsonl")
+    return tuple(there)
+
+
+def _tables(source: Source, dataset: str) -> tuple[dict[str, Table], tuple[str, ...]]:
+    """The tables of a data set by split, and the columns of its texts."""
+    if source.name == "path":
+        columns = _text_columns(tables.read_path(source.folder / dataset, "train", [LABEL]))
+    else:
+        columns = DATASETS[source.name][dataset]
+    wanted = [*columns, LABEL]
+    if source.name != "hub":
+        return {
+            name: tables.read(source, TASK, f"{dataset}/{name}", wanted) for name in SPLITS
+        }, columns
+    test = HUB_TEST.get(dataset, "validation")
+    public = tables.read_hub(source, HUB, HUB_REVISION, ["train", test], wanted, dataset)
+    return {"train": public["train"], "test": public[test]}, columns
+
+
+def _text_columns(train: Table) -> tuple[str, ...]:
+    """The columns of a user's texts: ``sentence``, or ``sentence1`` and ``sentence2``."""
+    there = train.rows[0] if train.rows else {}
+    possible = [columns for columns in (ONE, TWO) if set(columns) <= set(there)]
+    if len(possible) != 1:
+        raise DataError(
+            f"{train.file} needs a column sentence, or sentence1 and sentence2, and not both; "
+            f"it has {', '.join(there) or 'no row'}"
+        )
+    return possible[0]
+
+
+def _classes(by_split: Mapping[str, Table]) -> tuple[str, ...]:
+    """Names of the classes (numbers where the tables name none), or () for a regression."""
+    train = by_split["train"]
+    if names := train.names.get(LABEL):
+        for table in by_split.values():
+            other = table.names.get(LABEL, names)
+            if other != names:
+                raise DataError(
+                    f"{table.file} has the classes {', '.join(other)}, but {train.file} has "
+                    f"{', '.join(names)}; give them the same, in the same order"
+                )
+        return names
+    labels = [row.get(LABEL) for row in train.rows]
+    if any(isinstance(label, float) for label in labels):
+        return ()
+    numbers = {label for label in labels if isinstance(label, int) and label >= 0}
+    if len(numbers) < 2:
+        held = ", ".join(map(str, sorted(numbers))) or "no whole number from 0"
+        raise DataError(f"{train.file} has no two classes to tell apart: its labels are {held}")
+    return tuple(map(str, range(max(numbers) + 1)))
+
+
+def _examples(
+    name: str, table: Table, columns: Sequence[str], classes: Sequence[str], strict: bool
+) -> RawSplit[Example]:
+    """The examples of a split, each of them checked."""
+    total = len(table.rows)
+    raw: RawSplit[Example] = RawSplit(
+        name, "examples", table.file, table.checksum, total, REASONS, strict
+    )
+    for index, row in enumerate(table.rows):
+        place, label = table.place(index), row.get(LABEL)
+        missing = [column for column in columns if not _is_text(row.get(column))]
+        if label == HIDDEN and not strict:
+            raw.leave_out("hidden", place)
+        elif missing:
+            raw.refuse(
+                "empty",
+                place,
+                f" has no text in {missing[0]} ({row.get(missing[0])!r}); every example needs "
+                f"{' and '.join(columns)}",
+            )
+        else:
+            texts = tuple(row[column] for column in columns)
+            raw.items.append(Example(str(index), texts, _label(label, classes, place)))
+    raw.check()
+    return raw
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _label(label: object, classes: Sequence[str], place: str) -> int | float:
+    """A label that is a class index, or the finite number of a regression."""
+    if isinstance(label, int | float) and not isinstance(label, bool):
+        if not classes and math.isfinite(label):
+            return label
+        if classes and isinstance(label, int) and 0 <= label < len(classes):
+            return label
+    if not classes:
+        raise DataError(f"{place} has the label {label!r}, but a regression needs a number")
+    named = ", ".join(f"{index} ({name})" for index, name in enumerate(classes))
+    raise DataError(f"{place} has the label {label!r}; choose one of {named}")
+
+
+def _hold_out(
+    public: RawSplit[Example], test: int, classes: Sequence[str]
+) -> dict[str, RawSplit[Example]]:
+    """Training and validation split of what is published for training.
+
+    Args:
+        public: what is published.
+        test: size of the test split, which the validation split does not exceed.
+        classes: held out in proportion; none for a regression.
+    """
+    examples, file = public.items, public.file
+    count = min(test, int(HELD_OUT * len(examples)))
+    if not count:
+        raise DataError(f"{file} has {len(examples)} examples, too few to hold some out of them")
+    names = [example.name for example in examples]
+    labels = [int(example.label) for example in examples] if classes else None
+    indices = hold_out(names, count, HELD_OUT_SEED, labels)
+    raw = {}
+    for name, own in zip(("train", "validation"), indices, strict=True):
+        items = [examples[index] for index in own]
+        checksum = content_checksum([(*one.texts, one.label) for one in items])
+        raw[name] = RawSplit[Example](name, "examples", file, checksum, len(own), REASONS)
+        raw[name].items = items
+    raw["train"].total, raw["train"].places = public.total, public.places  # they stand there alone
+    raw["validation"].notes.append(
+        f"{count} of {len(examples)} examples of {file} held out, since the test split is what "
+        "GLUE publishes as validation"
+    )
+    return raw

@@ -8,67 +8,36 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset
 
-from idlib.data import checksums, limits, pixels, tables
+from idlib.data import image_folders, sources, tables
+from idlib.data.batching import Batch
+from idlib.data.checksums import RESTORE, combined_checksum
 from idlib.data.errors import DataError
-from idlib.data.limits import SPLITS
-from idlib.data.splits import choose, proportional_quotas
+from idlib.data.image_files import NOTES, rgb, verified_images
+from idlib.data.loaded import LoadedData, RawSplit, account
+from idlib.data.sources import CACHE, HUB_ROOT, SPLITS, Source, how_to_set
+from idlib.data.splits import sample
 
-SOURCES = ("embedded", "hub", "path")
-
-EMBEDDED = Path(__file__).parent / "embedded" / "fashion_mnist"
+FASHION_MNIST = Path(__file__).parent / "embedded" / "fashion_mnist"
 EMBEDDED_SIZE = 28  # pixels
 EMBEDDED_MEAN, EMBEDDED_STD = 0.2844, 0.3528  # of the train split's pixels in [0, 1]
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-HUB_ROOT = Path(".idlib/data")
 HUB_SIZE = 224  # pixels
-SAMPLE_SEED = 1  # of the smaller samples that `sizes` asks for
-NAMED = 5  # images that the report names for each reason
-
-Batch = dict[str, Tensor]
 
 
-@dataclass(frozen=True)
-class ImageData:
-    """The splits of one image data set and what a model and a record need to know of it.
-
-    Attributes:
-        source: ``embedded``, ``hub`` or ``path``.
-        splits: data sets by name (``train``, ``validation``, ``test``).
-        classes: class names; a label is an index into them.
-        channels: 1 or 3.
-        image_size: height and width, pixels.
-        checksums: sha256 of each loaded split's content, independent of where it lies.
-        mean: what was subtracted, by channel, from pixels in [0, 1].
-        std: what they were then divided by, by channel.
-        report: lines of text on images that are taken otherwise than they look.
-        dropped: always empty: an image that cannot be used is an error.
-    """
-
-    source: str
-    splits: dict[str, MemoryImages | FileImages]
-    classes: tuple[str, ...]
-    channels: int
-    image_size: int
-    checksums: dict[str, str]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    report: list[str] = field(default_factory=list)
-    dropped: dict[str, dict[str, int]] = field(default_factory=dict)
-
-
-class MemoryImages(Dataset):
+class MemoryImages(Dataset[Batch]):
     """Greyscale images held as one tensor, normalised once.
 
     Args:
@@ -78,7 +47,7 @@ class MemoryImages(Dataset):
             large (bilinear) with the channel repeated to 3.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, image_size: int | None = None):
+    def __init__(self, images: Tensor, labels: Tensor, image_size: int | None = None) -> None:
         self.images, self.labels, self.image_size = images, labels, image_size
 
     def __len__(self) -> int:
@@ -94,14 +63,10 @@ class MemoryImages(Dataset):
             images = images.repeat(1, 3, 1, 1)  # [B, 3, size, size]
         return {"image": images, "label": self.labels[rows]}
 
-    __getitems__ = batch
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        one = self.batch([index])
-        return one["image"][0], one["label"][0]
+    __getitems__ = batch  # what a DataLoader fetches
 
 
-class FileImages(Dataset):
+class FileImages(Dataset[Batch]):
     """Images read from files when they are asked for.
 
     Args:
@@ -111,8 +76,11 @@ class FileImages(Dataset):
     """
 
     def __init__(
-        self, paths: Sequence[Path], labels: Sequence[int], transform: Callable[[Any], Tensor]
-    ):
+        self,
+        paths: Sequence[Path],
+        labels: Sequence[int],
+        transform: Callable[[Image.Image], Tensor],
+    ) -> None:
         self.paths, self.transform = list(paths), transform
         self.labels = torch.tensor(labels, dtype=torch.int64)
 
@@ -122,34 +90,42 @@ class FileImages(Dataset):
     def batch(self, indices: Sequence[int] | Tensor) -> Batch:
         """``image`` float32 [B, 3, H, W] and ``label`` int64 [B] of these indices."""
         rows = torch.as_tensor(indices, dtype=torch.int64)
-        return {
-            "image": torch.stack([self._image(i) for i in rows.tolist()]),
-            "label": self.labels[rows],
-        }
+        images = torch.stack([self._image(i) for i in rows.tolist()])
+        return {"image": images, "label": self.labels[rows]}
 
-    __getitems__ = batch
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self._image(index), self.labels[index]
+    __getitems__ = batch  # what a DataLoader fetches
 
     def _image(self, index: int) -> Tensor:
         path = self.paths[index]
         try:
             with Image.open(path) as image:
-                return self.transform(pixels.rgb(image))
+                return self.transform(rgb(image))
         except Exception as error:  # decoders raise many kinds
             raise DataError(f"image {index}, {path}, can no longer be read ({error})") from error
 
 
-def collate(batch: Batch | list[tuple[Tensor, Tensor]]) -> Batch:
-    """The ``collate_fn`` of a DataLoader over these splits: batches are fetched whole.
+def collate(batch: Batch) -> Batch:
+    """The ``collate_fn`` of a DataLoader over these splits, which fetches batches whole."""
+    return batch
 
-    A list of ``(image, label)`` pairs, as a plain data set gives them, becomes the same dict.
+
+@dataclass(frozen=True)
+class ImageData(LoadedData[MemoryImages | FileImages]):
+    """One image data set; no image is dropped: one that cannot be used is an error.
+
+    Attributes:
+        classes: class names; a label is an index into them.
+        channels: 1 or 3.
+        image_size: height and width, pixels.
+        mean: what was subtracted, by channel, from pixels in [0, 1].
+        std: what they were then divided by, by channel.
     """
-    if isinstance(batch, Mapping):
-        return dict(batch)
-    images, labels = default_collate(batch)
-    return {"image": images, "label": labels}
+
+    classes: tuple[str, ...]
+    channels: int
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 def load(
@@ -159,7 +135,7 @@ def load(
     image_size: int | None = None,
     splits: Sequence[str] = SPLITS,
     sizes: Mapping[str, int] | None = None,
-    cache: str | Path = checksums.CACHE,
+    cache: str | Path = CACHE,
 ) -> ImageData:
     """The image data of one source, verified before anything is trained on it.
 
@@ -180,27 +156,22 @@ def load(
         DataError: an unknown source or split, a missing or unreadable folder, a corrupt image, or
             a checksum that does not match; the message names the file and what to do.
     """
-    if source not in SOURCES:
-        raise DataError(f"unknown source {source!r}; choose one of {', '.join(SOURCES)}")
-    limits.check_splits([*splits, *(sizes or {})])
+    sizes = dict(sizes or {})
+    place = sources.checked(source, root, cache, holding="images", splits=[*splits, *sizes])
+    own_size = EMBEDDED_SIZE if source == "embedded" else HUB_SIZE
     if image_size is not None and image_size < 1:
         raise DataError(
             f"image_size is {image_size}, but must be at least 1 pixel; "
-            + limits.how("image_size", EMBEDDED_SIZE if source == "embedded" else HUB_SIZE)
+            + how_to_set("image_size", own_size)
         )
-    if source == "embedded":
-        return _load_embedded(Path(root or EMBEDDED).expanduser(), image_size, splits, sizes or {})
-    if source == "path" and root is None:
-        raise DataError('source "path" needs root, the folder that holds the images')
-    # Only folders need torchvision, which takes its time to import.
-    from idlib.data import folders
-
-    found = folders.find(Path(root or HUB_ROOT).expanduser(), download=source == "hub")
-    return _load_files(source, found, image_size or HUB_SIZE, splits, sizes or {}, Path(cache))
+    read = _read_embedded if source == "embedded" else _read_files
+    return read(place, image_size or own_size, splits, sizes)
 
 
-def _load_files(source, found, image_size, names, sizes, cache) -> ImageData:
-    from torchvision import transforms
+def _read_files(
+    source: Source, image_size: int, splits: Sequence[str], sizes: Mapping[str, int]
+) -> ImageData:
+    from torchvision import transforms  # which takes its time to import
 
     transform = transforms.Compose(
         [
@@ -210,60 +181,76 @@ def _load_files(source, found, image_size, names, sizes, cache) -> ImageData:
             transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
         ]
     )
-    loaded, sums, report = {}, {}, []
-    for name in names:
-        items = found.splits[name]
-        files = checksums.verified_images([found.root / n for n in items.names], cache=cache)
-        plain = [file.checksum for file in files]
-        sums[name] = checksums.combined_checksum(items.names, items.labels, plain)
-        report += _unusual(name, items.names, [file.note for file in files])
-        kept = _sample(items.names, items.labels, sizes.get(name), name)
-        loaded[name] = FileImages(
-            [found.root / items.names[i] for i in kept], [items.labels[i] for i in kept], transform
-        )
+    folder = image_folders.list_images(source.root or HUB_ROOT, download=source.name == "hub")
+    loaded: dict[str, MemoryImages | FileImages] = {}
+    raw: dict[str, RawSplit[str]] = {}
+    for split in splits:
+        items = folder.splits[split]
+        files = verified_images([folder.root / name for name in items.names], source.cache)
+        checksum = combined_checksum(items.names, items.labels, [file.checksum for file in files])
+        raw[split] = RawSplit(split, "images", str(folder.root), checksum, len(files), {})
+        for note, said in NOTES.items():
+            pairs = zip(items.names, files, strict=True)
+            raw[split].note([name for name, file in pairs if file.note == note], f"images {said}")
+        kept = items.subset(sample(split, items.names, sizes.get(split), items.labels))
+        paths = [folder.root / name for name in kept.names]
+        loaded[split] = FileImages(paths, kept.labels, transform)
     return ImageData(
-        source, loaded, found.classes, 3, image_size, sums, IMAGENET_MEAN, IMAGENET_STD, report
+        source.name,
+        loaded,
+        *account(raw),
+        classes=folder.classes,
+        channels=3,
+        image_size=image_size,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
     )
 
 
-def _unusual(split: str, names: Sequence[str], notes: Sequence[str]) -> list[str]:
-    """A line for each note that images of a split have, with the first of them."""
-    lines = []
-    for note, said in pixels.NOTES.items():
-        own = [name for name, its in zip(names, notes, strict=True) if its == note]
-        if own:
-            some = ", ".join(own[:NAMED]) + (", …" if len(own) > NAMED else "")
-            lines.append(f"{split}: {len(own)} of {len(names)} images {said}: {some}")
-    return lines
-
-
-def _load_embedded(root, image_size, names, sizes) -> ImageData:
-    published = tables.published(root)
-    resize = None if image_size in (None, EMBEDDED_SIZE) else image_size
-    channels = 1 if resize is None else 3
-    loaded, sums, classes = {}, {}, ()
-    for name in names:
-        path = root / f"{name}.parquet"
-        content, sums[name] = tables.verified(path, published)
-        pixels, labels, paths, classes = tables.decode_images(path, content, EMBEDDED_SIZE)
-        kept = _sample(paths, labels.tolist(), sizes.get(name), name)
+def _read_embedded(
+    source: Source, image_size: int, splits: Sequence[str], sizes: Mapping[str, int]
+) -> ImageData:
+    resize = None if image_size == EMBEDDED_SIZE else image_size
+    loaded: dict[str, MemoryImages | FileImages] = {}
+    raw: dict[str, RawSplit[str]] = {}
+    classes: tuple[str, ...] = ()
+    for split in splits:
+        table = tables.read_embedded(split, ("image", "label"), source.root or FASHION_MNIST)
+        raw[split] = RawSplit(split, "images", table.file, table.checksum, len(table.rows), {})
+        classes = table.names.get("label", ())
+        labels = [row["label"] for row in table.rows]
+        if not set(labels) <= set(range(len(classes))):
+            raise DataError(
+                f"{table.file} has labels outside its {len(classes)} classes; {RESTORE}"
+            )
+        pixels = np.stack([_decoded(table, index) for index in range(len(labels))])
+        names = [row["image"]["path"] for row in table.rows]
+        kept = sample(split, names, sizes.get(split), labels)
         images = torch.from_numpy(pixels)[kept].unsqueeze(1).float().div_(255)  # [N, 1, 28, 28]
         images.sub_(EMBEDDED_MEAN).div_(EMBEDDED_STD)
-        loaded[name] = MemoryImages(images, torch.from_numpy(labels)[kept], resize)
+        loaded[split] = MemoryImages(images, torch.tensor(labels)[kept], resize)
+    channels = 1 if resize is None else 3
     return ImageData(
-        "embedded",
+        source.name,
         loaded,
-        classes,
-        channels,
-        image_size or EMBEDDED_SIZE,
-        sums,
-        (EMBEDDED_MEAN,) * channels,
-        (EMBEDDED_STD,) * channels,
+        *account(raw),
+        classes=classes,
+        channels=channels,
+        image_size=image_size,
+        mean=(EMBEDDED_MEAN,) * channels,
+        std=(EMBEDDED_STD,) * channels,
     )
 
 
-def _sample(names, labels, size, split) -> list[int]:
-    if size is None:
-        return list(range(len(names)))
-    limits.check_size(split, size, len(names))
-    return choose(names, labels, proportional_quotas(labels, size), SAMPLE_SEED)
+def _decoded(table: tables.Table, index: int) -> np.ndarray:
+    """The pixels of an embedded image, uint8 [28, 28]."""
+    row = table.rows[index]["image"]
+    try:
+        with Image.open(io.BytesIO(row["bytes"])) as image:
+            if image.size != (EMBEDDED_SIZE, EMBEDDED_SIZE):
+                raise ValueError(f"{image.size[0]} x {image.size[1]} pixels")
+            return np.asarray(image)
+    except Exception as error:  # decoders raise many kinds
+        raise DataError(
+            f"image {index} ({row['path']}) of {table.file} is corrupt ({error}); {RESTORE}"
+        ) from error

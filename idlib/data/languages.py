@@ -1,40 +1,69 @@
-"""Data in several languages: what is tested, and samples that keep translations together."""
+"""Data in several languages: English to train on, all to test, translations kept together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Protocol, TypeVar
 
-from idlib.data import limits
+from idlib.data import checksums
 from idlib.data.errors import DataError
-from idlib.data.splits import choose
+from idlib.data.loaded import LoadedData, RawSplit, Split
+from idlib.data.sources import SPLITS, Source, how_to_set
+from idlib.data.splits import SAMPLE_SEED, check_size, choose
+from idlib.data.tables import SUFFIXES
 
 ENGLISH = "en"  # trained on, and always tested
-SAMPLE_SEED = 1
+TEST = "test/"  # a language's test split: ``test/de``
+
+
+class Identified(Protocol):
+    """An item of which there are translations."""
+
+    @property
+    def id(self) -> str:
+        """Translations of one item have the same."""
+
+
+WithId = TypeVar("WithId", bound=Identified)
 
 
 @dataclass(frozen=True)
-class Multilingual:
-    """A data set in one encoder's pieces, English to train on, and what a record tells of it.
+class Multilingual(LoadedData[Split]):
+    """English to train on, and a test split for each language.
 
     Attributes:
-        source: ``embedded``, ``hub`` or ``path``.
-        splits: by name: ``train`` and ``validation`` (English), ``test/en``, ``test/de``, …
         languages: those that are tested, English first.
         parallel: ids of the test items that all of them have; none where there is one language.
-        checksums: sha256 of each split's content, independent of where it lies.
-        dropped: for each split the number of items left out, by reason.
-        report: lines of text on what was left out, with the place (``file:row``) of the first.
     """
 
-    source: str
-    splits: dict[str, Any]
     languages: tuple[str, ...]
     parallel: frozenset[str]
-    checksums: dict[str, str]
-    dropped: dict[str, dict[str, int]]
-    report: list[str]
+
+
+def available(source: Source, task: str) -> list[str]:
+    """Languages that the embedded data of a task, or a user's folder, have a test split of."""
+    if source.name == "embedded":
+        paths = [Path(name) for name in checksums.published(source.folder)]
+        tests = [path for path in paths if path.match(f"{task}/*/test.parquet")]
+        return sorted(path.parent.name for path in tests)
+    return in_folder(source.folder, [f"*/test{suffix}" for suffix in SUFFIXES])
+
+
+def in_folder(folder: Path, shapes: Sequence[str]) -> list[str]:
+    """The folders, one a language, in which there is a file of one of these shapes."""
+    paths = (path for shape in shapes for path in folder.glob(shape))
+    return sorted({path.relative_to(folder).parts[0] for path in paths})
+
+
+def of_folder(folder: Path) -> tuple[str, ...]:
+    """The languages that a user's folder has a test split of, English first.
+
+    Raises:
+        DataError: English, which is trained on, is not among them.
+    """
+    return tested(available(Source("path", folder), ""), None, str(folder))
 
 
 def tested(there: Sequence[str], asked: Sequence[str] | None, where: str) -> tuple[str, ...]:
@@ -43,7 +72,7 @@ def tested(there: Sequence[str], asked: Sequence[str] | None, where: str) -> tup
     Args:
         there: languages that the source has.
         asked: those wanted; None takes all.
-        where: name of the source, for the message.
+        where: what has them, for messages.
 
     Raises:
         DataError: one asked for is not there, or English is not; the message names it and the
@@ -58,35 +87,52 @@ def tested(there: Sequence[str], asked: Sequence[str] | None, where: str) -> tup
     if unknown := [name for name in asked or () if name not in every]:
         raise DataError(
             f"unknown language {unknown[0]!r}; {where} has {', '.join(every)}: "
-            + limits.how("languages", f"'[{', '.join(every[:2])}]'")
+            + how_to_set("languages", f"'[{', '.join(every[:2])}]'")
         )
     return every if asked is None else tuple(dict.fromkeys((ENGLISH, *asked)))
 
 
-def parallel(ids: Iterable[Iterable[str]]) -> frozenset[str]:
-    """Ids of the items that every language has; none where there is one language."""
-    every = [frozenset(own) for own in ids]
+def split_name(language: str, split: str) -> str:
+    """What a language's part of a split is called: ``train``, or ``test/de``."""
+    return f"{TEST}{language}" if split == "test" else split
+
+
+def splits_of(language: str) -> tuple[str, ...]:
+    """The splits that are read of a language: all of English, the test split of another."""
+    return SPLITS if language == ENGLISH else ("test",)
+
+
+def parallel(ids: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    """Ids that every language's test split has; none where there is one language.
+
+    Args:
+        ids: of the items of each split.
+    """
+    every = [frozenset(own) for split, own in ids.items() if split.startswith(TEST)]
     return frozenset.intersection(*every) if len(every) > 1 else frozenset()
 
 
-def sample(name: str, ids: Sequence[str], size: int | None, first: frozenset[str]) -> list[int]:
-    """Indices of the items of a split that stay; a smaller sample is part of a larger one.
+def sample(raw: Mapping[str, RawSplit[WithId]], sizes: Mapping[str, int]) -> None:
+    """Keep of each split as many items as the setting ``examples`` asks for.
+
+    The test items that all languages have come first, so that they are the same in all of them. A
+    smaller sample is part of a larger one.
 
     Args:
-        name: of the split: ``train``, ``validation``, or ``test/…``, of which at most ``size``
-            items are taken, where of the others so many must be there.
-        ids: of its items.
-        size: how many; None takes all.
-        first: in ``test/…`` those to take before any others.
+        raw: by name; those of ``test/…`` may have fewer items, the others must have so many.
+        sizes: by ``train``, ``validation`` and ``test``; what is not named stays whole.
 
     Raises:
         DataError: the split has fewer items, or none are asked for.
     """
-    if size is None:
-        return list(range(len(ids)))
-    test = name.startswith("test/")
-    limits.check_size(name, min(size, len(ids)) if test else size, len(ids))
-    size = min(size, len(ids))
-    classes = [int(test and item not in first) for item in ids]
-    before = min(size, classes.count(0))
-    return choose(ids, classes, {0: before, 1: size - before}, SAMPLE_SEED)
+    ids = {name: [item.id for item in split.items] for name, split in raw.items()}
+    shared = parallel(ids)
+    for name, own in ids.items():
+        size, test = sizes.get(name.split("/")[0]), name.startswith(TEST)
+        if size is None:
+            continue
+        check_size(name, min(size, len(own)) if test else size, len(own))
+        size = min(size, len(own))
+        later = [int(test and item not in shared) for item in own]  # 0: taken first
+        before = min(size, later.count(0))
+        raw[name].keep(choose(own, later, {0: before, 1: size - before}, SAMPLE_SEED))

@@ -1,10 +1,18 @@
-"""Splits that depend on a seed and on names only, so that no library's generator can move them."""
+"""Seeded draws: samples of a split, and parts held out of one.
+
+They depend on a seed and on the items' names only, so that no library's generator can move them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+
+from idlib.data.errors import DataError, TooFewItems
+from idlib.data.sources import how_to_set
+
+SAMPLE_SEED = 1  # of the samples that the setting ``examples`` asks for
 
 
 def proportional_quotas(labels: Sequence[int], count: int) -> dict[int, int]:
@@ -53,3 +61,63 @@ def choose(
             raise ValueError(f"class {label} has {len(own)} items, fewer than the {quota} asked")
         chosen += own[:quota]
     return sorted(chosen)
+
+
+def hold_out(
+    names: Sequence[str], count: int, seed: int, labels: Sequence[int] | None = None
+) -> tuple[list[int], list[int]]:
+    """Indices, ascending, of the items that stay, and of ``count`` that are held out.
+
+    Args:
+        names: of the items.
+        count: how many to hold out.
+        seed: of the draw.
+        labels: classes, which are held out in proportion; None takes all items for one class.
+    """
+    labels = [0] * len(names) if labels is None else labels
+    held_out = choose(names, labels, proportional_quotas(labels, count), seed)
+    return sorted(set(range(len(names))) - set(held_out)), held_out
+
+
+def sample(
+    split: str,
+    names: Sequence[str],
+    size: int | None,
+    labels: Sequence[int] | None = None,
+    items: str = "items",
+) -> list[int]:
+    """Indices, ascending, of the items of a split that the setting ``examples`` leaves.
+
+    Of one class, a smaller sample is part of a larger one.
+
+    Args:
+        split: its name, for messages.
+        names: of its items.
+        size: how many; None takes all.
+        labels: classes, which are taken in proportion; None takes all items for one class.
+        items: what they are, for messages.
+
+    Raises:
+        DataError: the split has fewer items, or none are asked for.
+    """
+    if size is None:
+        return list(range(len(names)))
+    check_size(split, size, len(names), items)
+    return hold_out(names, size, SAMPLE_SEED, labels)[1]
+
+
+def check_size(split: str, size: int, available: int, items: str = "items") -> None:
+    """Whether ``size`` items can be taken from the ``available`` ones of a split.
+
+    Raises:
+        TooFewItems: there are fewer.
+        DataError: none are asked for.
+    """
+    if 1 <= size <= available:
+        return
+    name = split.split("/")[0]  # ``test`` of ``test/de``
+    message = (
+        f"{split} has {available} {items}, so {size} cannot be taken from it; take 1 to "
+        f"{available}: " + how_to_set("examples", f"'{{{name}: {available}}}'")
+    )
+    raise DataError(message) if size < 1 else TooFewItems(message, name, available)

@@ -1,92 +1,241 @@
-"""Parquet tables that ship with the package, verified against the checksums beside them."""
+"""Tables of rows as their sources hold them: what ships, the hub's parquet, files on disk.
+
+One split of one configuration (a language, a data set) is one table. What the columns mean is the
+business of the task's module.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from PIL import Image
-
+from idlib.data import checksums
 from idlib.data.errors import DataError
+from idlib.data.sources import HUB_ROOT, Source
 
-_RESTORE = "restore it from the repository or install the package again"
+Row = dict[str, Any]
+
+SUFFIXES = (".parquet", ".jsonl")  # of the tables that a user's folder may hold
 
 
-def published(folder: Path) -> dict[str, str]:
-    """The sha256 that ``folder/CHECKSUMS`` gives for each file name.
+@dataclass(frozen=True)
+class Table:
+    """The rows of one split, in the order of their source, none left out.
 
-    Raises:
-        DataError: if it is missing or unreadable.
+    Attributes:
+        rows: one mapping from column to value each.
+        file: what holds them, for messages.
+        checksum: sha256 of the content as it was read, independent of where it lies.
+        names: names of the classes, for each column that the source gives them for.
     """
-    path = folder / "CHECKSUMS"
-    try:
-        lines = path.read_text(encoding="ascii").splitlines()
-        return {name: checksum for checksum, name in (line.split() for line in lines)}
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is missing or unreadable ({error}); {_RESTORE}") from error
+
+    rows: list[Row]
+    file: str
+    checksum: str
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def place(self, index: int) -> str:
+        """``file:row`` of a row, counted from 1."""
+        return f"{self.file}:{index + 1}"
 
 
-def verified(path: Path, expected: Mapping[str, str]) -> tuple[bytes, str]:
-    """The bytes of a file and their sha256, which is the one expected for its name.
-
-    Raises:
-        DataError: if the file is missing or unreadable, or its sha256 another; both are named.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); {_RESTORE}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected.get(path.name):
-        raise DataError(
-            f"{path} is not the file that was published: its sha256 should be "
-            f"{expected.get(path.name, 'listed in CHECKSUMS')} and is {found}; {_RESTORE}"
-        )
-    return content, found
-
-
-def decode_images(
-    path: Path, content: bytes, size: int
-) -> tuple[np.ndarray, np.ndarray, list[str], tuple[str, ...]]:
-    """A table of grey ``image`` and ``label`` columns, in the schema of the public data sets.
+def read(
+    source: Source, task: str, name: str, columns: Sequence[str], optional: Sequence[str] = ()
+) -> Table:
+    """A table of a task that is embedded, or that lies in a user's folder.
 
     Args:
-        path: the file, for messages.
-        content: its bytes.
-        size: height and width of every image, pixels.
-
-    Returns:
-        Pixels uint8 [N, size, size], labels int64 [N], names of the images, names of the classes.
+        source: ``embedded`` or ``path``.
+        task: folder of the embedded tables.
+        name: path of the table without its suffix: ``en/train``.
+        columns: what every row must have.
+        optional: what a user's rows may lack.
 
     Raises:
-        DataError: if this is no such table, or one of its images (named) is corrupt.
+        DataError: the table is missing, unreadable, not what was published, or lacks a column.
     """
+    if source.name == "path":
+        return read_path(source.folder, name, columns)
+    return read_embedded(f"{task}/{name}", [*columns, *optional], source.folder)
+
+
+def read_embedded(name: str, columns: Sequence[str], folder: Path) -> Table:
+    """An embedded table, ``tagging/en/train`` for one, verified against ``folder/CHECKSUMS``.
+
+    Raises:
+        DataError: if it is missing, not the one that was published, or lacks a column.
+    """
+    content, checksum = checksums.verified(folder, f"{name}.parquet")
+    return _parquet(folder / f"{name}.parquet", content, columns, checksum)
+
+
+def read_path(folder: Path, name: str, columns: Sequence[str]) -> Table:
+    """The table ``name`` of a folder: ``name.parquet``, or ``name.jsonl`` with one row a line.
+
+    Raises:
+        DataError: if there is none or both, or it is unreadable or lacks a column.
+    """
+    there = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").exists()]
+    if len(there) != 1:
+        what, joined = ("both", " and ") if there else ("no", " or ")
+        names = joined.join(f"{name}{suffix}" for suffix in SUFFIXES)
+        raise DataError(f"{folder} has {what} {names}; it needs one of them")
+    path = there[0]
+    content = checksums.read(path)
+    checksum = hashlib.sha256(content).hexdigest()
+    if path.suffix == ".parquet":
+        return _parquet(path, content, columns, checksum)
+    return Table(_lines(path, content, columns), str(path), checksum)
+
+
+def read_hub(
+    source: Source,
+    repository: str,
+    revision: str,
+    splits: Sequence[str],
+    columns: Sequence[str],
+    config: str | None = None,
+) -> dict[str, Table]:
+    """Splits of a data set through ``datasets``, from the hub or from a folder laid out as it.
+
+    Args:
+        source: its root is a folder that holds parquet files laid out as the hub's
+            (``<config>/train/*.parquet`` or ``<config>/train*.parquet``); any other folder is where
+            the download is kept. Without a root it is the one of the repository's name in
+            ``.idlib/data``, if it holds them. What ``datasets`` makes from such parquet files is
+            kept in the ``datasets`` folder of the source's cache.
+        repository: name on the hub.
+        revision: branch, tag or commit there.
+        splits: which splits.
+        columns: what every row must have.
+        config: the data set's configuration; in a folder, the folder of that name.
+
+    Raises:
+        DataError: if it can be neither found nor fetched, or lacks a split or a column.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise DataError('source "hub" needs the package datasets; install it') from error
+    folder = hub_folder(source, repository)
+    local = _parquet_folder(folder, config)
+    where = str(local or repository)
+    asked: dict[str, Any] = {"name": config, "revision": revision}
+    if local:
+        asked = {"data_files": _split_files(local, splits)}
+    cache = source.cache / "datasets" if local else source.root or HUB_ROOT
+    try:
+        loaded = datasets.load_dataset(where, cache_dir=str(cache), **asked)
+    except Exception as error:  # it raises many kinds
+        if local:
+            advice = f"restore its files from {repository}, revision {revision}"
+        else:
+            where += f" ({config})" if config else ""
+            advice = (
+                f"where there is no network, put its parquet files (revision {revision}; "
+                f"train*.parquet or train/*.parquet and so on) into {folder / (config or '')} and "
+                "try again, or take the embedded data (--source embedded)"
+            )
+        reason = " ".join(str(error).split())
+        raise DataError(f"{where} cannot be loaded ({reason}); {advice}") from error
+    tables = {}
+    for name in splits:
+        if name not in loaded:
+            raise DataError(f"{where} has no split {name}; it has {', '.join(sorted(loaded))}")
+        table = loaded[name].with_format("arrow")[:]
+        file = f"{where}/{name}" if local or not config else f"{where}/{config}/{name}"
+        rows = _rows(table, columns, file)
+        checksum = checksums.content_checksum(rows)
+        tables[name] = Table(rows, file, checksum, _class_names(table.schema))
+    return tables
+
+
+def hub_folder(source: Source, repository: str) -> Path:
+    """Where parquet files of a repository are looked for before the hub is asked."""
+    return source.root or HUB_ROOT / repository.rpartition("/")[2]
+
+
+def _parquet(path: Path, content: bytes, columns: Sequence[str], checksum: str) -> Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         table = pq.read_table(pa.BufferReader(content))
-        features = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
-        classes = tuple(features["label"]["names"])
-        labels = table["label"].to_numpy().astype(np.int64)
-        rows = table["image"].to_pylist()
-    except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
-        raise DataError(f"{path} is no image table in parquet ({error}); {_RESTORE}") from error
-    if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
-        raise DataError(f"{path} has labels outside its {len(classes)} classes; {_RESTORE}")
-    pixels = np.empty((len(rows), size, size), np.uint8)
-    for i, row in enumerate(rows):
+    except pa.ArrowException as error:
+        raise DataError(f"{path} is no parquet table ({error}); restore it") from error
+    return Table(_rows(table, columns, str(path)), str(path), checksum, _class_names(table.schema))
+
+
+def _rows(table: Any, columns: Sequence[str], file: str) -> list[Row]:
+    _check_columns(table.column_names, columns, file)
+    rows: list[Row] = table.to_pylist()
+    return rows
+
+
+def _check_columns(there: Sequence[str], columns: Sequence[str], where: str) -> None:
+    if lacking := [name for name in columns if name not in there]:
+        raise DataError(
+            f"{where} has no column {', '.join(lacking)}; it has {', '.join(there) or 'none'}"
+        )
+
+
+def _class_names(schema: Any) -> dict[str, tuple[str, ...]]:
+    """Class names by column, from the description that ``datasets`` writes into parquet."""
+    try:
+        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
+    except (KeyError, TypeError, ValueError):  # not written by it
+        return {}
+    names = {}
+    for column, feature in features.items():
+        inner = feature.get("feature", feature) if isinstance(feature, dict) else {}
+        if isinstance(inner, dict) and "names" in inner:
+            names[column] = tuple(inner["names"])
+    return names
+
+
+def _lines(path: Path, content: bytes, columns: Sequence[str]) -> list[Row]:
+    # Not pyarrow.json: it makes all numbers of a column one type, and 1 and 1.0 differ as labels.
+    rows = []
+    for number, line in enumerate(content.rstrip().splitlines(), 1):
         try:
-            with Image.open(io.BytesIO(row["bytes"])) as image:
-                if image.size != (size, size):
-                    raise ValueError(f"{image.size[0]} x {image.size[1]} pixels")
-                pixels[i] = np.asarray(image)
-        except Exception as error:  # decoders raise many kinds
-            raise DataError(
-                f"image {i} ({row['path']}) of {path} is corrupt ({error}); {_RESTORE}"
-            ) from error
-    return pixels, labels, [row["path"] for row in rows], classes
+            row = json.loads(line)
+        except ValueError as error:  # also bytes that are no UTF-8
+            raise DataError(f"{path}:{number} is no JSON ({error})") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path}:{number} is no JSON object of named columns")
+        _check_columns(list(row), columns, f"{path}:{number}")
+        rows.append(row)
+    return rows
+
+
+def _parquet_folder(root: Path, config: str | None) -> Path | None:
+    """The folder below ``root`` that holds parquet files laid out as the hub's, if there is one.
+
+    Where a configuration is asked for, those of others below ``root`` are not taken for it.
+    """
+    shapes = ["train/*.parquet", "train*.parquet"]
+    shapes += ["test/*.parquet", "test*.parquet"]  # a language that has only a test set
+    if config is None:
+        shapes += ["*/train/*.parquet", "*/train*.parquet"]
+    for folder in (root / config, root) if config else (root,):
+        if any(True for shape in shapes for _ in folder.glob(shape)):
+            return folder
+    return None
+
+
+def _split_files(folder: Path, splits: Sequence[str]) -> dict[str, list[str]] | None:
+    """The files that are named after exactly these splits, if each has some.
+
+    Without them ``datasets`` goes by the first word of a name, and takes files of
+    ``validation_matched`` and ``validation_mismatched`` for one split.
+    """
+    found = {}
+    for split in splits:
+        shapes = (f"{split}/*.parquet", f"{split}.parquet", f"{split}-*.parquet")
+        paths = [path for shape in shapes for path in folder.glob(shape)]
+        found[split] = sorted(path.relative_to(folder).as_posix() for path in paths)
+    return found if all(found.values()) else None

@@ -1,4 +1,4 @@
-"""Tagged text of the tagging task in word pieces: English to train on, every language to test.
+"""Tagged tokens of the tagging task: English to train on, every language to test.
 
 LibreOffice Help embedded, WikiANN from the hub, or tables in a folder.
 """
@@ -6,26 +6,37 @@ LibreOffice Help embedded, WikiANN from the hub, or tables in a folder.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
 
-from idlib.data import checksums, limits, tagged_text
 from idlib.data import languages as multilingual
+from idlib.data import sources, tables
 from idlib.data.errors import DataError
-from idlib.data.languages import Multilingual
-from idlib.data.limits import SPLITS
-from idlib.data.tagged_pieces import TaggedPieces
-from idlib.data.tagged_text import TaggedText
+from idlib.data.languages import ENGLISH, Multilingual
+from idlib.data.loaded import RawSplit, account, first_places
+from idlib.data.sources import CACHE, Source
+from idlib.data.tables import Row, Table
+from idlib.data.tagged_subwords import TaggedItem, TaggedSubwords
 from idlib.metrics import spans
 
-SOURCES = ("embedded", "hub", "path")
+TASK = "tagging"  # the folder of the embedded tables
+TAGS = "ner_tags"
+COLUMNS = ("tokens", TAGS)
+
+HUB = "unimelb-nlp/wikiann"
+HUB_REVISION = "main"  # the repository itself holds parquet
+HUB_KINDS = ("PER", "ORG", "LOC")
+HUB_LANGUAGES = (  # the 48 of the paper, English first
+    "en ar he vi id jv ms tl eu ml ta te af nl de el bn hi mr ur fa fr it pt es bg ru ja ka ko th "
+    "sw yo my zh kk tr et fi hu qu pl uk az lt pa gu ro"
+).split()
 
 
 @dataclass(frozen=True)
-class TaggingData(Multilingual):
+class TaggingData(Multilingual[TaggedSubwords]):
     """Tagged items; the only reason to drop one is ``empty`` (no tokens).
 
     ``report`` also tells of tokens that cannot be predicted, and of tags that belong to no span.
@@ -34,7 +45,6 @@ class TaggingData(Multilingual):
         names: all tags, ``O`` first; a tag's place is its class.
     """
 
-    splits: dict[str, TaggedPieces]
     names: tuple[str, ...]
 
 
@@ -46,9 +56,9 @@ def load(
     languages: Sequence[str] | None = None,
     max_length: int = 128,
     sizes: Mapping[str, int] | None = None,
-    cache: str | Path = checksums.CACHE,
+    cache: str | Path = CACHE,
 ) -> TaggingData:
-    """The tagged items of one source, checked and cut into pieces before anything is trained.
+    """The tagged items of one source, checked and cut into subwords before anything is trained.
 
     Args:
         source: ``embedded`` (LibreOffice Help), ``hub`` (WikiANN, fetched into ``root`` if it is
@@ -60,7 +70,7 @@ def load(
         root: the folder of ``path`` and ``hub`` (there ``.idlib/data`` if None); for ``embedded``
             another place of the embedded files.
         languages: those to test, beside English; None: all that the source has.
-        max_length: at most so many pieces an item; what is beyond is cut off, and counted.
+        max_length: limit of an item in subwords; what is beyond is cut off, and counted.
         sizes: fewer items of ``train`` or ``validation``, and at most so many of ``test`` in each
             language: the items that all tested languages have come first, the same in all of them.
             A smaller sample is part of a larger one. A split not named stays whole.
@@ -71,54 +81,173 @@ def load(
             tag outside the set, or tokens and tags of unequal length; the message names the
             ``file:row``.
     """
-    sizes, folder = dict(sizes or {}), None if root is None else Path(root).expanduser()
-    _check(source, folder, sizes, tokenizer, max_length)
-    there, where = tagged_text.languages(source, folder), str(folder or f"{source} data")
-    tested = multilingual.tested(there, languages, where)
-    texts: dict[str, TaggedText] = {}
+    sizes = dict(sizes or {})
+    place = sources.checked(source, root, cache, holding="en/train.parquet, …", splits=sizes)
+    sources.check_max_length(max_length, tokenizer)
+    tested = multilingual.tested(_available(place), languages, place.where)
     names: tuple[str, ...] = ()
+    raw: dict[str, RawSplit[TaggedItem]] = {}
     for language in tqdm(tested, desc="reading", unit="language", leave=False, disable=None):
-        for split, table in tagged_text.tables(source, folder, language, Path(cache)).items():
-            names = names or tagged_text.tag_names(table)  # English training data come first
-            name = split if split != SPLITS[-1] else f"{split}/{language}"
-            texts[name] = tagged_text.checked(table, language, names)
-    parallel = multilingual.parallel(texts[f"test/{language}"].ids for language in tested)
-    splits, report = {}, []
-    for name, text in texts.items():
-        report += [f"{name}: {line}" for line in text.report]
-        kept = multilingual.sample(name, text.ids, sizes.get(name.split("/")[0]), parallel)
-        splits[name] = TaggedPieces(text.subset(kept), names, tokenizer, max_length)
-        report += _unpredictable(name, splits[name], max_length)
+        for split, table in _tables(place, language).items():
+            name = multilingual.split_name(language, split)
+            names = names or _tag_names(table)  # English training data come first
+            raw[name] = _read(name, language, table, names)
+    multilingual.sample(raw, sizes)
+    splits = {}
+    for name, own in raw.items():
+        splits[name] = TaggedSubwords(own.items, names, tokenizer, max_length)
+        own.notes += _unpredictable(splits[name], max_length)
     return TaggingData(
         source,
         splits,
+        *account(raw),
         tested,
-        multilingual.parallel(splits[f"test/{language}"].ids for language in tested),
-        {name: text.checksum for name, text in texts.items()},
-        {name: {"empty": text.dropped} for name, text in texts.items()},
-        report,
+        multilingual.parallel({name: split.ids for name, split in splits.items()}),
         names,
     )
 
 
-def _check(
-    source: str, root: Path | None, sizes: Mapping[str, int], tokenizer: Any, max_length: int
-) -> None:
-    if source not in SOURCES:
-        raise DataError(f"unknown source {source!r}; choose one of {', '.join(SOURCES)}")
-    limits.check_splits(sizes)
-    if source == "path" and root is None:
-        raise DataError('source "path" needs root, the folder that holds en/train.parquet, …')
-    limits.check_length(max_length, tokenizer)
-
-
-def _unpredictable(name: str, data: TaggedPieces, max_length: int) -> list[str]:
+def _unpredictable(data: TaggedSubwords, max_length: int) -> list[str]:
     """What the scores are over, and what no model can find."""
     tokens = sum(map(len, data.tokens))
     gold = sum(len(spans.spans(tags)) for tags in data.tags)
     lines = (
-        (data.cut, f"of {tokens} tokens lie beyond {max_length} pieces and are taken for O"),
-        (data.lost, f"of {tokens} tokens have no piece and are taken for O"),
-        (data.missed, f"of {gold} spans are out of reach, by their place in the pieces"),
+        (data.cut, f"of {tokens} tokens lie beyond {max_length} subwords and are taken for O"),
+        (data.lost, f"of {tokens} tokens have no subword and are taken for O"),
+        (data.missed, f"of {gold} spans are out of reach, by their place in the subwords"),
     )
-    return [f"{name}: {number} {what}" for number, what in lines if number]
+    return [f"{number} {what}" for number, what in lines if number]
+
+
+# ---- from the tables of a source to tagged items
+
+
+def _available(source: Source) -> Sequence[str]:
+    """The languages that a source has a test split of."""
+    if source.name != "hub":
+        return multilingual.available(source, TASK)
+    folder = tables.hub_folder(source, HUB)
+    if not (folder / ENGLISH).is_dir():
+        return HUB_LANGUAGES
+    return multilingual.in_folder(folder, ["*/test*.parquet", "*/test/*.parquet"])
+
+
+def _tables(source: Source, language: str) -> dict[str, Table]:
+    """The tables of a language by split: all of English, the test split of another."""
+    names = multilingual.splits_of(language)
+    if source.name != "hub":
+        optional = ("id", "spaces")
+        return {
+            name: tables.read(source, TASK, f"{language}/{name}", COLUMNS, optional)
+            for name in names
+        }
+    public = tables.read_hub(source, HUB, HUB_REVISION, names, COLUMNS, language)
+    tags = {TAGS: spans.tags_of(HUB_KINDS)}
+    return {name: replace(table, names={**tags, **table.names}) for name, table in public.items()}
+
+
+def _tag_names(table: Table) -> tuple[str, ...]:
+    """All tags that may occur, ``O`` first: those that the table names, or else those it has.
+
+    Raises:
+        DataError: a tag is not of the form ``B-PER`` (the message names ``file:row``), or there
+            is none but ``O``.
+    """
+    named = table.names.get(TAGS)
+    every = ((row[TAGS], table.place(index)) for index, row in enumerate(table.rows))
+    kinds: dict[str, None] = {}
+    for tags, place in [(named, table.file)] if named else every:
+        for tag in tags or ():
+            if not isinstance(tag, str):
+                raise _without_name(tag, place, table)
+            try:
+                kind = spans.kind_of(tag)
+            except ValueError as error:
+                raise DataError(f"{place}: {error}") from error
+            if kind is not None:
+                kinds[kind] = None
+    if not kinds:
+        raise DataError(f"{table.file} has no tag but O, so there is nothing to learn")
+    return spans.tags_of(kinds if named else sorted(kinds))
+
+
+def _read(name: str, language: str, table: Table, allowed: Sequence[str]) -> RawSplit[TaggedItem]:
+    """The items of a table, each of them looked at.
+
+    Args:
+        name: of the split.
+        language: of its items.
+        table: with the columns of ``COLUMNS``; ``id`` and ``spaces`` may be missing. Without
+            an id an item is named by its language and row, without spaces one follows each token.
+        allowed: the tags of the English training data.
+
+    Raises:
+        DataError: columns of unequal length, a tag that is not allowed, or an id that occurs
+            twice (the message names ``file:row``), or no item with a token.
+    """
+    raw: RawSplit[TaggedItem] = RawSplit(
+        name, "items", table.file, table.checksum, len(table.rows), {"empty": "no tokens"}
+    )
+    places: dict[str, str] = {}
+    strays: dict[str, int] = {}
+    for index, row in enumerate(table.rows):
+        place = table.place(index)
+        tokens, spaces, tags = _columns(row, place)
+        if not "".join(tokens).strip():
+            raw.leave_out("empty", place)
+            continue
+        item = str(row["id"]) if row.get("id") is not None else f"{language}/{index + 1}"
+        if item in places:
+            raise DataError(f"{place} has the id {item!r}, as has {places[item]}; ids must differ")
+        places[item] = place
+        named = [_tag(tag, place, table, allowed) for tag in tags]
+        if stray := spans.orphans(named):
+            strays[place] = stray
+        raw.items.append(TaggedItem(item, tokens, spaces, named))
+    raw.check()
+    if strays:
+        raw.notes.append(
+            f"{sum(strays.values())} tags I- follow no tag of their kind and are part of no span: "
+            + first_places(list(strays))
+        )
+    return raw
+
+
+def _tag(tag: object, place: str, table: Table, allowed: Sequence[str]) -> str:
+    """The name of a tag, which may be given by its number in the table's own list of names."""
+    names = table.names.get(TAGS, ())
+    name = tag
+    if isinstance(tag, int) and not isinstance(tag, bool):
+        if not names:
+            raise _without_name(tag, place, table)
+        name = names[tag] if 0 <= tag < len(names) else None
+    if isinstance(name, str) and name in allowed:
+        return name
+    said = f" ({name})" if name and name != tag else ""
+    raise DataError(
+        f"{place} has the tag {tag!r}{said}, which the English training data do not have: "
+        f"choose from {', '.join(allowed)}"
+    )
+
+
+def _without_name(tag: object, place: str, table: Table) -> DataError:
+    return DataError(
+        f"{place} has the tag {tag!r}, and {table.file} does not say what it means: write tags as "
+        "text (O, B-PER, …), or save the table with datasets, which keeps their names"
+    )
+
+
+def _columns(row: Row, place: str) -> tuple[list[str], list[bool], list[Any]]:
+    """Tokens, spaces and tags of a row, of one length."""
+    tokens, tags = ([] if row[name] is None else row[name] for name in COLUMNS)
+    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+        raise DataError(f"{place}: tokens is no list of texts")
+    spaces = row.get("spaces")
+    spaces = [True] * len(tokens) if spaces is None else spaces
+    for name, values in ((TAGS, tags), ("spaces", spaces)):
+        if not isinstance(values, list) or len(values) != len(tokens):
+            count = len(values) if isinstance(values, list) else "no list of"
+            raise DataError(
+                f"{place} has {len(tokens)} tokens and {count} {name}; each token needs one"
+            )
+    return tokens, spaces, tags

@@ -1,4 +1,8 @@
-"""Overlapping windows of a question and its context, and where in the text each piece stands."""
+"""Overlapping windows of a question and its context, and where in the text each subword stands.
+
+They are those of a fast tokenizer's ``stride``, but which characters the last subword of a window
+stands for depends on the one behind it, so that the whole context is needed.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,14 @@ Offsets = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Encoded:
-    """A question and its context in word pieces, as an encoder takes them.
+    """A question and its context in subwords, as an encoder takes them.
 
     Attributes:
-        ids: pieces of the whole, the special ones included.
+        ids: subwords of the whole, the special tokens included.
         types: their token types, where the tokenizer has such.
-        first: the context's pieces are ``ids[first:last]``.
+        first: the context's subwords are ``ids[first:last]``.
         last: see ``first``.
-        offsets: characters of the context that each of its pieces stands for, as in a slice.
+        offsets: characters of the context that each of its subwords stands for, as in a slice.
     """
 
     ids: list[int]
@@ -28,14 +32,14 @@ class Encoded:
     offsets: Offsets
 
     def room(self, max_length: int) -> int:
-        """Pieces of the context that fit into ``max_length`` beside all else."""
+        """Subwords of the context that fit into ``max_length`` beside all else."""
         return max_length - len(self.ids) + self.last - self.first
 
-    def pieces_of(self, start: int, end: int) -> tuple[int, int] | None:
-        """First and last piece of the context that touch its characters ``start:end``.
+    def subwords_of(self, start: int, end: int) -> tuple[int, int] | None:
+        """First and last subword of the context that touch its characters ``start:end``.
 
-        A piece can stand for more than these characters (part of a word was asked for) and
-        several pieces can stand for the same character (a ligature). None where no piece does.
+        A subword can stand for more than these characters (part of a word was asked for) and
+        several subwords can stand for the same character (a ligature). None where no subword does.
         """
         touching = [i for i, (b, e) in enumerate(self.offsets) if b < end and e > start]
         return (touching[0], touching[-1]) if touching else None
@@ -47,13 +51,13 @@ class Window:
 
     Attributes:
         item: index of the question.
-        ids: its pieces, the special ones included.
+        ids: its subwords, the special tokens included.
         types: their token types, where the tokenizer has such.
-        first: position of the first piece of the context.
-        offsets: characters of the context that each piece of it stands for.
-        start: position of the answer's first piece; 0, the first special piece, where the window
+        first: position of the first subword of the context.
+        offsets: characters of the context that each subword of it stands for.
+        start: position of the answer's first subword; 0, the first special token, where the window
             does not hold the whole answer.
-        end: position of its last piece, likewise.
+        end: position of its last subword, likewise.
     """
 
     item: int
@@ -75,32 +79,32 @@ class Window:
 
 
 def encode(tokenizer: Any, questions: Sequence[str], contexts: Sequence[str]) -> list[Encoded]:
-    """Questions and their contexts in pieces, whatever their length.
+    """Questions and their contexts in subwords, whatever their length.
 
     A character that normalisation takes away or joins to the one before it (a combining mark, a
-    soft hyphen) has no piece of its own; it belongs to the piece before it, so that a text cut
-    out between two pieces keeps it.
+    soft hyphen) has no subword of its own; it belongs to the subword before it, so that a text cut
+    out between two subwords keeps it.
 
     Args:
-        tokenizer: a fast tokenizer of transformers; only those know the characters of a piece.
+        tokenizer: a fast tokenizer of transformers; only those know the characters of a subword.
         questions: as many as contexts.
         contexts: one for each question.
     """
     if not questions:
         return []
-    found = tokenizer(
+    encoding = tokenizer(
         list(questions),
         list(contexts),
         return_offsets_mapping=True,
         return_attention_mask=False,
         verbose=False,  # windows keep to the encoder's length, the whole need not
     )
-    types = found.get("token_type_ids")
+    types = encoding.get("token_type_ids")
     encoded = []
-    for i, ids in enumerate(found["input_ids"]):
-        places = [place for place, part in enumerate(found.sequence_ids(i)) if part == 1]
+    for i, ids in enumerate(encoding["input_ids"]):
+        places = [place for place, part in enumerate(encoding.sequence_ids(i)) if part == 1]
         first, last = (places[0], places[-1] + 1) if places else (len(ids), len(ids))
-        offsets = _whole(contexts[i], found["offset_mapping"][i][first:last])
+        offsets = _whole(contexts[i], encoding["offset_mapping"][i][first:last])
         encoded.append(Encoded(ids, None if types is None else types[i], first, last, offsets))
     return encoded
 
@@ -114,31 +118,32 @@ def cut(
         encoded: of which :meth:`Encoded.room` is greater than ``stride``.
         item: index of the question.
         span: characters ``start:end`` of the answer in the context.
-        max_length: most pieces of a window, the special ones and the question included.
-        stride: pieces of the context that two windows after each other share.
+        max_length: limit of a window, the special tokens and the question included.
+        stride: subwords of the context that two windows after each other share.
     """
-    room, pieces = encoded.room(max_length), len(encoded.offsets)
-    answer = encoded.pieces_of(*span)
-    before, after = slice(encoded.first), slice(encoded.last, None)
-    for begin in range(0, max(1, pieces - stride), room - stride):
-        inside = slice(encoded.first + begin, min(encoded.first + begin + room, encoded.last))
-        ids, types = (
-            None if row is None else row[before] + row[inside] + row[after]
-            for row in (encoded.ids, encoded.types)
-        )
+    room, length = encoded.room(max_length), len(encoded.offsets)
+    answer = encoded.subwords_of(*span)
+
+    def part(row: list[int], begin: int) -> list[int]:
+        end = min(encoded.first + begin + room, encoded.last)
+        return row[: encoded.first] + row[encoded.first + begin : end] + row[encoded.last :]
+
+    for begin in range(0, max(1, length - stride), room - stride):
         offsets = encoded.offsets[begin : begin + room]
         start = end = 0
         if answer and begin <= answer[0] and answer[1] < begin + len(offsets):
-            start, end = (encoded.first + piece - begin for piece in answer)
+            start, end = (encoded.first + subword - begin for subword in answer)
+        ids = part(encoded.ids, begin)
+        types = None if encoded.types is None else part(encoded.types, begin)
         yield Window(item, ids, types, encoded.first, offsets, start, end)
 
 
 def _whole(text: str, offsets: Sequence[tuple[int, int]]) -> Offsets:
-    """Offsets of pieces, each up to the next piece or white space."""
-    found = []
+    """Offsets of subwords, each up to the next subword or white space."""
+    whole = []
     for place, (begin, end) in enumerate(offsets):
         following = offsets[place + 1][0] if place + 1 < len(offsets) else len(text)
         while end < following and not text[end].isspace():
             end += 1
-        found.append((begin, end))
-    return found
+        whole.append((begin, end))
+    return whole

@@ -23,7 +23,7 @@ from idlib.data.duplicates import nearest
 from idlib.data.folding import fold
 from idlib.data.images import ImageData
 from idlib.data.languages import ENGLISH
-from idlib.data.limits import SPLITS
+from idlib.data.sources import SPLITS
 from idlib.explain.look import closed, white_grid
 from idlib.models import embedded_encoder, encoders
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 
-from idlib.data import tables
+from idlib.data.checksums import verified
 
 if TYPE_CHECKING:  # transformers takes seconds to import
     from transformers import BertConfig, PreTrainedTokenizerFast
@@ -59,7 +59,7 @@ def file(name: str) -> bytes:
     Raises:
         DataError: it is missing or damaged; the message names it.
     """
-    return tables.verified(FOLDER / name, tables.published(FOLDER))[0]
+    return verified(FOLDER, name)[0]
 
 
 def config() -> BertConfig:

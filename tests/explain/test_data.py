@@ -17,7 +17,7 @@ from matplotlib import pyplot as plt
 from transformers import AutoModel
 
 from idlib.data.images import ImageData, MemoryImages
-from idlib.data.rows import EMBEDDED
+from idlib.data.sources import LIBREOFFICE_HELP
 from idlib.explain import data
 
 TAGS = ["O", "B-MENU", "I-MENU", "B-KEY", "I-KEY"]
@@ -121,7 +121,7 @@ def test_provenance_is_what_lies_beside_the_tables(tmp_path: Path) -> None:
 
 
 def test_provenance_of_what_ships() -> None:
-    said = data.provenance(EMBEDDED)
+    said = data.provenance(LIBREOFFICE_HELP)
     assert said.startswith("16 packages of version `4:7.4.7-1+deb12u14`: `libreoffice-help-en-us`")
     assert "Mozilla Public License Version 2.0 (`LICENSE`)" in said
 

@@ -27,7 +27,7 @@ from made_up.encoder import (
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from idlib.data import tables
+from idlib.data import checksums
 from idlib.models import embedded_encoder as embedded
 from idlib.models import encoders
 
@@ -94,9 +94,9 @@ def test_twice_gives_the_same_bytes_and_leaves_nothing_else(made, options, tmp_p
 
 
 def test_papers(made, options):
-    assert tables.published(made).keys() == files(made).keys() - {"CHECKSUMS"}
-    for name, checksum in tables.published(made).items():
-        assert tables.verified(made / name, {Path(name).name: checksum})
+    assert checksums.published(made).keys() == files(made).keys() - {"CHECKSUMS"}
+    for name, checksum in checksums.published(made).items():
+        assert checksums.verified(made, name)[1] == checksum
     licence = (made / "LICENSE").read_text()
     assert "Copyright (c) 2000 Somebody." in licence and "Permission is hereby granted" in licence
     assert (made / "NOTICE").read_text().startswith("Copyright (c) 2000 Somebody.")

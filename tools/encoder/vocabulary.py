@@ -12,7 +12,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from idlib.data import rows, tables
+from idlib.data import checksums, tables
 
 TASKS = ("answering", "classification", "tagging")
 # Of the corpus' languages. Their single characters stay too, so that other text in them is spelled
@@ -27,18 +27,18 @@ def texts_of(root: Path) -> dict[str, list[str]]:
         SystemExit: if there is none.
         DataError: if a table is damaged.
     """
-    names = sorted(name.removesuffix(".parquet") for name in tables.published(root))
+    names = sorted(name.removesuffix(".parquet") for name in checksums.published(root))
     found = {}
     for name in names:
         task = name.split("/")[0]
         if task == "tagging":
-            table = rows.read_embedded(name, ["tokens", "spaces"], root)
+            table = tables.read_embedded(name, ["tokens", "spaces"], root)
             found[name] = [joined(row["tokens"], row["spaces"]) for row in table.rows]
         elif task == "answering":
-            table = rows.read_embedded(name, ["question", "context"], root)
+            table = tables.read_embedded(name, ["question", "context"], root)
             found[name] = [row[column] for row in table.rows for column in ("question", "context")]
         elif task == "classification":
-            table = rows.read_embedded(name, [], root)
+            table = tables.read_embedded(name, [], root)
             columns = [c for c in (table.rows or [{}])[0] if c.startswith("sentence")]
             found[name] = [row[column] for row in table.rows for column in columns]
     if not any(found.values()):

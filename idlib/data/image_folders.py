@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from idlib.data.errors import DataError
-from idlib.data.splits import choose, proportional_quotas
+from idlib.data.sources import SPLITS
+from idlib.data.splits import hold_out
 
 PET_SEED = 20220523  # of the split of the Pet trainval list
 PET_VALIDATION = 680 / 3680  # the earlier report's 3,000 / 680
@@ -27,6 +28,10 @@ class Items:
     names: Sequence[str]
     labels: Sequence[int]
 
+    def subset(self, indices: Sequence[int]) -> Items:
+        """These images."""
+        return Items([self.names[i] for i in indices], [self.labels[i] for i in indices])
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -37,8 +42,8 @@ class Folder:
     splits: dict[str, Items]
 
 
-def find(root: Path, *, download: bool = False) -> Folder:
-    """Lists the images below ``root``, whichever of the two layouts it has.
+def list_images(root: Path, *, download: bool = False) -> Folder:
+    """The images below ``root``, whichever of the two layouts it has.
 
     Args:
         root: the folder.
@@ -54,7 +59,7 @@ def find(root: Path, *, download: bool = False) -> Folder:
         return _pet(root)
     if {"images", "annotations"} <= entries and root.resolve().name == "oxford-iiit-pet":
         return _pet(root.resolve().parent)
-    if {"train", "validation", "test"} <= entries:
+    if set(SPLITS) <= entries:
         return _image_folder(root)
     raise DataError(
         f"{root} has neither layout that can be read: it needs {_LAYOUTS}; it holds "
@@ -75,11 +80,11 @@ def _entries(root: Path) -> set[str]:
 
 
 def _pet(root: Path, download: bool = False) -> Folder:
-    from torchvision.datasets import OxfordIIITPet
+    from torchvision.datasets import OxfordIIITPet  # which takes its time to import
 
     base = root / "oxford-iiit-pet"
     try:
-        found = {s: OxfordIIITPet(root, split=s, download=download) for s in ("trainval", "test")}
+        lists = {s: OxfordIIITPet(root, split=s, download=download) for s in ("trainval", "test")}
     except Exception as error:  # torchvision's own, the network's, the archive's, the list's
         advice = (
             f"fetch it by hand into {base}, or use the source embedded"
@@ -89,9 +94,9 @@ def _pet(root: Path, download: bool = False) -> Folder:
         raise DataError(f"{base} does not hold Oxford-IIIT Pet ({error}); {advice}") from error
     items = {
         name: Items([path.relative_to(root).as_posix() for path in pet._images], list(pet._labels))
-        for name, pet in found.items()
+        for name, pet in lists.items()
     }
-    classes = tuple(found["trainval"].classes)
+    classes = tuple(lists["trainval"].classes)
     for name, listed in items.items():
         if not listed.names:
             raise DataError(f"{base}/annotations/{name}.txt lists no image; restore it")
@@ -100,40 +105,35 @@ def _pet(root: Path, download: bool = False) -> Folder:
                 f"{base}/annotations/{name}.txt has classes that trainval.txt has not; restore both"
             )
     both = items["trainval"]
-    quotas = proportional_quotas(both.labels, round(len(both.names) * PET_VALIDATION))
     # Drawn by file name alone, so that the split is the same wherever the folder lies.
-    validation = set(choose(both.names, both.labels, quotas, PET_SEED))
-    splits = {"train": [], "validation": []}
-    for i in range(len(both.names)):
-        splits["validation" if i in validation else "train"].append(i)
-    chosen = {
-        name: Items([both.names[i] for i in kept], [both.labels[i] for i in kept])
-        for name, kept in splits.items()
-    }
-    return Folder(root, classes, chosen | {"test": items["test"]})
+    count = round(len(both.names) * PET_VALIDATION)
+    train, validation = map(both.subset, hold_out(both.names, count, PET_SEED, both.labels))
+    splits = {"train": train, "validation": validation, "test": items["test"]}
+    return Folder(root, classes, splits)
 
 
 def _image_folder(root: Path) -> Folder:
     from torchvision.datasets import ImageFolder
 
-    splits, classes = {}, None
-    for name in ("train", "validation", "test"):
+    splits: dict[str, Items] = {}
+    classes: list[str] = []
+    for name in SPLITS:
         try:
-            found = ImageFolder(root / name)
+            listed = ImageFolder(root / name)
         except OSError as error:  # no class folder, an empty one, or no permission
             raise DataError(
                 f"{root / name} is no folder of images by class ({error}); it needs one folder a "
                 "class with at least one image in each"
             ) from error
-        classes = classes or found.classes
-        if found.classes != classes:
-            odd = sorted(set(found.classes) ^ set(classes))
+        classes = classes or listed.classes
+        if listed.classes != classes:
+            odd = sorted(set(listed.classes) ^ set(classes))
             raise DataError(
                 f"{root / name} and {root / 'train'} have different classes: {', '.join(odd[:6])}; "
                 "give every split the same class folders"
             )
         splits[name] = Items(
-            [Path(path).relative_to(root).as_posix() for path, _ in found.samples],
-            [label for _, label in found.samples],
+            [Path(path).relative_to(root).as_posix() for path, _ in listed.samples],
+            [label for _, label in listed.samples],
         )
     return Folder(root, tuple(classes), splits)
