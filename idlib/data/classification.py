@@ -264,12 +264,12 @@ def datasets(source: str, root: Path | None) -> tuple[str, ...]:
 
 def _tables(source: Source, dataset: str) -> tuple[dict[str, Table], tuple[str, ...]]:
     """The tables of a data set by split, and the columns of its texts."""
-    if source.name == "path":
+    if source.kind == "path":
         columns = _text_columns(tables.read_path(source.folder / dataset, "train", [LABEL]))
     else:
-        columns = DATASETS[source.name][dataset]
+        columns = DATASETS[source.kind][dataset]
     wanted = [*columns, LABEL]
-    if source.name != "hub":
+    if source.kind != "hub":
         return {
             name: tables.read(source, TASK, f"{dataset}/{name}", wanted) for name in SPLITS
         }, columns

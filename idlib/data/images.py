@@ -181,7 +181,7 @@ def _read_files(
             transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
         ]
     )
-    folder = image_folders.list_images(source.root or HUB_ROOT, download=source.name == "hub")
+    folder = image_folders.list_images(source.root or HUB_ROOT, download=source.kind == "hub")
     loaded: dict[str, MemoryImages | FileImages] = {}
     raw: dict[str, RawSplit[str]] = {}
     for split in splits:
@@ -196,7 +196,7 @@ def _read_files(
         paths = [folder.root / name for name in kept.names]
         loaded[split] = FileImages(paths, kept.labels, transform)
     return ImageData(
-        source.name,
+        source.kind,
         loaded,
         *account(raw),
         classes=folder.classes,
@@ -231,7 +231,7 @@ def _read_embedded(
         loaded[split] = MemoryImages(images, torch.tensor(labels)[kept], resize)
     channels = 1 if resize is None else 3
     return ImageData(
-        source.name,
+        source.kind,
         loaded,
         *account(raw),
         classes=classes,

@@ -44,7 +44,7 @@ class Multilingual(LoadedData[Split]):
 
 def available(source: Source, task: str) -> list[str]:
     """Languages that the embedded data of a task, or a user's folder, have a test split of."""
-    if source.name == "embedded":
+    if source.kind == "embedded":
         paths = [Path(name) for name in checksums.published(source.folder)]
         tests = [path for path in paths if path.match(f"{task}/*/test.parquet")]
         return sorted(path.parent.name for path in tests)

@@ -9,7 +9,7 @@ from typing import Any
 
 from idlib.data.errors import DataError
 
-SOURCES = ("embedded", "hub", "path")
+SOURCE_KINDS = ("embedded", "hub", "path")
 SPLITS = ("train", "validation", "test")
 
 LIBREOFFICE_HELP = Path(__file__).parent / "embedded" / "libreoffice_help"
@@ -22,12 +22,12 @@ class Source:
     """Where a data set is read from.
 
     Attributes:
-        name: ``embedded``, ``hub`` or ``path``.
+        kind: ``embedded``, ``hub`` or ``path``.
         root: the folder of ``path`` and ``hub``, or another place of the embedded files.
         cache: folder of what is made from the data and can be made again.
     """
 
-    name: str
+    kind: str
     root: Path | None = None
     cache: Path = CACHE
 
@@ -39,11 +39,11 @@ class Source:
     @property
     def where(self) -> str:
         """Where the data are, for messages."""
-        return str(self.root or f"{self.name} data")
+        return str(self.root or f"{self.kind} data")
 
 
 def checked(
-    name: str,
+    kind: str,
     root: str | Path | None,
     cache: str | Path = CACHE,
     *,
@@ -53,7 +53,7 @@ def checked(
     """A source as a user asks for it.
 
     Args:
-        name: one of :data:`SOURCES`.
+        kind: one of :data:`SOURCE_KINDS`.
         root: its folder; ``path`` needs one.
         cache: see :class:`Source`.
         holding: what the folder of ``path`` holds, for the message.
@@ -62,17 +62,17 @@ def checked(
     Raises:
         DataError: an unknown source or split, or ``path`` without a folder.
     """
-    if name not in SOURCES:
-        raise DataError(f"unknown source {name!r}; choose one of {', '.join(SOURCES)}")
+    if kind not in SOURCE_KINDS:
+        raise DataError(f"unknown source {kind!r}; choose one of {', '.join(SOURCE_KINDS)}")
     for split in splits:
         if split not in SPLITS:
             raise DataError(
                 f"unknown split {split!r}; choose from {', '.join(SPLITS)}, as in "
                 "--set examples='{train: 60}'"
             )
-    if name == "path" and root is None:
+    if kind == "path" and root is None:
         raise DataError(f'source "path" needs root, the folder that holds {holding}')
-    return Source(name, None if root is None else Path(root).expanduser(), Path(cache))
+    return Source(kind, None if root is None else Path(root).expanduser(), Path(cache))
 
 
 def how_to_set(name: str, value: object) -> str:

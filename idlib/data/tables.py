@@ -58,7 +58,7 @@ def read(
     Raises:
         DataError: the table is missing, unreadable, not what was published, or lacks a column.
     """
-    if source.name == "path":
+    if source.kind == "path":
         return read_path(source.folder, name, columns)
     return read_embedded(f"{task}/{name}", [*columns, *optional], source.folder)
 

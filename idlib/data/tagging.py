@@ -124,7 +124,7 @@ def _unpredictable(data: TaggedSubwords, max_length: int) -> list[str]:
 
 def _available(source: Source) -> Sequence[str]:
     """The languages that a source has a test split of."""
-    if source.name != "hub":
+    if source.kind != "hub":
         return multilingual.available(source, TASK)
     folder = tables.hub_folder(source, HUB)
     if not (folder / ENGLISH).is_dir():
@@ -135,7 +135,7 @@ def _available(source: Source) -> Sequence[str]:
 def _tables(source: Source, language: str) -> dict[str, Table]:
     """The tables of a language by split: all of English, the test split of another."""
     names = multilingual.splits_of(language)
-    if source.name != "hub":
+    if source.kind != "hub":
         optional = ("id", "spaces")
         return {
             name: tables.read(source, TASK, f"{language}/{name}", COLUMNS, optional)

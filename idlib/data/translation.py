@@ -282,9 +282,9 @@ class _Text:
 
 
 def _read(source: Source, names: Sequence[str]) -> dict[str, _Text]:
-    if source.name == "path":
+    if source.kind == "path":
         return {name: _from_files(source.folder, name) for name in names}
-    if source.name == "hub":
+    if source.kind == "hub":
         public = tables.read_hub(source, HUB, HUB_REVISION, names, [TASK])
         return {name: _from_table(table, published=False) for name, table in public.items()}
     shipped = {name: tables.read(source, TASK, name, [TASK]) for name in names}

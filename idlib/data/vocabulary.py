@@ -1,6 +1,6 @@
-"""A joint vocabulary of word pieces: byte-pair encoding by SentencePiece.
+"""A joint vocabulary of subwords: byte-pair encoding by SentencePiece.
 
-Numbers of the special pieces are fairseq's, so that a decoder starts with ``</s>``.
+Numbers of the special tokens are fairseq's, so that a decoder starts with ``</s>``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import logging
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 
@@ -23,7 +25,7 @@ BOS, PAD, EOS, UNK = SPECIALS = (0, 1, 2, 3)
 
 # All that a model depends on beside the text and its size. One thread, so that ties between pairs
 # always break the same way; no text is left out for its length.
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "model_type": "bpe",
     "character_coverage": 1.0,
     "normalization_rule_name": "nmt_nfkc",
@@ -47,35 +49,38 @@ class Vocabulary:
 
     Attributes:
         model: the same bytes.
-        size: number of pieces, the four special ones included.
+        size: number of subwords, the four special tokens included.
         checksum: sha256 of the bytes, in hexadecimal.
     """
 
-    def __init__(self, model: bytes):
+    def __init__(self, model: bytes) -> None:
         self.model = model
         self.checksum = hashlib.sha256(model).hexdigest()
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-        self.size = self._processor.get_piece_size()
+        self.size: int = self._processor.get_piece_size()
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """The pieces of each text, without special ones (an unknown character is ``UNK``)."""
-        return self._processor.encode(list(texts), num_threads=1) if len(texts) else []
+        """The subwords of each text, no special tokens (an unknown character is ``UNK``)."""
+        if not texts:
+            return []
+        ids: list[list[int]] = self._processor.encode(list(texts), num_threads=1)
+        return ids
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """The text of each sequence up to its first ``EOS``, special pieces left out."""
-        plain = [[piece for piece in _until_end(one) if piece not in SPECIALS] for one in ids]
-        return self._processor.decode(plain) if plain else []
-
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The written form of each piece: ``▁`` stands for a space."""
-        return [self._processor.id_to_piece(piece) for piece in ids]
+        """The text of each sequence up to its first ``EOS``, special tokens left out."""
+        if not ids:
+            return []
+        ended = (takewhile(lambda token: token != EOS, sequence) for sequence in ids)
+        plain = [[token for token in sequence if token not in SPECIALS] for sequence in ended]
+        texts: list[str] = self._processor.decode(plain)
+        return texts
 
 
 def train(texts: Sequence[str], size: int) -> bytes:
-    """A model of ``size`` pieces; the same texts in the same order give the same bytes.
+    """A model of ``size`` subwords; the same texts in the same order give the same bytes.
 
     Raises:
-        DataError: if the texts have too few different pieces for this size, or more different
+        DataError: if the texts have too few different subwords for this size, or more different
             characters than it holds; the message says which sizes are possible.
     """
     model = io.BytesIO()
@@ -103,27 +108,22 @@ def cached(texts: Sequence[str], size: int, cache: Path) -> Vocabulary:
     known = _load(path)
     if known is not None:
         return known
-    found = Vocabulary(train(texts, size))
+    made = Vocabulary(train(texts, size))
     with suppress(OSError):  # a read-only place or a full disk: the next call trains again
         with replacing(path) as temporary:
-            temporary.write_bytes(found.model)
+            temporary.write_bytes(made.model)
         with replacing(_beside(path)) as temporary:
-            temporary.write_text(f"{found.checksum}  {path.name}\n")
-    return found
-
-
-def _until_end(ids: Sequence[int]) -> list[int]:
-    ids = list(ids)
-    return ids[: ids.index(EOS)] if EOS in ids else ids
+            temporary.write_text(_line(made.checksum, path))
+    return made
 
 
 def _key(texts: Sequence[str], size: int) -> str:
     about = {**OPTIONS, "vocab_size": size, "version": sentencepiece.__version__}
-    found = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for text in texts:
         line = text.encode()
-        found.update(b"\n%d " % len(line) + line)
-    return found.hexdigest()
+        key.update(b"\n%d " % len(line) + line)
+    return key.hexdigest()
 
 
 def _load(path: Path) -> Vocabulary | None:
@@ -132,7 +132,7 @@ def _load(path: Path) -> Vocabulary | None:
         model, expected = path.read_bytes(), _beside(path).read_text(encoding="ascii")
     except (OSError, ValueError):
         return None
-    if f"{hashlib.sha256(model).hexdigest()}  {path.name}\n" != expected:
+    if _line(hashlib.sha256(model).hexdigest(), path) != expected:
         _log.warning("%s is not what was written; it is made again", path)
         return None
     return Vocabulary(model)
@@ -142,17 +142,22 @@ def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
+def _line(checksum: str, path: Path) -> str:
+    return f"{checksum}  {path.name}\n"
+
+
 def _explain(message: str, size: int) -> str:
-    most = re.search(r"value <= (\d+)", message)
-    if most:
+    """What SentencePiece says of a size that is not possible, in words of a user's settings."""
+    largest = re.search(r"value <= (\d+)", message)
+    if largest:
         return (
-            f"a vocabulary of {size} pieces is larger than the training text supports; "
-            f"choose at most {most[1]}"
+            f"a vocabulary of {size} subwords is larger than the training text supports; "
+            f"choose at most {largest[1]}"
         )
-    least = re.search(r"smaller than required_chars\. \d+ vs (\d+)", message)
-    if least:
+    smallest = re.search(r"smaller than required_chars\. \d+ vs (\d+)", message)
+    if smallest:
         return (
-            f"a vocabulary of {size} pieces does not hold the special pieces and the characters "
-            f"of the training text; choose at least {least[1]}"
+            f"a vocabulary of {size} subwords does not hold the special tokens and the characters "
+            f"of the training text; choose at least {smallest[1]}"
         )
-    return f"SentencePiece makes no vocabulary of {size} pieces from this text: {message}"
+    return f"SentencePiece makes no vocabulary of {size} subwords from this text: {message}"

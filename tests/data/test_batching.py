@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from idlib.data import DataError
-from idlib.data.translation import token_batches
+from idlib.data.batching import token_batches
 
 LENGTHS = random.Random(5).choices(range(3, 41), k=500)
 
@@ -66,5 +66,5 @@ def test_an_example_longer_than_a_batch_is_named():
     assert token_batches([4, 12, 5], 12, None) == [[0, 2], [1]]
     with pytest.raises(DataError, match="example 1 has 13 tokens, more than the 12 of a batch"):
         token_batches([4, 13, 5], 12, None)
-    with pytest.raises(DataError, match="most is 0"):
-        token_batches([4], 12, None, most=0)
+    with pytest.raises(DataError, match="max_examples is 0"):
+        token_batches([4], 12, None, max_examples=0)

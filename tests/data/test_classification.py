@@ -108,7 +108,7 @@ def test_long_texts_are_cut_and_counted(folder):
     whole = [3 + len(f"{row['sentence1']} {row['sentence2']}".split()) for row in rows]
     assert split.lengths == [min(length, 12) for length in whole]
     long = sum(length > 12 for length in whole)
-    assert split.cut == long and f"test: {long} of 21 texts cut at 12 pieces" in data.report
+    assert split.cut == long and f"test: {long} of 21 texts cut at 12 subwords" in data.report
     (ids,) = split.batch([0])["input_ids"].tolist()
     assert ids[-3:] == TOKENIZER("the cell")["input_ids"][1:]  # the longer one lost its end
     exact = load(folder, dataset="likeness", max_length=max(whole))
@@ -326,7 +326,7 @@ def test_hidden_labels_alone_make_no_split(tmp_path):
     def damaged(split, rows):
         return [{**row, "label": -1} for row in rows] if split == "validation" else rows
 
-    with pytest.raises(DataError, match="rte/validation holds no example .12 of 12.*label -1"):
+    with pytest.raises(DataError, match="split test: test: 12 of 12.*label -1.*rte/validation:1"):
         load(write_glue(tmp_path, "rte", damaged), "hub", dataset="rte")
 
 
@@ -391,7 +391,7 @@ def test_tables_of_another_schema(folder, rows, message):
 
 def test_an_empty_split(folder):
     write_lines(folder / "mood/test.jsonl", [])
-    with pytest.raises(DataError, match="mood/test.jsonl holds no example"):
+    with pytest.raises(DataError, match="mood/test.jsonl has no examples"):
         load(folder, dataset="mood")
 
 
@@ -437,7 +437,7 @@ def test_a_source_has_a_first_data_set(source, first, message):
         ({"source": "cloud"}, "unknown source 'cloud'; choose one of embedded, hub, path"),
         ({"source": "path"}, 'source "path" needs root'),
         ({"source": "embedded", "sizes": {"dev": 3}}, "unknown split 'dev'; choose from train"),
-        ({"source": "embedded", "max_length": 129}, "max_length is 129, but .* 3 to 128 pieces"),
+        ({"source": "embedded", "max_length": 129}, "max_length is 129, but .* 3 to 128 subwords"),
         ({"source": "embedded", "max_length": 2}, "set max_length .--set max_length=3;"),
     ],
 )

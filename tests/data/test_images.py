@@ -21,8 +21,10 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Subset
 
-from idlib.data import DataError, images, pixels
-from idlib.data.checksums import combined_checksum, file_checksum, verified_images
+from idlib.data import DataError, image_files, images
+from idlib.data.checksums import combined_checksum, file_checksum
+from idlib.data.image_files import verified_images
+from idlib.data.sources import SPLITS
 from idlib.data.splits import choose, equal_quotas, proportional_quotas
 
 ROOT = Path(__file__).parents[2]
@@ -104,7 +106,7 @@ def test_embedded_rows_name_their_origin():
     files = {"train": "train", "validation": "train", "test": "test"}
     paths = []
     for split, file in files.items():
-        table = pq.read_table(images.EMBEDDED / f"{split}.parquet")
+        table = pq.read_table(images.FASHION_MNIST / f"{split}.parquet")
         names = [row["path"] for row in table["image"].to_pylist()]
         assert all(name.startswith(f"{file}/") for name in names)
         paths += names
@@ -121,19 +123,9 @@ def test_embedded_is_normalised_by_the_train_split(embedded):
 
 def test_embedded_checksums_are_those_of_the_files(embedded):
     for name, checksum in embedded.checksums.items():
-        content = (images.EMBEDDED / f"{name}.parquet").read_bytes()
+        content = (images.FASHION_MNIST / f"{name}.parquet").read_bytes()
         assert checksum == hashlib.sha256(content).hexdigest()
-    assert sum(p.stat().st_size for p in images.EMBEDDED.iterdir()) < 6 * 2**20
-
-
-def test_items_and_batches_agree(embedded):
-    split = embedded.splits["validation"]
-    batch = split.batch(torch.tensor([5, 0, 5]))
-    assert batch["image"].shape == (3, 1, 28, 28) and batch["image"].dtype == torch.float32
-    assert batch["label"].dtype == torch.int64
-    image, label = split[5]
-    assert torch.equal(batch["image"][0], image) and torch.equal(batch["image"][2], image)
-    assert batch["label"][0] == label
+    assert sum(p.stat().st_size for p in images.FASHION_MNIST.iterdir()) < 6 * 2**20
 
 
 def test_a_loader_fetches_whole_batches(embedded):
@@ -144,13 +136,6 @@ def test_a_loader_fetches_whole_batches(embedded):
     assert torch.equal(torch.cat([b["image"] for b in batches]), split.images)
     part = next(iter(DataLoader(Subset(split, [3, 1]), batch_size=2, collate_fn=images.collate)))
     assert torch.equal(part["image"], split.images[[3, 1]])
-
-
-def test_collate_also_takes_pairs(embedded):
-    split = embedded.splits["validation"]
-    batch = images.collate([split[3], split[1]])
-    assert torch.equal(batch["image"], split.images[[3, 1]])
-    assert batch["label"].tolist() == split.labels[[3, 1]].tolist()
 
 
 def test_a_larger_embedded_size_has_three_equal_channels(embedded):
@@ -194,7 +179,7 @@ def test_the_tool_makes_the_same_files_twice(tmp_path):
 
 @pytest.fixture
 def copy(tmp_path):
-    return Path(shutil.copytree(images.EMBEDDED, tmp_path / "embedded"))
+    return Path(shutil.copytree(images.FASHION_MNIST, tmp_path / "embedded"))
 
 
 def publish(root: Path, name: str) -> None:
@@ -222,7 +207,7 @@ def test_a_truncated_table_with_a_matching_checksum_is_found(copy):
     path = copy / "validation.parquet"
     path.write_bytes(path.read_bytes()[:-100])
     publish(copy, path.name)
-    with pytest.raises(DataError, match="validation.parquet is no image table"):
+    with pytest.raises(DataError, match="validation.parquet is no parquet table"):
         images.load("embedded", root=copy)
 
 
@@ -294,8 +279,8 @@ def test_pet_layout(pet, cache, source):
     batch = data.splits["train"].batch([0, 5])
     assert batch["image"].shape == (2, 3, 16, 16) and batch["image"].dtype == torch.float32
     assert batch["label"].dtype == torch.int64
-    image, label = data.splits["train"][5]
-    assert torch.equal(batch["image"][1], image) and batch["label"][1] == label
+    alone = data.splits["train"].batch([5])
+    assert torch.equal(batch["image"][1], alone["image"][0]) and batch["label"][1] == alone["label"]
     assert snapshot(pet) == before
 
 
@@ -303,7 +288,11 @@ def test_pet_layout_is_found_from_inside(pet, cache):
     outer = images.load("path", root=pet, cache=cache)
     inner = images.load("path", root=pet / "oxford-iiit-pet", cache=cache)
     assert inner.checksums == outer.checksums
-    assert outer.image_size == 224 and outer.splits["test"][0][0].shape == (3, 224, 224)
+    assert outer.image_size == 224 and outer.splits["test"].batch([0])["image"].shape[1:] == (
+        3,
+        224,
+        224,
+    )
 
 
 def test_checksums_tell_content_and_not_location(pet, tmp_path, cache):
@@ -318,7 +307,7 @@ def test_checksums_tell_content_and_not_location(pet, tmp_path, cache):
 def test_image_folder_layout(folder, cache):
     data = images.load("path", root=folder, image_size=16, cache=cache)
     assert data.classes == ("cat", "dog")
-    assert [len(data.splits[s]) for s in images.SPLITS] == [6, 4, 2]
+    assert [len(data.splits[s]) for s in SPLITS] == [6, 4, 2]
     assert data.splits["train"].labels.tolist() == [0, 0, 0, 1, 1, 1]
     small = images.load("path", root=folder, image_size=16, sizes={"train": 2}, cache=cache)
     assert small.splits["train"].labels.tolist() == [0, 1]
@@ -328,7 +317,8 @@ def test_image_folder_layout(folder, cache):
 def test_folder_images_are_normalised_as_for_imagenet(folder, cache):
     grey = Image.new("L", (64, 64), 128)  # grey becomes RGB
     grey.save(folder / "train/cat/0.png")
-    image, _ = images.load("path", root=folder, image_size=16, cache=cache).splits["train"][0]
+    data = images.load("path", root=folder, image_size=16, cache=cache)
+    (image,) = data.splits["train"].batch([0])["image"]
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     expected = [(128 / 255 - m) / s for m, s in zip(mean, std, strict=True)]
     assert image.mean((1, 2)).tolist() == pytest.approx(expected, abs=1e-5)
@@ -352,7 +342,7 @@ def test_16_bit_greys_are_scaled_by_their_range(folder, cache, name):
     else:
         Image.fromarray(GREYS).save(path)
     with Image.open(path) as image:
-        found = np.asarray(pixels.rgb(image))
+        found = np.asarray(image_files.rgb(image))
     assert np.array_equal(found, np.repeat(GREYS[..., None] // 256, 3, axis=2))
     data = images.load("path", root=folder, image_size=8, cache=cache)
     data.splits["train"].batch(range(7))
@@ -390,9 +380,9 @@ def test_eight_bits_stay_as_they_are(tmp_path):
     transparent = set()
     for name, (image, more) in kinds.items():
         with Image.open(saved(tmp_path / name, image, **more)) as read:
-            if pixels.note(read):
+            if image_files.note(read):
                 transparent.add(name)
-            found = np.asarray(pixels.rgb(read))
+            found = np.asarray(image_files.rgb(read))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 assert np.array_equal(found, np.asarray(read.convert("RGB"))), name
@@ -465,7 +455,7 @@ def test_unreadable_file(tmp_path):
     path.chmod(0)
     with without_rights(), pytest.raises(DataError, match="a.png cannot be read"):
         file_checksum(path)
-    with pytest.raises(DataError, match="b.png is missing"):
+    with pytest.raises(DataError, match="b.png cannot be read"):
         file_checksum(tmp_path / "b.png")
 
 
@@ -614,6 +604,6 @@ def test_a_draw_depends_on_seed_and_names_only():
 
 
 def test_png_bytes_are_ordinary_images():
-    row = pq.read_table(images.EMBEDDED / "test.parquet")["image"][0].as_py()
+    row = pq.read_table(images.FASHION_MNIST / "test.parquet")["image"][0].as_py()
     with Image.open(io.BytesIO(row["bytes"])) as image:
         assert (image.format, image.mode, image.size) == ("PNG", "L", (28, 28))

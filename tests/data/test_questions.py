@@ -8,7 +8,7 @@ import json
 import pytest
 from made_up.questions import every_row, load, word_pieces, write
 
-from idlib.data import DataError, answering, questions
+from idlib.data import DataError, answering
 from idlib.metrics import squad
 from idlib.models import encoders
 
@@ -112,8 +112,8 @@ def test_what_cannot_be_used_on_the_hub_is_left_out_and_counted(hub, tmp_path, t
     assert data.splits["test/bn"].ids == [f"bengali-{i}-1" for i in range(4)]
     assert sum(data.dropped["test/fi"].values()) == 0
     for reason, offset in (("span", 0), ("answer", 1), ("question", 2), ("twice", 3)):
-        (line,) = (one for one in data.report if questions.REASONS[reason] in one)
-        assert line.startswith("test/bn: 1 questions dropped")
+        (line,) = (one for one in data.report if answering.REASONS[reason] in one)
+        assert line.startswith("test/bn: 1 of 8 questions dropped")
         assert line.endswith(f"/validation:{placed + offset + 1}")
 
 
@@ -151,7 +151,7 @@ FAULTS = {
     ),
     "long question": (
         lambda row: row.update(question="why " * 40),
-        r"test\.jsonl:3: the question leaves room for 0 of 32 pieces, .* share 8; shorten it",
+        r"test\.jsonl:3: the question leaves room for 0 of 32 subwords, .* share 8; shorten it",
     ),
     "unequal": (
         lambda row: row["answers"].update(answer_start=[0, 1]),

@@ -18,8 +18,9 @@ from made_up.tags import (
     write_hub,
 )
 
-from idlib.data import DataError, rows, tagging
-from idlib.data.tagged_text import HUB_LANGUAGES
+from idlib.data import DataError, tables, tagging
+from idlib.data.sources import LIBREOFFICE_HELP
+from idlib.data.tagging import HUB_LANGUAGES
 from idlib.metrics import spans
 from idlib.models import encoders
 
@@ -115,7 +116,7 @@ def test_tokens_out_of_reach_are_reported(folder):
     cut = load(folder, max_length=8)
     for name, split in cut.splits.items():
         tokens = sum(map(len, split.tokens))
-        line = f"{name}: {split.cut} of {tokens} tokens lie beyond 8 pieces and are taken for O"
+        line = f"{name}: {split.cut} of {tokens} tokens lie beyond 8 subwords and are taken for O"
         assert split.cut > 0 and line in cut.report
         gold = sum(len(spans.spans(tags)) for tags in split.tags)
         line = f"{name}: {split.missed} of {gold} spans are out of reach"
@@ -227,7 +228,7 @@ def test_what_ships_is_loaded_whole():
         "test/fi": 309,
     }
     assert found.names == spans.tags_of(("MENU", "UI", "KEY", "CODE", "PRODUCT"))
-    table = rows.read_embedded("tagging/vi/test", ["tokens", "spaces"])
+    table = tables.read_embedded("tagging/vi/test", ["tokens", "spaces"], LIBREOFFICE_HELP)
     assert found.splits["test/vi"].tokens == [row["tokens"] for row in table.rows]
     assert found.checksums["test/vi"] == table.checksum
     with pytest.raises(DataError, match="unknown language 'sv'; .* has en, de, el, es, fi"):
@@ -329,7 +330,7 @@ def test_ids_that_occur_twice(folder):
 
 def test_a_source_without_english(folder):
     (folder / "en/test.parquet").unlink()
-    with pytest.raises(DataError, match="no folder en with a test set.* with one: de, ja"):
+    with pytest.raises(DataError, match="no test set in English.* it has de, ja"):
         load(folder)
     (folder / "en/train.parquet").rename(folder / "en/test.parquet")
     with pytest.raises(DataError, match="en has no train.parquet|no en/train.parquet"):
@@ -339,7 +340,10 @@ def test_a_source_without_english(folder):
 def test_tables_with_nothing_to_learn(folder):
     write(folder / "de/test.jsonl", [{"tokens": [], "ner_tags": []}])
     (folder / "de/test.parquet").unlink()
-    with pytest.raises(DataError, match="test.jsonl has no item with a token"):
+    with pytest.raises(
+        DataError,
+        match="split test/de: test/de: 1 of 1 items dropped, no tok",
+    ):
         load(folder)
     rows_ = [row | {"ner_tags": ["O"] * len(row["tokens"])} for row in made_up("train", "en")]
     write(folder / "en/train.parquet", rows_, ("O",))
@@ -356,7 +360,7 @@ def test_tables_with_nothing_to_learn(folder):
         ({"sizes": {"train": 49}}, "train has 48 items, so 49 cannot be taken"),
         ({"sizes": {"test": 0}}, "test/en has 20 items, so 0 cannot be taken"),
         ({"languages": ["de", "sv"]}, "unknown language 'sv'; .* has en, de, ja"),
-        ({"max_length": 2}, "max_length is 2, but the encoder takes from 3 to 128 pieces"),
+        ({"max_length": 2}, "max_length is 2, but the encoder takes from 3 to 128 subwords"),
         ({"max_length": 129}, "max_length is 129"),
     ],
 )

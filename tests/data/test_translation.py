@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from made_up.pairs import COUNTS, PAIRS, change, load, texts, write_splits, write_text
-from torch.utils.data import DataLoader
 
 from idlib.data import DataError, translation
-from idlib.data.translation import EOS, PAD
+from idlib.data.vocabulary import EOS, PAD, UNK
 
 
 @pytest.fixture
@@ -80,16 +79,6 @@ def test_masks_hide_padding_and_nothing_else(data):
     assert starts[:, 0].all() and not starts[:, 1:].any()
 
 
-def test_items_batches_and_loaders_agree(data):
-    pairs = data.splits["test"]
-    batch = pairs.batch(torch.tensor([4, 1]))
-    (loaded,) = DataLoader(pairs, batch_sampler=[[4, 1]], collate_fn=lambda batch: batch)
-    assert all(torch.equal(batch[name], loaded[name]) for name in batch)
-    one = pairs[4]
-    assert one["labels"].tolist() == pairs.target_ids[4] and one["label_mask"].all()
-    assert one["input_ids"].tolist() == pairs.source_ids[4]
-
-
 # ---- the vocabulary of the loaded data
 
 
@@ -100,7 +89,7 @@ def test_the_vocabulary_sees_the_training_split_only(folder, cache):
         write_text(folder, name, pairs)
     changed = load(folder, cache.with_name("other"))
     assert changed.vocabulary.model == first
-    assert translation.UNK in changed.splits["test"].source_ids[0]
+    assert UNK in changed.splits["test"].source_ids[0]
     change(folder / "train.de", 1, "Ωμέγα")
     assert load(folder, cache).vocabulary.model != first
 
@@ -115,7 +104,7 @@ def test_limits_and_sizes_do_not_move_the_vocabulary(folder, cache):
 
 
 def test_a_vocabulary_larger_than_the_text_supports(folder, cache):
-    with pytest.raises(DataError, match=r"50000 pieces is larger.*choose at most \d+"):
+    with pytest.raises(DataError, match=r"50000 subwords is larger.*choose at most \d+"):
         load(folder, cache, vocabulary=50_000)
 
 
@@ -171,7 +160,7 @@ def test_the_report_names_the_first_places(folder, cache, data):
     report = load(folder, cache, max_tokens=20).report
     numbers = [(i, n) for i, n in enumerate(sides(data, "train"), 1) if max(n) > 20]
     line = next(line for line in report if line.startswith("train: "))
-    assert f"{len(numbers)} of 60 pairs dropped, a side of more than 20 pieces" in line
+    assert f"{len(numbers)} of 60 pairs dropped, a side of more than 20 subwords" in line
     number, (source, target) = numbers[0]
     language = "de" if source >= target else "en"
     assert f"(max_tokens): {folder}/train.{language}:{number}," in line
@@ -210,7 +199,7 @@ def test_nothing_left_says_what_was_dropped(folder, cache):
     with pytest.raises(
         DataError,
         match="nothing is left of split train: train: 60 of 60 pairs dropped, a side of more "
-        "than 1 pieces .max_tokens.: .*train...:1, .*--set max_tokens",
+        "than 1 subwords .max_tokens.: .*train...:1, .*--set max_tokens=4",
     ):
         load(folder, cache, max_tokens=1)
     write_text(folder, "test", [("", ""), ("a", "")])
@@ -218,7 +207,7 @@ def test_nothing_left_says_what_was_dropped(folder, cache):
         load(folder, cache)
     for language in ("de", "en"):
         (folder / f"test.{language}").write_bytes(b"")
-    with pytest.raises(DataError, match="split test: .*test.de holds no pair"):
+    with pytest.raises(DataError, match="split test: .*test.de has no pairs"):
         load(folder, cache)
 
 

@@ -13,7 +13,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from idlib.data.tagged_pieces import TaggedPieces
+from idlib.data.tagged_subwords import TaggedSubwords
 from idlib.metrics import spans
 
 KINDS = ("PER", "LOC")
@@ -140,7 +140,7 @@ def write_hub(root: Path) -> Path:
     return root
 
 
-def attained(split: TaggedPieces) -> float:
+def attained(split: TaggedSubwords) -> float:
     """F1 of a prediction that is right at every labelled piece and ``O`` at the others."""
     counts = []
     for index, gold in enumerate(split.tags):

@@ -7,7 +7,8 @@ import shutil
 import pytest
 from made_up.texts import pairs, publish, sentences, splits, write_lines, write_parquet
 
-from idlib.data import DataError, rows
+from idlib.data import DataError, tables
+from idlib.data.sources import Source
 
 TABLES = splits()
 COLUMNS = ["sentence", "label"]
@@ -35,16 +36,15 @@ def layout(root, shape, tables=TABLES):
 
 
 def read_hub(root, cache, names=tuple(TABLES), config="cola", columns=COLUMNS):
-    return rows.read_hub(
-        "owner/name", "refs/convert/parquet", names, columns, config=config, root=root, cache=cache
-    )
+    source = Source("hub", root, cache)
+    return tables.read_hub(source, "owner/name", "refs/convert/parquet", names, columns, config)
 
 
 # ---- what ships
 
 
 def test_embedded_tables_come_as_published(shipped):
-    table = rows.read_embedded("task/train", COLUMNS, shipped)
+    table = tables.read_embedded("task/train", COLUMNS, shipped)
     assert table.rows == TABLES["train"] and table.names == {"label": NAMES}
     assert f"{table.checksum}  task/train.parquet" in (shipped / "CHECKSUMS").read_text()
     assert table.place(0) == f"{shipped}/task/train.parquet:1"
@@ -54,17 +54,17 @@ def test_embedded_tables_come_as_published(shipped):
 def test_an_embedded_table_that_is_missing_or_changed(shipped, name):
     write_parquet(shipped / "task/test.parquet", TABLES["test"][1:], NAMES)
     with pytest.raises(DataError, match="task/test.parquet is not the file that was published"):
-        rows.read_embedded("task/test", COLUMNS, shipped)
+        tables.read_embedded("task/test", COLUMNS, shipped)
     (shipped / name).unlink()
     with pytest.raises(DataError, match=f"{name}.*restore it"):
-        rows.read_embedded("task/train", COLUMNS, shipped)
+        tables.read_embedded("task/train", COLUMNS, shipped)
 
 
 def test_a_published_checksum_is_that_of_one_path(shipped):
     """Two tables of one file name: the checksum of the one says nothing of the other."""
     write_parquet(shipped / "other/train.parquet", TABLES["train"], NAMES)
     with pytest.raises(DataError, match="other/train.parquet.*listed in CHECKSUMS"):
-        rows.read_embedded("other/train", COLUMNS, shipped)
+        tables.read_embedded("other/train", COLUMNS, shipped)
 
 
 # ---- the hub's layouts
@@ -169,32 +169,32 @@ def test_what_a_hub_folder_lacks_is_named(tmp_path, cache):
 def test_parquet_and_lines_hold_the_same_rows(tmp_path):
     write_parquet(tmp_path / "a.parquet", TABLES["test"], NAMES)
     write_lines(tmp_path / "b.jsonl", TABLES["test"])
-    first, second = (rows.read_path(tmp_path, name, COLUMNS) for name in "ab")
+    first, second = (tables.read_path(tmp_path, name, COLUMNS) for name in "ab")
     assert first.rows == second.rows == TABLES["test"]
     assert (first.names, second.names) == ({"label": NAMES}, {})
     moved = shutil.move(tmp_path / "b.jsonl", tmp_path / "c.jsonl")
-    assert rows.read_path(tmp_path, "c", COLUMNS).checksum == second.checksum
+    assert tables.read_path(tmp_path, "c", COLUMNS).checksum == second.checksum
     write_lines(moved, TABLES["test"][1:])
-    assert rows.read_path(tmp_path, "c", COLUMNS).checksum != second.checksum
+    assert tables.read_path(tmp_path, "c", COLUMNS).checksum != second.checksum
 
 
 def test_a_table_in_a_folder_of_its_own(tmp_path):
     write_lines(tmp_path / "de/test.jsonl", TABLES["test"])
-    assert rows.read_path(tmp_path, "de/test", COLUMNS).file == f"{tmp_path}/de/test.jsonl"
+    assert tables.read_path(tmp_path, "de/test", COLUMNS).file == f"{tmp_path}/de/test.jsonl"
 
 
 def test_lines_keep_numbers_as_they_are(tmp_path):
     """A whole number and one with a fraction mean different things as a label."""
     written = [{"label": 1}, {"label": 1.0}, {"label": None}, {"label": True}]
     write_lines(tmp_path / "a.jsonl", written)
-    found = [row["label"] for row in rows.read_path(tmp_path, "a", ["label"]).rows]
+    found = [row["label"] for row in tables.read_path(tmp_path, "a", ["label"]).rows]
     assert [type(label) for label in found] == [int, float, type(None), bool]
 
 
 def test_values_survive_parquet(tmp_path):
     table = pairs(6, seed=1)
     write_parquet(tmp_path / "a.parquet", table)
-    assert rows.read_path(tmp_path, "a", ["label"]).rows == table
+    assert tables.read_path(tmp_path, "a", ["label"]).rows == table
 
 
 @pytest.mark.parametrize(
@@ -210,35 +210,35 @@ def test_values_survive_parquet(tmp_path):
 def test_lines_that_are_no_rows_are_named(tmp_path, content, message):
     (tmp_path / "a.jsonl").write_bytes(content)
     with pytest.raises(DataError, match=message):
-        rows.read_path(tmp_path, "a", COLUMNS)
+        tables.read_path(tmp_path, "a", COLUMNS)
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path):
     with pytest.raises(DataError, match=f"{tmp_path} has no a.parquet or a.jsonl"):
-        rows.read_path(tmp_path, "a", COLUMNS)
+        tables.read_path(tmp_path, "a", COLUMNS)
     write_lines(tmp_path / "a.jsonl", TABLES["test"])
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match="has both a.parquet and a.jsonl; it needs one of them"):
-        rows.read_path(tmp_path, "a", COLUMNS)
+        tables.read_path(tmp_path, "a", COLUMNS)
     (tmp_path / "a.jsonl").unlink()
     with pytest.raises(DataError, match="a.parquet is no parquet table"):
-        rows.read_path(tmp_path, "a", COLUMNS)
+        tables.read_path(tmp_path, "a", COLUMNS)
     (tmp_path / "b.jsonl").mkdir()
     with pytest.raises(DataError, match="b.jsonl cannot be read"):
-        rows.read_path(tmp_path, "b", COLUMNS)
+        tables.read_path(tmp_path, "b", COLUMNS)
     write_parquet(tmp_path / "c.parquet", TABLES["test"])
     with pytest.raises(DataError, match="c.parquet has no column tokens, idx; it has sentence"):
-        rows.read_path(tmp_path, "c", ["tokens", "idx"])
+        tables.read_path(tmp_path, "c", ["tokens", "idx"])
 
 
 def test_rows_are_numbered_as_lines_are(tmp_path):
     """No line is skipped, so that file:row leads to the line; only at the end may some be empty."""
     (tmp_path / "a.jsonl").write_text('{"label": 1}\r\n{"label": "\u2028"}\r\n\n\n')
-    table = rows.read_path(tmp_path, "a", ["label"])
+    table = tables.read_path(tmp_path, "a", ["label"])
     assert [row["label"] for row in table.rows] == [1, "\u2028"]
     assert table.place(1) == f"{tmp_path}/a.jsonl:2"
     (tmp_path / "a.jsonl").write_text('{"label": 1}\n\n{"label": 2}\n')
     with pytest.raises(DataError, match="a.jsonl:2 is no JSON"):
-        rows.read_path(tmp_path, "a", ["label"])
+        tables.read_path(tmp_path, "a", ["label"])
     (tmp_path / "a.jsonl").write_text("")
-    assert rows.read_path(tmp_path, "a", ["label"]).rows == []
+    assert tables.read_path(tmp_path, "a", ["label"]).rows == []

@@ -6,17 +6,16 @@ import pytest
 import torch
 from made_up.tags import LANGUAGES, NAMES, attained, made_up, unigram, wordpiece
 
-from idlib.data.tagged_pieces import TaggedPieces
-from idlib.data.tagged_text import TaggedText
+from idlib.data.tagged_subwords import TaggedItem, TaggedSubwords
 
 UNIGRAM, WORDPIECE = unigram(), wordpiece()
 
 
-def pieces_of(split: TaggedPieces, index: int, tokenizer=UNIGRAM) -> list[str]:
+def pieces_of(split: TaggedSubwords, index: int, tokenizer=UNIGRAM) -> list[str]:
     return tokenizer.convert_ids_to_tokens(split.batch([index])["input_ids"][0].tolist())
 
 
-def labelled(split: TaggedPieces, index: int, tokenizer=UNIGRAM) -> dict[str, str]:
+def labelled(split: TaggedSubwords, index: int, tokenizer=UNIGRAM) -> dict[str, str]:
     """The labelled pieces of an item with their tags."""
     batch = split.batch([index])
     pieces = tokenizer.convert_ids_to_tokens(batch["input_ids"][0].tolist())
@@ -28,14 +27,14 @@ def one(tokens: str | list[str], tags: str, spaces: str = "", tokenizer=UNIGRAM,
     """One item; ``spaces`` has a sign for each token, ``_`` where a space follows."""
     tokens = tokens if isinstance(tokens, list) else tokens.split()
     follows = [sign == "_" for sign in spaces] or [True] * len(tokens)
-    text = TaggedText(["a"], [tokens], [follows], [tags.split()], "")
-    return TaggedPieces(text, NAMES, tokenizer, max_length)
+    item = TaggedItem("a", tokens, follows, tags.split())
+    return TaggedSubwords([item], NAMES, tokenizer, max_length)
 
 
-def made_up_split(split: str, language: str, tokenizer=UNIGRAM) -> TaggedPieces:
-    rows = made_up(split, language)
-    columns = ([row[name] for row in rows] for name in ("id", "tokens", "spaces", "ner_tags"))
-    return TaggedPieces(TaggedText(*columns, ""), NAMES, tokenizer, 64)
+def made_up_split(split: str, language: str, tokenizer=UNIGRAM) -> TaggedSubwords:
+    names = ("id", "tokens", "spaces", "ner_tags")
+    items = [TaggedItem(*(row[name] for name in names)) for row in made_up(split, language)]
+    return TaggedSubwords(items, NAMES, tokenizer, 64)
 
 
 # ---- which piece carries which tag
@@ -136,10 +135,10 @@ def test_a_batch_is_its_items_padded():
     }
     longest = max(split.lengths[i] for i in indices)
     for b, i in enumerate(indices):
-        alone = split[i]
-        assert len(alone["input_ids"]) == split.lengths[i] and alone["attention_mask"].all()
+        alone = split.batch([i])
+        assert alone["input_ids"].shape == (1, split.lengths[i]) and alone["attention_mask"].all()
         for name, value in alone.items():
-            assert torch.equal(batch[name][b, : split.lengths[i]], value)
+            assert torch.equal(batch[name][b, : split.lengths[i]], value[0])
             padding = batch[name][b, split.lengths[i] :]
             assert len(padding) == longest - split.lengths[i]
             assert not padding.any()  # this tokenizer's padding is 0 too
@@ -149,9 +148,10 @@ def test_a_batch_is_its_items_padded():
 def test_the_padding_is_the_tokenizers():
     other = unigram()
     other.pad_token = "x"
-    text = TaggedText(
-        ["a", "b"], [["see"], ["see", "Rome"]], [[True], [True] * 2], [["O"], ["O"] * 2], ""
-    )
-    batch = TaggedPieces(text, NAMES, other, 64).batch([0, 1])
+    items = [
+        TaggedItem("a", ["see"], [True], ["O"]),
+        TaggedItem("b", ["see", "Rome"], [True] * 2, ["O"] * 2),
+    ]
+    batch = TaggedSubwords(items, NAMES, other, 64).batch([0, 1])
     assert batch["input_ids"][0, -1] == other.convert_tokens_to_ids("x") != 0
     assert batch["attention_mask"][0].tolist() == [1, 1, 1, 0, 0]
