@@ -30,7 +30,7 @@ def scored_lines(task: TranslationTask, model: nn.Module, split: str) -> Lines:
 def every_line(task: TranslationTask, model: nn.Module, split: str) -> Lines:
     """All lines of a split in the order of their source, also those that the scores leave out.
 
-    A line without source pieces, or with more than the model has positions for, has an empty
+    A line without source tokens, or with more than the model has positions for, has an empty
     hypothesis. Those that are scored have the translations that the record's scores are made of.
     """
     data = task.data
@@ -45,7 +45,7 @@ def every_line(task: TranslationTask, model: nn.Module, split: str) -> Lines:
     report = _outside(task, split, len(pairs)) if others else []
     if without := len(others) - len(fitting):
         report.append(
-            f"{split}: {without} lines have no source pieces, or more than {POSITIONS}, and an "
+            f"{split}: {without} lines have no source tokens, or more than {POSITIONS}, and an "
             "empty translation"
         )
     return Lines(pairs.sources, pairs.targets, hypotheses, report)
@@ -55,7 +55,7 @@ def _outside(task: TranslationTask, split: str, total: int) -> list[str]:
     """How many lines of a split the scores leave out, and why."""
     kept, gone = len(task.data.lines[split]), task.data.dropped[split]
     why = {
-        "a side without pieces": gone["empty"],
+        "a side without tokens": gone["empty"],
         f"a side above {' or '.join(translation.LIMITS[split])}": gone["long"],
         "sides too different (max_ratio)": gone["ratio"],
         "not in the sample (examples)": total - kept - sum(gone.values()),

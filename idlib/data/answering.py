@@ -1,4 +1,4 @@
-"""Questions on texts, whose answers are parts of the text, in windows of subwords.
+"""Questions on texts, whose answers are parts of the text, in windows of tokens.
 
 LibreOffice Help embedded, TyDiQA's gold passages from the hub, or a folder of tables in the schema
 of SQuAD. English is trained on; every language is tested.
@@ -93,7 +93,7 @@ class Windows:
         padding: the tokenizer's token and token type of padding.
 
     Attributes:
-        input_ids: subwords of each window, the special tokens included.
+        input_ids: tokens of each window, the special ones included.
         lengths: how many these are.
         items: for each window the index of its question.
         ids: of the questions.
@@ -170,8 +170,8 @@ def load(
 ) -> AnsweringData:
     """The questions of one source, checked and cut into windows before anything is trained.
 
-    A window holds the whole question and at most ``max_length`` subwords; the next one repeats the
-    last ``stride`` subwords of its context. A question that cannot be used is an error, but in
+    A window holds the whole question and at most ``max_length`` tokens; the next one repeats the
+    last ``stride`` tokens of its context. A question that cannot be used is an error, but in
     ``hub``, whose data are known to have such, it is left out and counted. Training questions
     whose (first) answer fits into no window are left out everywhere; in validation and test they
     stay, and a model cannot get them right.
@@ -186,8 +186,8 @@ def load(
         tokenizer: a fast tokenizer of transformers.
         root: the folder of ``path`` and ``hub``; for ``embedded`` another place of its files.
         languages: that are tested; English always is. None takes all that there are.
-        max_length: limit of a window, special tokens and question included.
-        stride: subwords of the context that windows share.
+        max_length: limit of a window in tokens, special ones and question included.
+        stride: tokens of the context that windows share.
         sizes: fewer questions of ``train`` or ``validation``, or at most so many of ``test`` in
             each language, those first that all tested languages have. A smaller sample is part of
             a larger one, and it is the same for every tokenizer: what fits into no window is left
@@ -225,18 +225,18 @@ def _windows(raw: RawSplit[Question], tokenizer: Any, max_length: int, stride: i
         tokenizer, [one.question for one in questions], [one.context for one in questions]
     )
     windows: list[Window] = []
-    for question, subwords in zip(questions, encoded, strict=True):
-        room = subwords.room(max_length)
+    for question, tokens in zip(questions, encoded, strict=True):
+        room = tokens.room(max_length)
         if room <= stride:
             raw.refuse(
                 "question",
                 question.place,
-                f": the question leaves room for {max(room, 0)} of {max_length} subwords, and "
+                f": the question leaves room for {max(room, 0)} of {max_length} tokens, and "
                 f"windows of the context share {stride}; shorten it, or allow longer windows: "
                 + how_to_set("max_length", tokenizer.model_max_length),
             )
             continue
-        own = list(cut(subwords, len(raw.items), question.span, max_length, stride))
+        own = list(cut(tokens, len(raw.items), question.span, max_length, stride))
         if raw.name == "train" and not any(window.holds_answer for window in own):
             raw.leave_out("window", question.place)
             continue

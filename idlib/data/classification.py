@@ -1,4 +1,4 @@
-"""Texts, or pairs of texts, with a class or a value each, in subwords.
+"""Texts, or pairs of texts, with a class or a value each, in tokens.
 
 LibreOffice Help embedded, GLUE from the hub, or tables in folders: several data sets a source.
 """
@@ -80,7 +80,7 @@ class Example:
 
 
 class Split:
-    """The examples of one split in subwords, and batches of them.
+    """The examples of one split in tokens, and batches of them.
 
     Args:
         examples: at least one.
@@ -92,8 +92,8 @@ class Split:
         texts: of each example, one or two.
         labels: int64 [N], or float32 [N] for a regression.
         ids: of each example.
-        lengths: number of subwords of each example, special tokens included.
-        cut: number of examples that lost subwords.
+        lengths: number of tokens of each example, special ones included.
+        cut: number of examples that lost tokens.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Split:
         parts: dict[str, list[Tensor]] = {name: [] for name in self._padding}
         starts = range(0, len(self.texts), CHUNK)
         hidden = None if len(self.texts) >= LONG_WORK else True
-        for start in tqdm(starts, desc="cutting texts into subwords", leave=False, disable=hidden):
+        for start in tqdm(starts, desc="cutting texts into tokens", leave=False, disable=hidden):
             sides = zip(*self.texts[start : start + CHUNK], strict=True)
             encoded = tokenizer(*map(list, sides), truncation=True, max_length=max_length)
             self.lengths += map(len, encoded["input_ids"])
@@ -128,7 +128,7 @@ class Split:
 
     @property
     def input_ids(self) -> Iterator[list[int]]:
-        """Subwords of each example, special tokens included."""
+        """Tokens of each example, special ones included."""
         return (self._row("input_ids", index).tolist() for index in range(len(self)))
 
     def _row(self, column: str, index: int) -> Tensor:
@@ -178,7 +178,7 @@ def load(
     sizes: Mapping[str, int] | None = None,
     cache: str | Path = CACHE,
 ) -> ClassificationData:
-    """One data set of a source, checked and cut into subwords before anything is trained on it.
+    """One data set of a source, checked and cut into tokens before anything is trained on it.
 
     Args:
         source: ``embedded`` (LibreOffice Help), ``hub`` (GLUE, fetched into ``root`` if it is not
@@ -192,7 +192,7 @@ def load(
         tokenizer: a fast one of transformers.
         root: the folder of ``path`` and ``hub``; for ``embedded`` another place of its files.
         dataset: its name; by default the first of the source, or the only one of the folder.
-        max_length: subwords of an example, special tokens included; what is longer is cut.
+        max_length: tokens of an example, special ones included; what is longer is cut.
         sizes: fewer examples of a split; a smaller sample is part of a larger one.
         cache: folder of what ``datasets`` makes of a folder laid out as the hub's.
 
@@ -220,7 +220,7 @@ def load(
         own.keep(sample(name, names, sizes.get(name), items="examples"))
         splits[name] = Split(own.items, tokenizer, max_length, regression=not classes)
         if cut := splits[name].cut:
-            own.notes.append(f"{cut} of {len(own.items)} texts cut at {max_length} subwords")
+            own.notes.append(f"{cut} of {len(own.items)} texts cut at {max_length} tokens")
     return ClassificationData(
         source, splits, *account({name: raw[name] for name in SPLITS}), dataset, classes
     )

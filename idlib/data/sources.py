@@ -85,7 +85,7 @@ def how_to_set(name: str, value: object) -> str:
 
 
 def check_max_length(max_length: int, tokenizer: Any, pair: bool = False) -> None:
-    """Whether an encoder takes texts of ``max_length`` subwords, with room for one of each text.
+    """Whether an encoder takes texts of ``max_length`` tokens, with room for one of each text.
 
     Raises:
         DataError: it does not.
@@ -95,5 +95,5 @@ def check_max_length(max_length: int, tokenizer: Any, pair: bool = False) -> Non
     if not lowest <= max_length <= highest:
         raise DataError(
             f"max_length is {max_length}, but the encoder takes from {lowest} to {highest} "
-            f"subwords; {how_to_set('max_length', min(max(max_length, lowest), highest))}"
+            f"tokens; {how_to_set('max_length', min(max(max_length, lowest), highest))}"
         )

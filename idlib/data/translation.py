@@ -1,4 +1,4 @@
-"""Sentence pairs of the translation task: German to English, in subwords of one vocabulary.
+"""Sentence pairs of the translation task: German to English, in tokens of one vocabulary.
 
 LibreOffice Help embedded, IWSLT'14 from the hub, or two aligned text files a split.
 """
@@ -45,16 +45,16 @@ _BREAKS = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 class Pairs:
-    """Sentence pairs, their subwords, and batches of them.
+    """Sentence pairs, their tokens, and batches of them.
 
     Args:
         sources: texts.
         targets: their translations.
-        source_ids: subwords of each source, ``EOS`` at the end, no ``BOS``.
-        target_ids: subwords of each target, likewise.
+        source_ids: tokens of each source, ``EOS`` at the end, no ``BOS``.
+        target_ids: tokens of each target, likewise.
 
     Attributes:
-        lengths: subwords of the longer side of each pair, ``EOS`` included.
+        lengths: tokens of the longer side of each pair, ``EOS`` included.
 
     >>> pairs = Pairs(["a b"], ["c d e"], [[5, 6, EOS]], [[7, 8, 9, EOS]])
     >>> pairs.batch([0])["decoder_input_ids"]
@@ -80,7 +80,7 @@ class Pairs:
         """What an encoder and a decoder take and should give, padded at the end with ``PAD``.
 
         Returns:
-            ``input_ids`` int64 [B, S]; ``attention_mask`` int64 [B, S], 1 where there is a subword;
+            ``input_ids`` int64 [B, S]; ``attention_mask`` int64 [B, S], 1 where there is a token;
             ``labels`` int64 [B, T]; ``decoder_input_ids`` int64 [B, T], the labels moved one to
             the right after ``EOS``, with which fairseq starts decoding; ``label_mask`` bool [B, T].
         """
@@ -108,7 +108,7 @@ class Pairs:
 class TranslationData(LoadedData[Pairs]):
     """One parallel corpus.
 
-    The reasons to drop a pair are ``empty`` (a side without subwords), ``long`` (a side above the
+    The reasons to drop a pair are ``empty`` (a side without tokens), ``long`` (a side above the
     limit) and ``ratio`` (sides too different).
 
     Attributes:
@@ -132,10 +132,10 @@ def load(
     splits: Sequence[str] = SPLITS,
     cache: str | Path = CACHE,
 ) -> TranslationData:
-    """The pairs of one source, checked and cut into subwords before anything is trained on them.
+    """The pairs of one source, checked and cut into tokens before anything is trained on them.
 
     The vocabulary is trained on the whole training split: it depends on neither the limits nor
-    ``sizes``, and never sees another split. A side's length is its number of subwords without
+    ``sizes``, and never sees another split. A side's length is its number of tokens without
     ``EOS``.
 
     Args:
@@ -147,7 +147,7 @@ def load(
         vocabulary: subwords of both languages together, the four special ones included.
         max_tokens: training and validation pairs with a longer side are dropped; None drops none.
         max_ratio: training pairs are dropped whose longer side has more than so many times the
-            subwords of the shorter; None drops none.
+            tokens of the shorter; None drops none.
         test_tokens: test and validation pairs with a longer side are dropped. None keeps the whole
             test split, so that its BLEU can be compared with that of others.
         sizes: fewer pairs of a split than are left after this; a smaller sample is part of a
@@ -169,10 +169,10 @@ def load(
             raise DataError(f"{setting} is {value}, but must be at least 1, or None for no limit")
     # The vocabulary needs the training split, whatever else is asked for.
     text = _read(place, tuple(dict.fromkeys(("train", *splits))))
-    subwords = _vocabulary(text["train"], vocabulary, place.cache)
+    joint = _vocabulary(text["train"], vocabulary, place.cache)
     loaded, raw = {}, {}
     for name in splits:
-        every = text[name].encoded(subwords)
+        every = text[name].encoded(joint)
         longest = {setting: limit for setting in LIMITS[name] if (limit := limits[setting])}
         ratio = max_ratio if name == "train" else None
         raw[name] = _fitting(name, text[name], every, longest, ratio)
@@ -181,7 +181,7 @@ def load(
         raw[name].keep(sample(name, names, sizes.get(name), items="pairs within the limits"))
         loaded[name] = every.subset(raw[name].items)
     lines = {name: split.items for name, split in raw.items()}
-    return TranslationData(source, loaded, *account(raw), subwords, lines)
+    return TranslationData(source, loaded, *account(raw), joint, lines)
 
 
 def whole(
@@ -205,15 +205,15 @@ def _fitting(
     Args:
         name: of the split.
         text: of its pairs.
-        pairs: their subwords.
+        pairs: their tokens.
         limits: of the longer side, by setting.
         ratio: limit of the longer side over the shorter.
     """
     setting = min(limits, key=limits.__getitem__, default="")
     limit = limits.get(setting, math.inf)
     reasons = {
-        "empty": "a side without subwords",
-        "long": f"a side of more than {limit} subwords ({setting})",
+        "empty": "a side without tokens",
+        "long": f"a side of more than {limit} tokens ({setting})",
         "ratio": f"one side more than {ratio} times as long as the other (max_ratio)",
     }
     raw: RawSplit[int] = RawSplit(name, "pairs", text.files[0], text.checksum, len(pairs), reasons)
@@ -275,7 +275,7 @@ class _Text:
         return f"{self.files[side]}:{index + 1}"
 
     def encoded(self, vocabulary: Vocabulary) -> Pairs:
-        """All pairs in subwords."""
+        """All pairs in tokens."""
         source_ids = [[*ids, EOS] for ids in vocabulary.encode(self.sources)]
         target_ids = [[*ids, EOS] for ids in vocabulary.encode(self.targets)]
         return Pairs(self.sources, self.targets, source_ids, target_ids)

@@ -60,7 +60,7 @@ class Vocabulary:
         self.size: int = self._processor.get_piece_size()
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """The subwords of each text, no special tokens (an unknown character is ``UNK``)."""
+        """The tokens of each text, no special ones (an unknown character is ``UNK``)."""
         if not texts:
             return []
         ids: list[list[int]] = self._processor.encode(list(texts), num_threads=1)

@@ -1,6 +1,6 @@
-"""Overlapping windows of a question and its context, and where in the text each subword stands.
+"""Overlapping windows of a question and its context, and where in the text each token stands.
 
-They are those of a fast tokenizer's ``stride``, but which characters the last subword of a window
+They are those of a fast tokenizer's ``stride``, but which characters the last token of a window
 stands for depends on the one behind it, so that the whole context is needed.
 """
 
@@ -15,14 +15,14 @@ Offsets = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Encoded:
-    """A question and its context in subwords, as an encoder takes them.
+    """A question and its context in tokens, as an encoder takes them.
 
     Attributes:
-        ids: subwords of the whole, the special tokens included.
+        ids: tokens of the whole, the special ones included.
         types: their token types, where the tokenizer has such.
-        first: the context's subwords are ``ids[first:last]``.
+        first: the context's tokens are ``ids[first:last]``.
         last: see ``first``.
-        offsets: characters of the context that each of its subwords stands for, as in a slice.
+        offsets: characters of the context that each of its tokens stands for, as in a slice.
     """
 
     ids: list[int]
@@ -32,14 +32,14 @@ class Encoded:
     offsets: Offsets
 
     def room(self, max_length: int) -> int:
-        """Subwords of the context that fit into ``max_length`` beside all else."""
+        """Tokens of the context that fit into ``max_length`` beside all else."""
         return max_length - len(self.ids) + self.last - self.first
 
-    def subwords_of(self, start: int, end: int) -> tuple[int, int] | None:
-        """First and last subword of the context that touch its characters ``start:end``.
+    def tokens_of(self, start: int, end: int) -> tuple[int, int] | None:
+        """First and last token of the context that touch its characters ``start:end``.
 
-        A subword can stand for more than these characters (part of a word was asked for) and
-        several subwords can stand for the same character (a ligature). None where no subword does.
+        A token can stand for more than these characters (part of a word was asked for) and
+        several tokens can stand for the same character (a ligature). None where no token does.
         """
         touching = [i for i, (b, e) in enumerate(self.offsets) if b < end and e > start]
         return (touching[0], touching[-1]) if touching else None
@@ -51,13 +51,13 @@ class Window:
 
     Attributes:
         item: index of the question.
-        ids: its subwords, the special tokens included.
+        ids: its tokens, the special ones included.
         types: their token types, where the tokenizer has such.
-        first: position of the first subword of the context.
-        offsets: characters of the context that each subword of it stands for.
-        start: position of the answer's first subword; 0, the first special token, where the window
+        first: position of the first token of the context.
+        offsets: characters of the context that each token of it stands for.
+        start: position of the answer's first token; 0, the first special token, where the window
             does not hold the whole answer.
-        end: position of its last subword, likewise.
+        end: position of its last token, likewise.
     """
 
     item: int
@@ -79,14 +79,14 @@ class Window:
 
 
 def encode(tokenizer: Any, questions: Sequence[str], contexts: Sequence[str]) -> list[Encoded]:
-    """Questions and their contexts in subwords, whatever their length.
+    """Questions and their contexts in tokens, whatever their length.
 
     A character that normalisation takes away or joins to the one before it (a combining mark, a
-    soft hyphen) has no subword of its own; it belongs to the subword before it, so that a text cut
-    out between two subwords keeps it.
+    soft hyphen) has no token of its own; it belongs to the token before it, so that a text cut
+    out between two tokens keeps it.
 
     Args:
-        tokenizer: a fast tokenizer of transformers; only those know the characters of a subword.
+        tokenizer: a fast tokenizer of transformers; only those know the characters of a token.
         questions: as many as contexts.
         contexts: one for each question.
     """
@@ -118,11 +118,11 @@ def cut(
         encoded: of which :meth:`Encoded.room` is greater than ``stride``.
         item: index of the question.
         span: characters ``start:end`` of the answer in the context.
-        max_length: limit of a window, the special tokens and the question included.
-        stride: subwords of the context that two windows after each other share.
+        max_length: limit of a window in tokens, the special ones and the question included.
+        stride: tokens of the context that two windows after each other share.
     """
     room, length = encoded.room(max_length), len(encoded.offsets)
-    answer = encoded.subwords_of(*span)
+    answer = encoded.tokens_of(*span)
 
     def part(row: list[int], begin: int) -> list[int]:
         end = min(encoded.first + begin + room, encoded.last)
@@ -132,14 +132,14 @@ def cut(
         offsets = encoded.offsets[begin : begin + room]
         start = end = 0
         if answer and begin <= answer[0] and answer[1] < begin + len(offsets):
-            start, end = (encoded.first + subword - begin for subword in answer)
+            start, end = (encoded.first + token - begin for token in answer)
         ids = part(encoded.ids, begin)
         types = None if encoded.types is None else part(encoded.types, begin)
         yield Window(item, ids, types, encoded.first, offsets, start, end)
 
 
 def _whole(text: str, offsets: Sequence[tuple[int, int]]) -> Offsets:
-    """Offsets of subwords, each up to the next subword or white space."""
+    """Offsets of tokens, each up to the next token or white space."""
     whole = []
     for place, (begin, end) in enumerate(offsets):
         following = offsets[place + 1][0] if place + 1 < len(offsets) else len(text)

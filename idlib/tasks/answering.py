@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from idlib.data import answering, questions
+from idlib.data import answering
 from idlib.method.losses import cross_entropy
 from idlib.method.targets import Target
 from idlib.metrics import squad
@@ -138,11 +138,6 @@ class AnsweringTask(CrossLingualTask[AnsweringSettings, answering.AnsweringData]
     ) -> answering.AnsweringData:
         """Windows of the training, validation and test questions."""
         return answering.load(source, tokenizer, **options)
-
-    def of_folder(self) -> dict[str, Any]:
-        """The languages that the folder has a test set of."""
-        assert self.root is not None, "source path has a folder"
-        return {"languages": questions.languages_of(self.root)}
 
     def forward(self, model: nn.Module) -> Callable[[Batch], dict[str, Tensor]]:
         """From a batch to the logits of start and end, [B, L] each."""

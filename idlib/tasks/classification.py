@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from idlib.data import classification, labelled_text
+from idlib.data import classification
 from idlib.method.losses import cross_entropy
 from idlib.method.targets import Target
 from idlib.metrics.classification import of_classes, of_values
@@ -127,12 +127,12 @@ class ClassificationTask(EncoderTask[ClassificationSettings, classification.Clas
 
     def of_folder(self) -> dict[str, Any]:
         """The data set: the one named, or the folder's only one."""
-        return {"dataset": labelled_text.dataset_of("path", self.root, self.settings.dataset)}
+        return {"dataset": classification.dataset_of("path", self.root, self.settings.dataset)}
 
     @classmethod
     def datasets_of(cls, source: str, root: Path | None) -> tuple[str, ...]:
         """Those that the source publishes, or those of the folder."""
-        return labelled_text.datasets(source, root) if source == "path" else cls.datasets[source]
+        return classification.datasets(source, root) if source == "path" else cls.datasets[source]
 
     @property
     def report(self) -> list[str]:

@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from idlib.data import languages
 from idlib.data.batching import token_batches
 from idlib.data.languages import ENGLISH, Multilingual
 from idlib.metrics import items
@@ -64,7 +65,7 @@ class EncoderSettings(TaskSettings):
 
 
 E = TypeVar("E", bound=EncoderSettings)
-M = TypeVar("M", bound=Multilingual)
+M = TypeVar("M", bound="Multilingual[Any]")
 
 
 class EncoderTask(Task[E, D]):
@@ -218,6 +219,11 @@ class CrossLingualTask(EncoderTask[E, M]):
 
     loaded_by: ClassVar[tuple[str, ...]] = (*EncoderTask.loaded_by, "languages")
     selection = Selection("f1", higher_is_better=True)
+
+    def of_folder(self) -> dict[str, Any]:
+        """The languages that the folder has a test set of."""
+        assert self.root is not None, "source path has a folder"
+        return {"languages": languages.of_folder(self.root)}
 
     @abstractmethod
     def scores(self, model: nn.Module, split: str, progress: bool = False) -> LanguageScores:

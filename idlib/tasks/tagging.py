@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from idlib.data import tagged_text, tagging
+from idlib.data import tagging
 from idlib.method.losses import cross_entropy
 from idlib.method.targets import Target
 from idlib.metrics import spans
@@ -90,10 +90,6 @@ class TaggingTask(CrossLingualTask[TaggingSettings, tagging.TaggingData]):
     ) -> tagging.TaggingData:
         """English to train on, and the test sets by language."""
         return tagging.load(source, tokenizer, **options)
-
-    def of_folder(self) -> dict[str, Any]:
-        """The languages that the folder has a test set of."""
-        return {"languages": tagged_text.languages(self.source, self.root)}
 
     @property
     def outputs(self) -> int:

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from idlib.data import translation
 from idlib.data.batching import token_batches
-from idlib.data.pairs import Pairs
+from idlib.data.translation import Pairs
 from idlib.data.vocabulary import BOS, EOS, PAD
 from idlib.method.losses import cross_entropy
 from idlib.method.targets import Target

@@ -149,7 +149,7 @@ def test_what_is_left_out_is_said_once_and_counted(tmp_path, command):
     asked = ["--source", str(text), "--profile", "smoke", "--set", "vocabulary=80"]
     asked += ["--set", "epochs=1", "--set", "beams=1", "--set", "decode_tokens=5"]
     status, _, said = command("run", "translation", *asked)
-    line = f"train: 1 of 60 pairs dropped, a side without pieces: {text}/train.de:3"
+    line = f"train: 1 of 60 pairs dropped, a side without tokens: {text}/train.de:3"
     assert status == 0 and said.count(line) == 1
     status, _, said = command("grid", "translation", *asked, "--rounds", "0", "--workers", "1")
     assert status == 0 and said.count(line) == 1

@@ -180,7 +180,7 @@ def test_the_first_of_several_answers_is_learnt_and_its_white_space_is_not(tmp_p
 def test_a_question_has_room_for_more_than_the_stride(folder, tokenizer):
     """The longest question here takes 2 pieces, and the special ones 3."""
     assert load(folder, tokenizer, max_length=17, stride=11).splits["test/en"].ids
-    with pytest.raises(DataError, match="room for 11 of 16 subwords, and windows .* share 11"):
+    with pytest.raises(DataError, match="room for 11 of 16 tokens, and windows .* share 11"):
         load(folder, tokenizer, max_length=16, stride=11)
 
 
@@ -268,7 +268,7 @@ def test_nothing_left_says_why(rows, tmp_path, tokenizer):
         ({"source": "embedded", "sizes": {"dev": 3}}, "unknown split 'dev'; choose from train"),
         ({"source": "embedded", "stride": 32}, "stride is 32, but must lie from 0 to max_length"),
         ({"source": "embedded", "stride": -1}, "stride is -1"),
-        ({"source": "embedded", "max_length": 513}, "max_length is 513, but .* to 512 subwords"),
+        ({"source": "embedded", "max_length": 513}, "max_length is 513, but .* to 512 tokens"),
         ({"source": "embedded", "languages": ["de", "eo"]}, "unknown language 'eo'; .* has en, de"),
     ],
 )

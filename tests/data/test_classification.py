@@ -108,7 +108,7 @@ def test_long_texts_are_cut_and_counted(folder):
     whole = [3 + len(f"{row['sentence1']} {row['sentence2']}".split()) for row in rows]
     assert split.lengths == [min(length, 12) for length in whole]
     long = sum(length > 12 for length in whole)
-    assert split.cut == long and f"test: {long} of 21 texts cut at 12 subwords" in data.report
+    assert split.cut == long and f"test: {long} of 21 texts cut at 12 tokens" in data.report
     (ids,) = split.batch([0])["input_ids"].tolist()
     assert ids[-3:] == TOKENIZER("the cell")["input_ids"][1:]  # the longer one lost its end
     exact = load(folder, dataset="likeness", max_length=max(whole))
@@ -437,7 +437,7 @@ def test_a_source_has_a_first_data_set(source, first, message):
         ({"source": "cloud"}, "unknown source 'cloud'; choose one of embedded, hub, path"),
         ({"source": "path"}, 'source "path" needs root'),
         ({"source": "embedded", "sizes": {"dev": 3}}, "unknown split 'dev'; choose from train"),
-        ({"source": "embedded", "max_length": 129}, "max_length is 129, but .* 3 to 128 subwords"),
+        ({"source": "embedded", "max_length": 129}, "max_length is 129, but .* 3 to 128 tokens"),
         ({"source": "embedded", "max_length": 2}, "set max_length .--set max_length=3;"),
     ],
 )

@@ -151,7 +151,7 @@ def test_empty_and_missing_texts_of_a_table_are_counted(hub, cache):
     assert found.dropped["test"]["empty"] == 2
     assert texts(found.splits["test"]) == [*PAIRS["test"], ("öffnen Sie", "open it")]
     assert found.report == [
-        f"test: 2 of 18 pairs dropped, a side without subwords: {hub}/test:16, {hub}/test:17"
+        f"test: 2 of 18 pairs dropped, a side without tokens: {hub}/test:16, {hub}/test:17"
     ]
 
 
@@ -248,9 +248,9 @@ def test_empty_lines_are_counted_and_shift_nothing(folder, cache):
     kept = [pair for i, pair in enumerate(PAIRS["train"], 1) if i not in (7, 9)]
     assert texts(found.splits["train"]) == kept
     assert found.report == [
-        f"train: 2 of 60 pairs dropped, a side without subwords: {folder}/train.de:7, "
+        f"train: 2 of 60 pairs dropped, a side without tokens: {folder}/train.de:7, "
         f"{folder}/train.en:9",
-        f"test: 1 of 15 pairs dropped, a side without subwords: {folder}/test.en:1",
+        f"test: 1 of 15 pairs dropped, a side without tokens: {folder}/test.en:1",
     ]
 
 
@@ -259,7 +259,7 @@ def test_a_line_past_the_length_limit_is_counted_and_named(folder, cache):
     found = load(folder, cache, max_tokens=175)
     assert found.dropped["train"] == {"empty": 0, "long": 1, "ratio": 0}
     assert found.report == [
-        "train: 1 of 60 pairs dropped, a side of more than 175 subwords (max_tokens): "
+        "train: 1 of 60 pairs dropped, a side of more than 175 tokens (max_tokens): "
         f"{folder}/train.en:11"
     ]
 

@@ -151,7 +151,7 @@ FAULTS = {
     ),
     "long question": (
         lambda row: row.update(question="why " * 40),
-        r"test\.jsonl:3: the question leaves room for 0 of 32 subwords, .* share 8; shorten it",
+        r"test\.jsonl:3: the question leaves room for 0 of 32 tokens, .* share 8; shorten it",
     ),
     "unequal": (
         lambda row: row["answers"].update(answer_start=[0, 1]),

@@ -360,7 +360,7 @@ def test_tables_with_nothing_to_learn(folder):
         ({"sizes": {"train": 49}}, "train has 48 items, so 49 cannot be taken"),
         ({"sizes": {"test": 0}}, "test/en has 20 items, so 0 cannot be taken"),
         ({"languages": ["de", "sv"]}, "unknown language 'sv'; .* has en, de, ja"),
-        ({"max_length": 2}, "max_length is 2, but the encoder takes from 3 to 128 subwords"),
+        ({"max_length": 2}, "max_length is 2, but the encoder takes from 3 to 128 tokens"),
         ({"max_length": 129}, "max_length is 129"),
     ],
 )

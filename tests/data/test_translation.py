@@ -160,7 +160,7 @@ def test_the_report_names_the_first_places(folder, cache, data):
     report = load(folder, cache, max_tokens=20).report
     numbers = [(i, n) for i, n in enumerate(sides(data, "train"), 1) if max(n) > 20]
     line = next(line for line in report if line.startswith("train: "))
-    assert f"{len(numbers)} of 60 pairs dropped, a side of more than 20 subwords" in line
+    assert f"{len(numbers)} of 60 pairs dropped, a side of more than 20 tokens" in line
     number, (source, target) = numbers[0]
     language = "de" if source >= target else "en"
     assert f"(max_tokens): {folder}/train.{language}:{number}," in line
@@ -199,7 +199,7 @@ def test_nothing_left_says_what_was_dropped(folder, cache):
     with pytest.raises(
         DataError,
         match="nothing is left of split train: train: 60 of 60 pairs dropped, a side of more "
-        "than 1 subwords .max_tokens.: .*train...:1, .*--set max_tokens=4",
+        "than 1 tokens .max_tokens.: .*train...:1, .*--set max_tokens=4",
     ):
         load(folder, cache, max_tokens=1)
     write_text(folder, "test", [("", ""), ("a", "")])

@@ -87,7 +87,7 @@ def test_an_answer_inside_a_piece_is_answered_with_the_piece():
     tokenizer = word_pieces(["page pages"])
     context = "two oﬃces"
     (encoded,) = encode(tokenizer, ["page"], [context])
-    touched = encoded.subwords_of(context.index("ﬃ"), context.index("ﬃ") + 1)
+    touched = encoded.tokens_of(context.index("ﬃ"), context.index("ﬃ") + 1)
     begin, end = encoded.offsets[touched[0]][0], encoded.offsets[touched[1]][1]
     assert "ﬃ" in context[begin:end] and begin >= context.index("o", 3)
 
@@ -99,12 +99,12 @@ def test_a_character_that_is_taken_away_stays_with_the_word_before_it_only():
     assert context[begin:end] == "Silben\u00ad"
 
 
-def test_several_subwords_of_one_character_are_all_touched():
+def test_several_tokens_of_one_character_are_all_touched():
     encoded = Encoded([], None, 0, 4, [(0, 1), (1, 3), (2, 3), (3, 5)])
-    assert encoded.subwords_of(2, 3) == (1, 2)
-    assert encoded.subwords_of(0, 1) == (0, 0)
-    assert encoded.subwords_of(1, 5) == (1, 3)
-    assert encoded.subwords_of(5, 6) is None
+    assert encoded.tokens_of(2, 3) == (1, 2)
+    assert encoded.tokens_of(0, 1) == (0, 0)
+    assert encoded.tokens_of(1, 5) == (1, 3)
+    assert encoded.tokens_of(5, 6) is None
 
 
 # ---- windows
@@ -154,7 +154,7 @@ def test_a_window_without_the_whole_answer_is_labelled_with_position_0(plain):
     (whole,) = encode(plain, [QUESTION], [context])
     for first in range(0, len(whole.offsets) - 3):
         span = (whole.offsets[first + 1][0], whole.offsets[first + 2][1])
-        piece = whole.subwords_of(*span)
+        piece = whole.tokens_of(*span)
         for number, window in enumerate(cut(whole, 0, span, 28, 6)):
             begin = number * (whole.room(28) - 6)
             inside = begin <= piece[0] and piece[1] < begin + len(window.offsets)

@@ -431,7 +431,7 @@ def test_settings_that_cannot_be_meant_are_named(task, folder):
     with pytest.raises(SettingsError, match="setting max_answer = 0"):
         asked(max_answer=0)
     changed = task.settings.model_copy(update={"max_length": 65})
-    with pytest.raises(DataError, match="max_length is 65, but .* from 5 to 64 pieces"):
+    with pytest.raises(DataError, match="max_length is 65, but .* from 5 to 64 tokens"):
         AnsweringTask(changed, "path", folder).data  # noqa: B018
 
 

@@ -245,7 +245,7 @@ def test_the_sacrebleu_command_gives_the_records_score_on_the_written_files(
 def test_translations_keep_to_the_lines_of_the_users_files(workspace, monkeypatch, capsys):
     """Also those that are empty, too long for the limits or the model, or not in the sample."""
     text = write_splits(workspace / "text")
-    change(text / "test.de", 3, "")  # no pieces
+    change(text / "test.de", 3, "")  # no tokens
     change(text / "test.en", 5, "")  # only the reference is empty
     change(text / "test.de", 7, "Klicken Sie auf die Zelle und " * 4)  # above test_tokens
     change(text / "test.de", 9, "und " * POSITIONS)  # beyond the model
@@ -276,7 +276,7 @@ def test_translations_keep_to_the_lines_of_the_users_files(workspace, monkeypatc
     long = data.dropped["test"]["long"]
     assert "test: 10 of 15 lines are outside what test/bleu is over: 2 a side without" in said
     assert f"{long} a side above test_tokens, {8 - long} not in the sample (examples)" in said
-    assert long >= 2 and "test: 2 lines have no source pieces" in said
+    assert long >= 2 and "test: 2 lines have no source tokens" in said
 
 
 def test_students_of_both_methods_learn_from_their_teachers(shared):
