@@ -153,7 +153,9 @@ class Results:
         values = [
             scale * record.measured.metrics[key]
             for record in self.records
-            if record.asked.method == "baseline" and not record.asked.settings.get("round")
+            if record.asked.method == "baseline"
+            and not record.asked.settings.get("round")
+            and key in record.measured.metrics
         ]
         return span(values, form) if values else "–"
 
