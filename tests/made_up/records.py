@@ -133,8 +133,7 @@ def record(
         "translation": _translation,
         "tagging": _across_languages,
         "answering": _across_languages,
-        "classification": _classification,
-    }.get(task, _no_more)
+    }.get(task, _one_score)
     more = own(task, condition, level, items)
     every |= more[0] | dict(metrics or {})
     lists |= more[1] | dict(curves or {})
@@ -253,10 +252,6 @@ def _losses(level: Level, items: int) -> list[float]:
     return [level.nll * (0.5 + place % 2) for place in range(items)]  # items: an even number
 
 
-def _no_more(task: str, condition: Condition, level: Level, items: int) -> Parts:
-    return {}, {}
-
-
 def _images(task: str, condition: Condition, level: Level, items: int) -> Parts:
     metrics = {"test/accuracy": level.quality, "test/nll/calibrated": 0.5 + level.nll / 2}
     metrics["calibration/temperature"] = 1.25
@@ -274,7 +269,7 @@ def _translation(task: str, condition: Condition, level: Level, items: int) -> P
     return metrics, kept | {"test/nll/items": _losses(level, items)}
 
 
-def _classification(task: str, condition: Condition, level: Level, items: int) -> Parts:
+def _one_score(task: str, condition: Condition, level: Level, items: int) -> Parts:
     score = level.quality
     metrics = {SCORE: score, "test/accuracy": score, "validation/score": score + 0.01}
     if not items:
