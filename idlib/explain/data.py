@@ -263,7 +263,7 @@ def classified_examples(corpus: Corpus, name: str, number: int) -> Styler:
 def likeness_to_training(corpus: Corpus) -> dict[tuple[str, str], np.ndarray]:
     """The likeness of each test text to the training text nearest to it, by task and column.
 
-    It is :func:`idlib.data.duplicates.nearest`'s, in 0..1.
+    It is ``idlib.data.duplicates.nearest``'s, in 0..1.
     """
     return {
         (task, column): nearest(

@@ -88,9 +88,9 @@ def rounding_errors(
     """What float32 makes of the four forms, compared with X in float64 of the same logits.
 
     Returns:
-        A row for each noise between the passes, situation of the logits and form: the relative
-        ``error of the mean`` over the positions, and the share of positions where the value is
-        ``negative``, which X never is.
+        A row for each noise between the passes, situation of the logits and form. It has the
+        relative ``error of the mean`` over the positions, and the share of positions where the
+        value is ``negative``, which X never is.
     """
     rows = []
     for noise in NOISES:

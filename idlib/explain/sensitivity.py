@@ -15,7 +15,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
-from torch import nn
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from idlib.experiments.specs import Spec
@@ -26,7 +26,6 @@ from idlib.sensitivity.exact import exact_sensitivity
 from idlib.sensitivity.first_order import group_sensitivity
 from idlib.sensitivity.parameter_sets import Groups, channel_groups, random_groups
 from idlib.tasks.base import Task
-from idlib.training.loop import Batch
 
 CHANNELS, RANDOM = "output channels", "random sets"
 STEPS = 20  # of the progress bar of one kind of sets
@@ -53,7 +52,7 @@ class Prepared:
 
     task: Task[Any, Any]
     model: str
-    batches: list[Batch]
+    batches: list[dict[str, Tensor]]
     sets: dict[str, Groups]
 
 

@@ -18,6 +18,7 @@ from idlib.book.parameters import notebook_parameters
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 PARAMETERS = 'profile: str = "small"\nalpha: float | None = None\nseeds: list[int] = [1]'
+MOST_LINES = 15  # of a code cell, but for the one of the parameters, which is a list
 CHECK = "from idlib.book.parameters import check_parameters\n\ncheck_parameters(globals())"
 
 
@@ -60,6 +61,9 @@ def test_form(name: str) -> None:
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
         found = [node for node in ast.walk(tree) if isinstance(node, kinds)]
         assert not found, f"line {found[0].lineno}: notebooks import, call and plot"
+    lengths = {cell["id"]: "".join(cell["source"]).count("\n") + 1 for cell in cells[1:]}
+    long = {name: lines for name, lines in lengths.items() if lines > MOST_LINES}
+    assert not long, f"cells longer than {MOST_LINES} lines: move what is logic to idlib/explain"
 
 
 WRONG = [
