@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from idlib.data.splits import choose, equal_quotas
+from idlib.data.splits import choose
 
 SOURCE = Path("/usr/share/datasets/fashion-mnist")
 PACKAGE = "dataset-fashion-mnist"
@@ -73,7 +73,8 @@ def draw(source: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, list[int
 
     def pick(pool, name, split):
         labels = [int(source[name][1][i]) for i in pool]
-        quotas = equal_quotas(range(len(CLASSES)), SIZES[split])
+        each, rest = divmod(SIZES[split], len(CLASSES))  # the first classes get the rest
+        quotas = {label: each + (label < rest) for label in range(len(CLASSES))}
         return [pool[i] for i in choose([f"{name}/{i}" for i in pool], labels, quotas, SEED)]
 
     train = pick(single["train"], "train", "train")

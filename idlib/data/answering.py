@@ -20,7 +20,7 @@ from idlib.data.batching import Batch, mask, padded
 from idlib.data.checksums import content_checksum
 from idlib.data.errors import DataError
 from idlib.data.languages import ENGLISH, TEST, Multilingual
-from idlib.data.loaded import RawSplit, account
+from idlib.data.loaded import RawSplit
 from idlib.data.sources import CACHE, Source, how_to_set
 from idlib.data.splits import hold_out
 from idlib.data.tables import Row, Table
@@ -183,21 +183,19 @@ def load(
             ``en/train.parquet``, ``en/validation.parquet``, ``de/test.parquet`` and so on, or
             ``.jsonl``; questions with the same id in several languages are translations, without
             ids none is the translation of another).
-        tokenizer: a fast tokenizer of transformers.
-        root: the folder of ``path`` and ``hub``; for ``embedded`` another place of its files.
-        languages: that are tested; English always is. None takes all that there are.
+        tokenizer: the encoder's.
+        root: see :class:`idlib.data.sources.Source`, as for ``cache``.
+        languages: those to test, beside English; None: all that the source has.
         max_length: limit of a window in tokens, special ones and question included.
         stride: tokens of the context that windows share.
         sizes: fewer questions of ``train`` or ``validation``, or at most so many of ``test`` in
             each language, those first that all tested languages have. A smaller sample is part of
             a larger one, and it is the same for every tokenizer: what fits into no window is left
             out of it and not replaced.
-        cache: what ``datasets`` makes of the hub's files is kept in it.
+        cache: of what ``datasets`` makes of the hub's files.
 
     Raises:
-        DataError: an unknown source, split or language, a missing or unreadable file, a question
-            that cannot be used, or a split of which nothing is left; the message names what is
-            wrong and what to do.
+        DataError: data or arguments that cannot be used, or a split of which nothing is left.
     """
     sizes = dict(sizes or {})
     place = sources.checked(source, root, cache, holding="en/train.parquet, …", splits=sizes)
@@ -213,9 +211,7 @@ def load(
     for own in raw.values():
         longest = how_to_set("max_length", tokenizer.model_max_length)
         own.check(f"allow longer windows ({longest}), or ")
-    ids = {name: split.ids for name, split in splits.items() if name.startswith(TEST)}
-    tested = tuple(name.removeprefix(TEST) for name in ids)
-    return AnsweringData(source, splits, *account(raw), tested, multilingual.parallel(ids))
+    return AnsweringData(source, splits, *multilingual.account(raw))
 
 
 def _windows(raw: RawSplit[Question], tokenizer: Any, max_length: int, stride: int) -> Windows:
@@ -231,7 +227,7 @@ def _windows(raw: RawSplit[Question], tokenizer: Any, max_length: int, stride: i
             raw.refuse(
                 "question",
                 question.place,
-                f": the question leaves room for {max(room, 0)} of {max_length} tokens, and "
+                f"the question leaves room for {max(room, 0)} of {max_length} tokens, and "
                 f"windows of the context share {stride}; shorten it, or allow longer windows: "
                 + how_to_set("max_length", tokenizer.model_max_length),
             )
@@ -254,12 +250,8 @@ def _read(source: Source, languages: Sequence[str] | None) -> dict[str, RawSplit
     there = multilingual.available(source, TASK)
     raw = {}
     for language in multilingual.tested(there, languages, source.where):
-        for split in multilingual.splits_of(language):
-            table = tables.read(source, TASK, f"{language}/{split}", COLUMNS, ("id",))
-            for number, row in enumerate(table.rows, 1):
-                if row.get("id") is None:
-                    row["id"] = f"{language}/{number}"
-            name = multilingual.split_name(language, split)
+        own = multilingual.read(source, TASK, language, COLUMNS, ("id",))
+        for name, table in own.items():
             raw[name] = _questions(name, table, range(len(table.rows)), table.checksum, True)
     return raw
 
@@ -315,7 +307,7 @@ def _questions(
         question = _question(table.rows[row], table.place(row))
         if fault := _fault(question, places):
             reason, error = fault
-            raw.refuse(reason, question.place, f": {error}")
+            raw.refuse(reason, question.place, error)
         else:
             places[question.id] = question.place
             raw.items.append(question)

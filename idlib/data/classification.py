@@ -189,17 +189,17 @@ def load(
             validation split (of MNLI the matched one) is the test split here, and a part of the
             training split of the same size, but at most a tenth, is held out for validation: by
             content and class, always the same one.
-        tokenizer: a fast one of transformers.
-        root: the folder of ``path`` and ``hub``; for ``embedded`` another place of its files.
+        tokenizer: the encoder's.
+        root: see :class:`idlib.data.sources.Source`, as for ``cache``.
         dataset: its name; by default the first of the source, or the only one of the folder.
         max_length: tokens of an example, special ones included; what is longer is cut.
         sizes: fewer examples of a split; a smaller sample is part of a larger one.
-        cache: folder of what ``datasets`` makes of a folder laid out as the hub's.
+        cache: of what ``datasets`` makes of the hub's files.
 
     Raises:
-        DataError: an unknown source, data set or split, a missing or unreadable table, a text that
-            is missing, or a label that is none (``file:row`` is named). On the hub both are known
-            to occur: an example without text, or with the label -1, is dropped and counted there.
+        DataError: data or arguments that cannot be used, a text that is missing, or a label that is
+            none (``file:row`` is named). On the hub both are known to occur: an example without
+            text, or with the label -1, is dropped and counted there.
     """
     sizes = dict(sizes or {})
     place = sources.checked(source, root, cache, holding="one folder a data set", splits=sizes)
@@ -329,7 +329,7 @@ def _examples(
             raw.refuse(
                 "empty",
                 place,
-                f" has no text in {missing[0]} ({row.get(missing[0])!r}); every example needs "
+                f"no text in {missing[0]} ({row.get(missing[0])!r}); every example needs "
                 f"{' and '.join(columns)}",
             )
         else:

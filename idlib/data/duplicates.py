@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import sparse
+from numpy.typing import NDArray
+from sklearn.preprocessing import MultiLabelBinarizer
 
 from idlib.data.folding import fold
 
 _ROWS = 1000  # texts compared at a time
 
 
-def nearest(texts: Sequence[str], others: Sequence[str]) -> np.ndarray:
+def nearest(texts: Sequence[str], others: Sequence[str]) -> NDArray[np.float64]:
     """The likeness of each text to the one of the others that is most like it.
 
     Likeness is the Jaccard index of the sets of word bigrams: what two folded texts have in common,
@@ -28,32 +29,19 @@ def nearest(texts: Sequence[str], others: Sequence[str]) -> np.ndarray:
     >>> nearest(["Press the key.", "Choose File"], ["press the Key", "Choose the file"]).tolist()
     [1.0, 0.4]
     """
-    columns: dict[tuple[str, str], int] = {}
-    ours, theirs = (_bigrams(t, columns) for t in (texts, others))
-    width = len(columns)
-    left, right = (_matrix(rows, width) for rows in (ours, theirs))
-    sizes = np.asarray(right.sum(axis=1)).ravel()
-    found = np.zeros(len(texts))
+    bigrams = [_bigrams(text) for text in (*texts, *others)]
+    has = MultiLabelBinarizer(sparse_output=True).fit_transform(bigrams)  # 0 or 1 [N + M, bigrams]
+    left, right = has[: len(texts)], has[len(texts) :]
+    sizes = np.array([len(own) for own in bigrams])
+    likeness = np.zeros(len(texts))
     for start in range(0, len(texts), _ROWS):
-        part = left[start : start + _ROWS]
-        common = (part @ right.T).tocoo()
-        either = np.asarray(part.sum(axis=1)).ravel()[common.row] + sizes[common.col] - common.data
-        np.maximum.at(found, start + common.row, common.data / either)
-    return found
+        common = (left[start : start + _ROWS] @ right.T).tocoo()
+        rows, columns = start + common.row, len(texts) + common.col
+        either = sizes[rows] + sizes[columns] - common.data
+        np.maximum.at(likeness, rows, common.data / either)
+    return likeness
 
 
-def _bigrams(texts: Sequence[str], columns: dict[tuple[str, str], int]) -> list[list[int]]:
-    """The numbers of each text's bigrams; new bigrams get the next number."""
-    rows = []
-    for text in texts:
-        words = fold(text).split()
-        pairs = set(zip(["", *words], [*words, ""], strict=True)) if words else set()
-        rows.append([columns.setdefault(pair, len(columns)) for pair in sorted(pairs)])
-    return rows
-
-
-def _matrix(rows: Sequence[Sequence[int]], width: int) -> sparse.csr_array:
-    """One row a text, 1 for each of its bigrams, float64 [len(rows), width]."""
-    indices = np.array([column for row in rows for column in row], dtype=np.int64)
-    ends = np.cumsum([0, *(len(row) for row in rows)])
-    return sparse.csr_array((np.ones(len(indices)), indices, ends), shape=(len(rows), width))
+def _bigrams(text: str) -> set[tuple[str, str]]:
+    words = fold(text).split()
+    return set(zip(["", *words], [*words, ""], strict=True)) if words else set()

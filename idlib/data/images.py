@@ -116,16 +116,10 @@ class ImageData(LoadedData[MemoryImages | FileImages]):
     Attributes:
         classes: class names; a label is an index into them.
         channels: 1 or 3.
-        image_size: height and width, pixels.
-        mean: what was subtracted, by channel, from pixels in [0, 1].
-        std: what they were then divided by, by channel.
     """
 
     classes: tuple[str, ...]
     channels: int
-    image_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
 
 
 def load(
@@ -143,18 +137,16 @@ def load(
         source: ``embedded`` (Fashion-MNIST in the Pet split's sizes, one channel), ``hub``
             (Oxford-IIIT Pet through torchvision, fetched into ``root`` if it is not there) or
             ``path`` (a folder already on disk: torchvision's Pet layout or an ImageFolder).
-        root: the folder of ``path`` and ``hub`` (there ``.idlib/data`` if None); for ``embedded``
-            another place of the embedded files.
+        root: see :class:`idlib.data.sources.Source`, as for ``cache``.
         image_size: height and width in pixels; None is the source's own, 28 or 224. Embedded
             images of another size are repeated to 3 channels, so that any ResNet takes them.
         splits: which splits to load.
         sizes: fewer items of a split than there are, the classes in proportion. A split not named
             stays whole.
-        cache: folder of the checksums of files on disk that were verified before.
+        cache: of the checksums of files that were verified before.
 
     Raises:
-        DataError: an unknown source or split, a missing or unreadable folder, a corrupt image, or
-            a checksum that does not match; the message names the file and what to do.
+        DataError: data or arguments that cannot be used; the message names the file.
     """
     sizes = dict(sizes or {})
     place = sources.checked(source, root, cache, holding="images", splits=[*splits, *sizes])
@@ -195,16 +187,7 @@ def _read_files(
         kept = items.subset(sample(split, items.names, sizes.get(split), items.labels))
         paths = [folder.root / name for name in kept.names]
         loaded[split] = FileImages(paths, kept.labels, transform)
-    return ImageData(
-        source.kind,
-        loaded,
-        *account(raw),
-        classes=folder.classes,
-        channels=3,
-        image_size=image_size,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-    )
+    return ImageData(source.kind, loaded, *account(raw), folder.classes, channels=3)
 
 
 def _read_embedded(
@@ -230,16 +213,7 @@ def _read_embedded(
         images.sub_(EMBEDDED_MEAN).div_(EMBEDDED_STD)
         loaded[split] = MemoryImages(images, torch.tensor(labels)[kept], resize)
     channels = 1 if resize is None else 3
-    return ImageData(
-        source.kind,
-        loaded,
-        *account(raw),
-        classes=classes,
-        channels=channels,
-        image_size=image_size,
-        mean=(EMBEDDED_MEAN,) * channels,
-        std=(EMBEDDED_STD,) * channels,
-    )
+    return ImageData(source.kind, loaded, *account(raw), classes, channels)
 
 
 def _decoded(table: tables.Table, index: int) -> np.ndarray:

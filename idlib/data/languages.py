@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from idlib.data import checksums
+from idlib.data import checksums, loaded, tables
 from idlib.data.errors import DataError
 from idlib.data.loaded import LoadedData, RawSplit, Split
 from idlib.data.sources import SPLITS, Source, how_to_set
 from idlib.data.splits import SAMPLE_SEED, check_size, choose
-from idlib.data.tables import SUFFIXES
+from idlib.data.tables import SUFFIXES, Table
 
 ENGLISH = "en"  # trained on, and always tested
 TEST = "test/"  # a language's test split: ``test/de``
@@ -92,24 +92,46 @@ def tested(there: Sequence[str], asked: Sequence[str] | None, where: str) -> tup
     return every if asked is None else tuple(dict.fromkeys((ENGLISH, *asked)))
 
 
-def split_name(language: str, split: str) -> str:
-    """What a language's part of a split is called: ``train``, or ``test/de``."""
-    return f"{TEST}{language}" if split == "test" else split
+def read(
+    source: Source,
+    task: str,
+    language: str,
+    columns: Sequence[str],
+    optional: Sequence[str],
+    hub: tuple[str, str] = ("", ""),
+) -> dict[str, Table]:
+    """The tables of a language by split: all splits of English, the test split of another.
 
-
-def splits_of(language: str) -> tuple[str, ...]:
-    """The splits that are read of a language: all of English, the test split of another."""
-    return SPLITS if language == ENGLISH else ("test",)
-
-
-def parallel(ids: Mapping[str, Iterable[str]]) -> frozenset[str]:
-    """Ids that every language's test split has; none where there is one language.
+    A row without an id is named by its language and number, so that it is no translation.
 
     Args:
-        ids: of the items of each split.
+        source: where they lie.
+        task: folder of the embedded tables.
+        language: folder, or configuration of the hub's data.
+        columns: what every row must have.
+        optional: what a user's rows may lack.
+        hub: repository and revision of public data that have a configuration for each language.
+
+    Raises:
+        DataError: a table is missing, unreadable, not what was published, or lacks a column.
     """
-    every = [frozenset(own) for split, own in ids.items() if split.startswith(TEST)]
-    return frozenset.intersection(*every) if len(every) > 1 else frozenset()
+    splits = SPLITS if language == ENGLISH else ("test",)
+    if source.kind == "hub":
+        by_split = tables.read_hub(source, *hub, splits, columns, language)
+    else:
+        names = {split: f"{language}/{split}" for split in splits}
+        by_split = {
+            split: tables.read(source, task, name, columns, optional)
+            for split, name in names.items()
+        }
+    for table in by_split.values():
+        for number, row in enumerate(table.rows, 1):
+            if row.get("id") is None:
+                row["id"] = f"{language}/{number}"
+    return {
+        f"{TEST}{language}" if split == "test" else split: table
+        for split, table in by_split.items()
+    }
 
 
 def sample(raw: Mapping[str, RawSplit[WithId]], sizes: Mapping[str, int]) -> None:
@@ -125,9 +147,9 @@ def sample(raw: Mapping[str, RawSplit[WithId]], sizes: Mapping[str, int]) -> Non
     Raises:
         DataError: the split has fewer items, or none are asked for.
     """
-    ids = {name: [item.id for item in split.items] for name, split in raw.items()}
-    shared = parallel(ids)
-    for name, own in ids.items():
+    shared = _parallel(raw)
+    for name, split in raw.items():
+        own = [item.id for item in split.items]
         size, test = sizes.get(name.split("/")[0]), name.startswith(TEST)
         if size is None:
             continue
@@ -135,4 +157,22 @@ def sample(raw: Mapping[str, RawSplit[WithId]], sizes: Mapping[str, int]) -> Non
         size = min(size, len(own))
         later = [int(test and item not in shared) for item in own]  # 0: taken first
         before = min(size, later.count(0))
-        raw[name].keep(choose(own, later, {0: before, 1: size - before}, SAMPLE_SEED))
+        split.keep(choose(own, later, {0: before, 1: size - before}, SAMPLE_SEED))
+
+
+def account(
+    raw: Mapping[str, RawSplit[WithId]],
+) -> tuple[dict[str, str], dict[str, dict[str, int]], list[str], tuple[str, ...], frozenset[str]]:
+    """All of :class:`Multilingual` but its source and splits."""
+    languages = tuple(name.removeprefix(TEST) for name in raw if name.startswith(TEST))
+    return (*loaded.account(raw), languages, _parallel(raw))
+
+
+def _parallel(raw: Mapping[str, RawSplit[WithId]]) -> frozenset[str]:
+    """Ids that every language's test split has; none where there is one language."""
+    ids = [
+        frozenset(item.id for item in split.items)
+        for name, split in raw.items()
+        if name.startswith(TEST)
+    ]
+    return frozenset.intersection(*ids) if len(ids) > 1 else frozenset()

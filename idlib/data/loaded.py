@@ -79,7 +79,7 @@ class RawSplit(Generic[Item]):
             DataError: the split is strict; ``error`` says what is wrong with the item.
         """
         if self.strict:
-            raise DataError(f"{place}{error}")
+            raise DataError(f"{place}: {error}")
         self.leave_out(reason, place)
 
     def keep(self, indices: Sequence[int]) -> None:

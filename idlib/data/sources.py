@@ -19,11 +19,13 @@ CACHE = Path(".idlib")  # what is made from data and can be made again
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set is read from.
+    """Where a data set is read from; its parts are arguments of every loader.
 
     Attributes:
-        kind: ``embedded``, ``hub`` or ``path``.
-        root: the folder of ``path`` and ``hub``, or another place of the embedded files.
+        kind: ``embedded`` (what ships), ``hub`` (the public data, fetched if they are not there) or
+            ``path`` (a folder on disk).
+        root: the folder of ``path`` or ``hub`` (there ``.idlib/data`` if None), or another place of
+            the embedded files.
         cache: folder of what is made from the data and can be made again.
     """
 
@@ -53,9 +55,9 @@ def checked(
     """A source as a user asks for it.
 
     Args:
-        kind: one of :data:`SOURCE_KINDS`.
-        root: its folder; ``path`` needs one.
-        cache: see :class:`Source`.
+        kind: see :class:`Source`, as for ``root`` and ``cache``.
+        root: a folder; ``path`` needs one.
+        cache: a folder.
         holding: what the folder of ``path`` holds, for the message.
         splits: those that the user names.
 

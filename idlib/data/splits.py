@@ -30,16 +30,6 @@ def proportional_quotas(labels: Sequence[int], count: int) -> dict[int, int]:
     return quotas
 
 
-def equal_quotas(classes: Sequence[int], count: int) -> dict[int, int]:
-    """How many of ``count`` items each class gets if all get the same, the first ones the rest.
-
-    >>> equal_quotas([0, 1, 2], 8)
-    {0: 3, 1: 3, 2: 2}
-    """
-    each, rest = divmod(count, len(classes))
-    return {label: each + (i < rest) for i, label in enumerate(classes)}
-
-
 def choose(
     names: Sequence[str], labels: Sequence[int], quotas: Mapping[int, int], seed: int
 ) -> list[int]:

@@ -6,7 +6,7 @@ LibreOffice Help embedded, WikiANN from the hub, or tables in a folder.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from idlib.data import languages as multilingual
 from idlib.data import sources, tables
 from idlib.data.errors import DataError
 from idlib.data.languages import ENGLISH, Multilingual
-from idlib.data.loaded import RawSplit, account, first_places
+from idlib.data.loaded import RawSplit, first_places
 from idlib.data.sources import CACHE, Source
 from idlib.data.tables import Row, Table
 from idlib.data.tagged_subwords import TaggedItem, TaggedSubwords
@@ -24,7 +24,7 @@ from idlib.metrics import spans
 
 TASK = "tagging"  # the folder of the embedded tables
 TAGS = "ner_tags"
-COLUMNS = ("tokens", TAGS)
+COLUMNS, OPTIONAL = ("tokens", TAGS), ("id", "spaces")
 
 HUB = "unimelb-nlp/wikiann"
 HUB_REVISION = "main"  # the repository itself holds parquet
@@ -66,20 +66,17 @@ def load(
             columns ``tokens``, ``ner_tags``, ``spaces`` (whether a space follows the token; all
             do if it is missing) and ``id`` (translations of one item share it; if it is missing,
             no item is the translation of another).
-        tokenizer: the encoder's, a fast one.
-        root: the folder of ``path`` and ``hub`` (there ``.idlib/data`` if None); for ``embedded``
-            another place of the embedded files.
+        tokenizer: the encoder's.
+        root: see :class:`idlib.data.sources.Source`, as for ``cache``.
         languages: those to test, beside English; None: all that the source has.
         max_length: limit of an item in subwords; what is beyond is cut off, and counted.
         sizes: fewer items of ``train`` or ``validation``, and at most so many of ``test`` in each
             language: the items that all tested languages have come first, the same in all of them.
             A smaller sample is part of a larger one. A split not named stays whole.
-        cache: folder of what is made from the hub's files.
+        cache: of what ``datasets`` makes of the hub's files.
 
     Raises:
-        DataError: an unknown source, split or language, a missing, unreadable or damaged table, a
-            tag outside the set, or tokens and tags of unequal length; the message names the
-            ``file:row``.
+        DataError: data or arguments that cannot be used; the message names the ``file:row``.
     """
     sizes = dict(sizes or {})
     place = sources.checked(source, root, cache, holding="en/train.parquet, …", splits=sizes)
@@ -88,23 +85,18 @@ def load(
     names: tuple[str, ...] = ()
     raw: dict[str, RawSplit[TaggedItem]] = {}
     for language in tqdm(tested, desc="reading", unit="language", leave=False, disable=None):
-        for split, table in _tables(place, language).items():
-            name = multilingual.split_name(language, split)
+        own = multilingual.read(place, TASK, language, COLUMNS, OPTIONAL, (HUB, HUB_REVISION))
+        for name, table in own.items():
+            if source == "hub":
+                table.names.setdefault(TAGS, spans.tags_of(HUB_KINDS))
             names = names or _tag_names(table)  # English training data come first
-            raw[name] = _read(name, language, table, names)
+            raw[name] = _read(name, table, names)
     multilingual.sample(raw, sizes)
     splits = {}
-    for name, own in raw.items():
-        splits[name] = TaggedSubwords(own.items, names, tokenizer, max_length)
-        own.notes += _unpredictable(splits[name], max_length)
-    return TaggingData(
-        source,
-        splits,
-        *account(raw),
-        tested,
-        multilingual.parallel({name: split.ids for name, split in splits.items()}),
-        names,
-    )
+    for name, split in raw.items():
+        splits[name] = TaggedSubwords(split.items, names, tokenizer, max_length)
+        split.notes += _unpredictable(splits[name], max_length)
+    return TaggingData(source, splits, *multilingual.account(raw), names)
 
 
 def _unpredictable(data: TaggedSubwords, max_length: int) -> list[str]:
@@ -132,20 +124,6 @@ def _available(source: Source) -> Sequence[str]:
     return multilingual.in_folder(folder, ["*/test*.parquet", "*/test/*.parquet"])
 
 
-def _tables(source: Source, language: str) -> dict[str, Table]:
-    """The tables of a language by split: all of English, the test split of another."""
-    names = multilingual.splits_of(language)
-    if source.kind != "hub":
-        optional = ("id", "spaces")
-        return {
-            name: tables.read(source, TASK, f"{language}/{name}", COLUMNS, optional)
-            for name in names
-        }
-    public = tables.read_hub(source, HUB, HUB_REVISION, names, COLUMNS, language)
-    tags = {TAGS: spans.tags_of(HUB_KINDS)}
-    return {name: replace(table, names={**tags, **table.names}) for name, table in public.items()}
-
-
 def _tag_names(table: Table) -> tuple[str, ...]:
     """All tags that may occur, ``O`` first: those that the table names, or else those it has.
 
@@ -171,14 +149,12 @@ def _tag_names(table: Table) -> tuple[str, ...]:
     return spans.tags_of(kinds if named else sorted(kinds))
 
 
-def _read(name: str, language: str, table: Table, allowed: Sequence[str]) -> RawSplit[TaggedItem]:
-    """The items of a table, each of them looked at.
+def _read(name: str, table: Table, allowed: Sequence[str]) -> RawSplit[TaggedItem]:
+    """The items of a table, each of them checked.
 
     Args:
         name: of the split.
-        language: of its items.
-        table: with the columns of ``COLUMNS``; ``id`` and ``spaces`` may be missing. Without
-            an id an item is named by its language and row, without spaces one follows each token.
+        table: without ``spaces`` one follows each token.
         allowed: the tags of the English training data.
 
     Raises:
@@ -196,7 +172,7 @@ def _read(name: str, language: str, table: Table, allowed: Sequence[str]) -> Raw
         if not "".join(tokens).strip():
             raw.leave_out("empty", place)
             continue
-        item = str(row["id"]) if row.get("id") is not None else f"{language}/{index + 1}"
+        item = str(row["id"])
         if item in places:
             raise DataError(f"{place} has the id {item!r}, as has {places[item]}; ids must differ")
         places[item] = place

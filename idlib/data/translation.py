@@ -142,8 +142,7 @@ def load(
         source: ``embedded`` (LibreOffice Help), ``hub`` (IWSLT'14, fetched into ``root`` if it is
             not there) or ``path`` (a folder of aligned text files, ``train.de``, ``train.en`` and
             so on).
-        root: the folder of ``path`` and ``hub`` (there ``.idlib/data`` if None); for ``embedded``
-            another place of the embedded files.
+        root: see :class:`idlib.data.sources.Source`, as for ``cache``.
         vocabulary: subwords of both languages together, the four special ones included.
         max_tokens: training and validation pairs with a longer side are dropped; None drops none.
         max_ratio: training pairs are dropped whose longer side has more than so many times the
@@ -156,9 +155,8 @@ def load(
         cache: folder of the vocabularies that were trained before.
 
     Raises:
-        DataError: an unknown source or split, a missing, unreadable or misaligned file, a checksum
-            that does not match, a vocabulary that the text does not support, or a split of which
-            nothing is left; the message names what is wrong and what to do.
+        DataError: data or arguments that cannot be used, a vocabulary that the text does not
+            support, or a split of which nothing is left.
     """
     sizes = dict(sizes or {})
     holding = "train.de, train.en, …"

@@ -367,7 +367,7 @@ def test_a_value_that_is_no_number_is_named(folder, label):
 @pytest.mark.parametrize("text", [None, "", " \t", 5])
 def test_a_missing_text_is_named(folder, text):
     change(folder, "likeness", "train", 11, sentence2=text)
-    with pytest.raises(DataError, match=r"train.jsonl:12 has no text in sentence2 .*sentence1 and"):
+    with pytest.raises(DataError, match=r"train.jsonl:12: no text in sentence2 .*sentence1 and"):
         load(folder, dataset="likeness")
 
 

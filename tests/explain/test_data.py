@@ -311,7 +311,7 @@ def clothes(labels: list[int]) -> ImageData:
     test = MemoryImages(pixels, torch.tensor(labels))
     train = MemoryImages(pixels[1:], torch.tensor(labels[1:]))
     splits, names = {"train": train, "test": test}, ("coat", "shirt / top", "bag")
-    return ImageData("embedded", splits, {}, {}, [], names, 1, 3, (0.0,), (1.0,))
+    return ImageData("embedded", splits, {}, {}, [], names, channels=1)
 
 
 def test_classes_are_counted_also_where_there_are_none() -> None:
