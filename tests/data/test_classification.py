@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from made_up.tables import publish, write_table
 from made_up.texts import (
     COUNTS,
     GLUE,
@@ -17,12 +18,10 @@ from made_up.texts import (
     GLUE_VALIDATION,
     glue_rows,
     pairs,
-    publish,
     splits,
     tokenizer,
     write_dataset,
     write_glue,
-    write_lines,
     write_parquet,
 )
 
@@ -101,7 +100,7 @@ def test_an_encoder_without_token_types_gets_none(folder):
 
 def test_long_texts_are_cut_and_counted(folder):
     rows = [dict(sentence1="a " * 30, sentence2="the cell", label=1.0), *VALUES["test"]]
-    write_lines(folder / "likeness/test.jsonl", rows)
+    write_table(folder / "likeness/test.jsonl", rows)
     data = load(folder, dataset="likeness", max_length=12)
     split = data.splits["test"]
     assert max(split.lengths) == 12
@@ -146,11 +145,11 @@ def test_whole_numbers_are_classes_and_others_values(shared):
 
 def test_one_fraction_among_the_training_labels_makes_all_of_them_values(folder):
     rows = [{**row, "label": int(row["label"])} for row in VALUES["train"]]
-    write_lines(folder / "likeness/train.jsonl", rows)
+    write_table(folder / "likeness/train.jsonl", rows)
     with pytest.raises(DataError, match=r"validation.jsonl:\d+ has the label \d\.\d; choose one"):
         load(folder, dataset="likeness")
     rows[7]["label"] = 2.5
-    write_lines(folder / "likeness/train.jsonl", rows)
+    write_table(folder / "likeness/train.jsonl", rows)
     assert load(folder, dataset="likeness").regression
 
 
@@ -344,7 +343,7 @@ def change(folder, dataset, split, index, **values):
     path = folder / dataset / f"{split}.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     rows[index] |= values
-    write_lines(path, rows)
+    write_table(path, rows)
 
 
 @pytest.mark.parametrize("label", [2, -1, True, 1.0, "1", None, 1.5])
@@ -384,13 +383,13 @@ def test_a_missing_text_is_named(folder, text):
     ],
 )
 def test_tables_of_another_schema(folder, rows, message):
-    write_lines(folder / "mood/train.jsonl", rows)
+    write_table(folder / "mood/train.jsonl", rows)
     with pytest.raises(DataError, match=message):
         load(folder, dataset="mood")
 
 
 def test_an_empty_split(folder):
-    write_lines(folder / "mood/test.jsonl", [])
+    write_table(folder / "mood/test.jsonl", [])
     with pytest.raises(DataError, match="mood/test.jsonl has no examples"):
         load(folder, dataset="mood")
 
@@ -398,7 +397,7 @@ def test_an_empty_split(folder):
 def test_a_parquet_table_with_gaps(tmp_path):
     """A missing label makes pandas write all of them as fractions: then none is a class."""
     for name, rows in TEXTS.items():
-        write_lines(tmp_path / f"mood/{name}.jsonl", rows)
+        write_table(tmp_path / f"mood/{name}.jsonl", rows)
     (tmp_path / "mood/train.jsonl").unlink()
     labels = pa.array([0.0, 1.0, None], pa.float64())
     table = pa.table({"sentence": ["a", "the", "cell"], "label": labels})

@@ -13,13 +13,12 @@ from made_up.pairs import (
     PAIRS,
     change,
     load,
-    publish,
-    sha256,
     texts,
     write_parquet,
     write_splits,
     write_text,
 )
+from made_up.tables import publish, sha256
 
 from idlib.data import DataError, translation
 
@@ -71,7 +70,7 @@ def test_embedded_loads_as_published(tmp_path):
     folder = ROOT / "idlib/data/embedded/libreoffice_help/translation"
     for name, pairs in data.splits.items():
         path = folder / f"{name}.parquet"
-        assert data.checksums[name] == sha256(path.read_bytes())
+        assert data.checksums[name] == sha256(path)
         rows = pq.read_table(path)["translation"].to_pylist()
         assert texts(pairs) == [(row["de"], row["en"]) for row in rows]
         assert not any(data.dropped[name].values())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from made_up.texts import pairs, publish, sentences, splits, write_lines, write_parquet
+from made_up.tables import publish, write_table
+from made_up.texts import pairs, sentences, splits, write_parquet
 
 from idlib.data import DataError, tables
 from idlib.data.sources import Source
@@ -168,25 +169,25 @@ def test_what_a_hub_folder_lacks_is_named(tmp_path, cache):
 
 def test_parquet_and_lines_hold_the_same_rows(tmp_path):
     write_parquet(tmp_path / "a.parquet", TABLES["test"], NAMES)
-    write_lines(tmp_path / "b.jsonl", TABLES["test"])
+    write_table(tmp_path / "b.jsonl", TABLES["test"])
     first, second = (tables.read_path(tmp_path, name, COLUMNS) for name in "ab")
     assert first.rows == second.rows == TABLES["test"]
     assert (first.names, second.names) == ({"label": NAMES}, {})
     moved = shutil.move(tmp_path / "b.jsonl", tmp_path / "c.jsonl")
     assert tables.read_path(tmp_path, "c", COLUMNS).checksum == second.checksum
-    write_lines(moved, TABLES["test"][1:])
+    write_table(moved, TABLES["test"][1:])
     assert tables.read_path(tmp_path, "c", COLUMNS).checksum != second.checksum
 
 
 def test_a_table_in_a_folder_of_its_own(tmp_path):
-    write_lines(tmp_path / "de/test.jsonl", TABLES["test"])
+    write_table(tmp_path / "de/test.jsonl", TABLES["test"])
     assert tables.read_path(tmp_path, "de/test", COLUMNS).file == f"{tmp_path}/de/test.jsonl"
 
 
 def test_lines_keep_numbers_as_they_are(tmp_path):
     """A whole number and one with a fraction mean different things as a label."""
     written = [{"label": 1}, {"label": 1.0}, {"label": None}, {"label": True}]
-    write_lines(tmp_path / "a.jsonl", written)
+    write_table(tmp_path / "a.jsonl", written)
     found = [row["label"] for row in tables.read_path(tmp_path, "a", ["label"]).rows]
     assert [type(label) for label in found] == [int, float, type(None), bool]
 
@@ -216,7 +217,7 @@ def test_lines_that_are_no_rows_are_named(tmp_path, content, message):
 def test_files_that_cannot_be_read_are_named(tmp_path):
     with pytest.raises(DataError, match=f"{tmp_path} has no a.parquet or a.jsonl"):
         tables.read_path(tmp_path, "a", COLUMNS)
-    write_lines(tmp_path / "a.jsonl", TABLES["test"])
+    write_table(tmp_path / "a.jsonl", TABLES["test"])
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match="has both a.parquet and a.jsonl; it needs one of them"):
         tables.read_path(tmp_path, "a", COLUMNS)

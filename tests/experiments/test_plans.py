@@ -4,8 +4,9 @@ import json
 
 import pytest
 import torch
-from made_up.pairs import PAIRS, PIECES, write_splits, write_text
-from made_up.texts import splits, write_encoder, write_lines
+from made_up.pairs import PAIRS, TOKENS, write_splits, write_text
+from made_up.tables import write_table
+from made_up.texts import splits, write_encoder
 from transformers import RobertaConfig, RobertaModel
 
 from idlib.experiments.grid import grid
@@ -33,7 +34,7 @@ def encoder(tmp_path_factory):
 def texts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("texts")
     for name, rows in splits().items():
-        write_lines(folder / f"only/{name}.jsonl", rows)
+        write_table(folder / f"only/{name}.jsonl", rows)
     return folder
 
 
@@ -65,15 +66,15 @@ def test_batch_norm_needs_two_values_a_channel(size):
 
 
 def test_more_beams_than_pieces_are_refused(tmp_path):
-    asked = {"source": str(write_splits(tmp_path)), "vocabulary": PIECES, "examples": {}}
-    planned("translation", **asked, beams=PIECES - 3)
-    with pytest.raises(SettingsError, match=f"beams = {PIECES - 2}"):
-        planned("translation", **asked, beams=PIECES - 2)
+    asked = {"source": str(write_splits(tmp_path)), "vocabulary": TOKENS, "examples": {}}
+    planned("translation", **asked, beams=TOKENS - 3)
+    with pytest.raises(SettingsError, match=f"beams = {TOKENS - 2}"):
+        planned("translation", **asked, beams=TOKENS - 2)
 
 
 def test_a_sentence_beyond_the_positions_is_refused(tmp_path):
     write_text(write_splits(tmp_path), "test", [*PAIRS["test"], ("Zelle " * 1100, "cell " * 1100)])
-    limits = {"vocabulary": PIECES, "max_tokens": 40}
+    limits = {"vocabulary": TOKENS, "max_tokens": 40}
     whole = TranslationTask(TranslationSettings(**limits), "path", tmp_path)
     with pytest.raises(SettingsError, match="test_tokens.*test has a sentence of [0-9]+ tokens"):
         whole.check()

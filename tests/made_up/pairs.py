@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from made_up.tables import write_table
 
 from idlib.data import translation
 from idlib.data.translation import Pairs
 
 COUNTS = {"train": 60, "validation": 12, "test": 15}
-PIECES = 80
+TOKENS = 80  # of the vocabulary
 WORDS = [
     ("Klicken", "click"), ("Sie", "you"), ("auf", "on"), ("die", "the"), ("Zelle", "cell"),
     ("Tabelle", "table"), ("und", "and"), ("wählen", "select"), ("Menü", "menu"), ("mit", "with"),
@@ -48,24 +46,11 @@ def write_splits(root: Path) -> Path:
 
 
 def write_parquet(path: Path, pairs) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kind = pa.struct([("de", pa.string()), ("en", pa.string())])
-    rows = pa.array([{"de": de, "en": en} for de, en in pairs], kind)
-    pq.write_table(pa.table({"translation": rows}), path)
-
-
-def publish(root: Path) -> None:
-    paths = sorted(path for path in root.rglob("*.parquet"))
-    lines = [f"{sha256(path.read_bytes())}  {path.relative_to(root)}\n" for path in paths]
-    (root / "CHECKSUMS").write_text("".join(lines))
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    write_table(path, [{"translation": {"de": de, "en": en}} for de, en in pairs])
 
 
 def load(root: Path, cache: Path, source: str = "path", **limits):
-    asked = {"vocabulary": PIECES, "max_tokens": None, "max_ratio": None, **limits}
+    asked = {"vocabulary": TOKENS, "max_tokens": None, "max_ratio": None, **limits}
     return translation.load(source, root=root, cache=cache, **asked)
 
 

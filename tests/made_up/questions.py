@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from made_up.tables import write_table
+from made_up.tokenizers import as_fast, write_bert
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from idlib.data import answering
 
@@ -59,12 +58,7 @@ def every_row() -> dict[str, list[dict]]:
 
 def write(root: Path, rows: dict[str, list[dict]], suffix: str = ".parquet") -> Path:
     for name, table in rows.items():
-        path = root / f"{name}{suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if suffix == ".jsonl":
-            path.write_text("".join(json.dumps(row) + "\n" for row in table))
-        else:
-            pq.write_table(pa.Table.from_pylist(table), path)
+        write_table(root / f"{name}{suffix}", table)
     return root
 
 
@@ -81,22 +75,8 @@ def texts() -> list[str]:
     ]
 
 
-def _wrapped(tokenizer: Tokenizer, template: tuple[str, str]):
-    from transformers import PreTrainedTokenizerFast
-
-    pairs = [(token, tokenizer.token_to_id(token)) for token in SPECIAL[2:]]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair=template[0], special_tokens=pairs
-    )
-    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), SPECIAL, strict=True))
-    inputs = ["input_ids", *template[1].split(), "attention_mask"]
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_input_names=inputs, model_max_length=512, **names
-    )
-
-
 def word_pieces(corpus: list[str] | None = None, **normal):
-    """As BERT's: token types, words split at signs; ``normal`` may strip accents and lower case."""
+    """As BERT's: token types, words split at punctuation; ``normal`` may strip accents and case."""
     normal = {"lowercase": False, "strip_accents": False, **normal}
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(handle_chinese_chars=True, **normal)
@@ -105,11 +85,11 @@ def word_pieces(corpus: list[str] | None = None, **normal):
         vocab_size=200, special_tokens=list(SPECIAL), show_progress=False
     )
     tokenizer.train_from_iterator(corpus or texts(), trainer)
-    return _wrapped(tokenizer, ("[CLS] $A [SEP] $B:1 [SEP]:1", "token_type_ids"))
+    return as_fast(tokenizer, SPECIAL)
 
 
 def sentence_pieces(corpus: list[str] | None = None):
-    """As XLM-R's: no token types, two signs between the texts, NFKC, pieces that begin with ▁."""
+    """As XLM-R's: no token types, two separators between texts, NFKC, tokens that begin with ▁."""
     tokenizer = Tokenizer(models.Unigram())
     spaces = normalizers.Replace(Regex(r"\s+"), " ")
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), spaces])
@@ -118,26 +98,11 @@ def sentence_pieces(corpus: list[str] | None = None):
         vocab_size=200, special_tokens=list(SPECIAL), unk_token="[UNK]", show_progress=False
     )
     tokenizer.train_from_iterator(corpus or texts(), trainer)
-    return _wrapped(tokenizer, ("[CLS] $A [SEP] [SEP] $B [SEP]", ""))
+    return as_fast(tokenizer, SPECIAL, "{cls} $A {sep} {sep} $B {sep}", types=False)
 
 
 def write_encoder(folder: Path) -> str:
     """A random BERT of two layers and its tokenizer, as transformers saves them."""
-    import torch
-    from transformers import BertConfig, BertModel
-
     tokenizer = word_pieces()
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=64,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    torch.manual_seed(0)
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
     tokenizer.model_max_length = 64
-    tokenizer.save_pretrained(folder)
-    return str(folder)
+    return str(write_bert(folder, tokenizer, inner=24))

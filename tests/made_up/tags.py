@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from made_up.tables import write_table
+from made_up.tokenizers import as_fast, write_bert
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from idlib.data.tagged_subwords import TaggedSubwords
 from idlib.metrics import spans
@@ -28,43 +26,36 @@ NAMED = [
     ("LOC", ("New York", "New York", "紐育")),
 ]
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
-# Pieces as a trained vocabulary has them: some begin a word, some run over several signs.
-PIECES = "▁see ▁then ▁with ▁An na ▁Lee ▁Ben ▁Rom e ▁New ▁York ▁siehe ▁dan ach ▁mit".split()
-PIECES += "見る 次に 羅馬 紐育 安名 弁と ▁便".split()
+# As a trained vocabulary has them: some begin a word, some run over several characters.
+SUBWORDS = "▁see ▁then ▁with ▁An na ▁Lee ▁Ben ▁Rom e ▁New ▁York ▁siehe ▁dan ach ▁mit".split()
+SUBWORDS += "見る 次に 羅馬 紐育 安名 弁と ▁便".split()
 
 
-def _wrapped(
-    model: Any, normalizer: Any, pre_tokenizer: Any, decoder: Any
-) -> PreTrainedTokenizerFast:
-    made = Tokenizer(model)
-    made.normalizer, made.pre_tokenizer, made.decoder = normalizer, pre_tokenizer, decoder
-    special = [(name, SPECIAL.index(name)) for name in ("<s>", "</s>")]
-    made.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=special
-    )
-    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), SPECIAL, strict=True))
-    return PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=128, **names)
+CHARACTERS = {character for subword in SUBWORDS for character in subword}
 
 
 def unigram() -> PreTrainedTokenizerFast:
-    """Pieces over any signs between spaces; NFKC, and zero-width spaces are taken away."""
-    signs = sorted({sign for piece in PIECES for sign in piece} | set('▁.,()abxé"…'))
-    scored = [(piece, -1.0) for piece in PIECES] + [(sign, -9.0) for sign in signs]
+    """Subwords over any characters between spaces; NFKC, and zero-width spaces are taken away."""
+    characters = sorted(CHARACTERS | set('▁.,()abxé"…'))
+    scored = [(subword, -1.0) for subword in SUBWORDS] + [(one, -9.0) for one in characters]
     vocabulary = [(name, 0.0) for name in SPECIAL] + list(dict(scored[::-1]).items())
-    normalizer = normalizers.Sequence([normalizers.Replace("\u200b", ""), normalizers.NFKC()])
-    model = models.Unigram(vocabulary, unk_id=SPECIAL.index("<unk>"))
-    return _wrapped(model, normalizer, pre_tokenizers.Metaspace(), decoders.Metaspace())
+    made = Tokenizer(models.Unigram(vocabulary, unk_id=SPECIAL.index("<unk>")))
+    made.normalizer = normalizers.Sequence([normalizers.Replace("\u200b", ""), normalizers.NFKC()])
+    made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    return as_fast(made, SPECIAL, max_length=128)
 
 
 def wordpiece() -> PreTrainedTokenizerFast:
-    """Pieces as multilingual BERT's: never over a space, a Chinese sign or punctuation."""
-    signs = sorted({sign for piece in PIECES for sign in piece} | set(".,()abx"))
-    whole = [piece.removeprefix("▁") for piece in PIECES]
-    every = [*SPECIAL, *dict.fromkeys([*signs, *whole]), *(f"##{sign}" for sign in signs)]
-    vocabulary = {piece: number for number, piece in enumerate(every)}
-    model = models.WordPiece(vocabulary, unk_token="<unk>")
-    normalizer = normalizers.BertNormalizer(lowercase=False)
-    return _wrapped(model, normalizer, pre_tokenizers.BertPreTokenizer(), decoders.WordPiece())
+    """Subwords as multilingual BERT's: never over a space, a Chinese character or punctuation."""
+    characters = sorted(CHARACTERS | set(".,()abx"))
+    whole = [subword.removeprefix("▁") for subword in SUBWORDS]
+    inner = [f"##{one}" for one in characters]
+    every = [*SPECIAL, *dict.fromkeys([*characters, *whole]), *inner]
+    vocabulary = {subword: number for number, subword in enumerate(every)}
+    made = Tokenizer(models.WordPiece(vocabulary, unk_token="<unk>"))
+    made.normalizer = normalizers.BertNormalizer(lowercase=False)
+    made.pre_tokenizer, made.decoder = pre_tokenizers.BertPreTokenizer(), decoders.WordPiece()
+    return as_fast(made, SPECIAL, max_length=128)
 
 
 def item(name: str, chunks: list[tuple[str, tuple[str, ...]]], language: str) -> dict[str, Any]:
@@ -98,25 +89,10 @@ def made_up(split: str, language: str) -> list[dict[str, Any]]:
 
 def write(path: Path, rows: list[dict[str, Any]], names: tuple[str, ...] | None = NAMES) -> None:
     """A table: ``.jsonl`` with tags as text, or ``.parquet`` with numbers and their names."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".jsonl":
-        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        path.write_text("".join(lines), encoding="utf-8")
-        return
-    if names:
+    if names and path.suffix == ".parquet":
         numbers = [[names.index(t) if t in names else t for t in row["ner_tags"]] for row in rows]
         rows = [{**row, "ner_tags": own} for row, own in zip(rows, numbers, strict=True)]
-    table = pa.Table.from_pylist(rows)
-    if names:
-        tags = {"feature": {"names": list(names), "_type": "ClassLabel"}, "_type": "List"}
-        text = {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"}
-        features = {"tokens": text, "ner_tags": tags}
-        features |= {"id": {"dtype": "string", "_type": "Value"}} if "id" in rows[0] else {}
-        if "spaces" in rows[0]:
-            features["spaces"] = {"feature": {"dtype": "bool", "_type": "Value"}, "_type": "List"}
-        metadata = json.dumps({"info": {"features": features}})
-        table = table.replace_schema_metadata({"huggingface": metadata})
-    pq.write_table(table, path)
+    write_table(path, rows, {"ner_tags": names} if names else None)
 
 
 def write_folder(root: Path, suffix: str = ".parquet") -> Path:
@@ -141,7 +117,7 @@ def write_hub(root: Path) -> Path:
 
 
 def attained(split: TaggedSubwords) -> float:
-    """F1 of a prediction that is right at every labelled piece and ``O`` at the others."""
+    """F1 of a prediction that is right at every labelled subword and ``O`` at the others."""
     counts = []
     for index, gold in enumerate(split.tags):
         (tags,) = split.decode([index], split.batch([index])["labels"])
@@ -151,17 +127,4 @@ def attained(split: TaggedSubwords) -> float:
 
 def tiny_encoder(folder: Path, tokenizer: PreTrainedTokenizerFast, layers: int = 2) -> Path:
     """A folder with a small BERT of random weights, always the same, and its tokenizer."""
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=24,
-        num_hidden_layers=layers,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=128,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return write_bert(folder, tokenizer, width=24, layers=layers)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-import torch
+from made_up.tables import write_table
+from made_up.tokenizers import as_fast, write_bert
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 WORDS = "the a cell table menu file text button open close select insert row column page".split()
 GOOD, BAD = ("fine", "nice", "great"), ("poor", "bad", "awful")
@@ -50,41 +48,18 @@ def splits(make=sentences) -> dict[str, list[dict[str, Any]]]:
     return {name: make(count, seed) for seed, (name, count) in enumerate(COUNTS.items())}
 
 
-def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """One JSON object a line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-
-
 def write_parquet(
     path: Path, rows: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None
 ) -> None:
-    """A table; with ``names`` the classes of the label are named as ``datasets`` names them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table = pa.Table.from_pylist(list(rows))
-    if names is not None:
-        described = {"info": {"features": {"label": {"names": list(names), "_type": "ClassLabel"}}}}
-        for column in table.column_names:
-            if column != "label":
-                feature = {"dtype": str(table[column].type), "_type": "Value"}
-                described["info"]["features"][column] = feature
-        table = table.replace_schema_metadata({"huggingface": json.dumps(described)})
-    pq.write_table(table, path)
+    """A table, whose labels may have names."""
+    write_table(path, rows, {"label": names} if names else None)
 
 
 def write_dataset(root: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Path:
     """A folder of one table of lines a split."""
     for name, rows in tables.items():
-        write_lines(root / f"{name}.jsonl", rows)
+        write_table(root / f"{name}.jsonl", rows)
     return root
-
-
-def publish(root: Path) -> None:
-    """Write the checksums of all tables below ``root`` beside them."""
-    paths = sorted(root.rglob("*.parquet"))
-    sums = (hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
-    lines = [f"{x}  {p.relative_to(root)}\n" for x, p in zip(sums, paths, strict=True)]
-    (root / "CHECKSUMS").write_text("".join(lines))
 
 
 GLUE = {  # columns of each data set, and the names of its classes
@@ -129,52 +104,22 @@ def write_glue(root: Path, dataset: str, changed=lambda split, rows: rows) -> Pa
 
 
 def tokenizer(types: bool = True, letters: bool = False) -> Any:
-    """A fast tokenizer of whole words with BERT's special pieces.
+    """A fast tokenizer of whole words with BERT's special tokens.
 
-    With ``types`` it has token types; with ``letters`` a piece is one printable ASCII character
+    With ``types`` it has token types; with ``letters`` a token is one printable ASCII character
     (all others fold to one of them), so that it knows any English text.
     """
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
     known = [chr(i) for i in range(33, 127)] if letters else [*WORDS, *GOOD, *BAD]
-    pieces = {piece: number for number, piece in enumerate([*SPECIAL, *known])}
-    model = Tokenizer(models.WordLevel(pieces, unk_token="[UNK]"))
+    tokens = {token: number for number, token in enumerate([*SPECIAL, *known])}
+    model = Tokenizer(models.WordLevel(tokens, unk_token="[UNK]"))
     model.pre_tokenizer = pre_tokenizers.Whitespace()
     if letters:
         model.normalizer = normalizers.Replace(Regex(r"[^\x20-\x7e]"), "~")
         each = pre_tokenizers.Split(Regex("."), "isolated")
         model.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), each])
-    model.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(piece, pieces[piece]) for piece in ("[CLS]", "[SEP]")],
-    )
-    named = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
-    inputs = ["input_ids", "token_type_ids", "attention_mask"]
-    return PreTrainedTokenizerFast(
-        tokenizer_object=model,
-        model_input_names=inputs if types else inputs[::2],
-        model_max_length=64,
-        **named,
-    )
+    return as_fast(model, SPECIAL, types=types, max_length=64)
 
 
 def write_encoder(folder: Path, letters: bool = False) -> Path:
     """A BERT of two layers of width 16 with random weights, and its tokenizer."""
-    from transformers import BertConfig, BertModel
-
-    cut = tokenizer(letters=letters)
-    config = BertConfig(
-        vocab_size=len(cut),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(config).save_pretrained(folder)
-    cut.save_pretrained(folder)
-    return folder
+    return write_bert(folder, tokenizer(letters=letters), pooler=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from made_up.tables import write_table
 from made_up.texts import (
     GLUE,
     GLUE_VALIDATION,
@@ -15,7 +16,6 @@ from made_up.texts import (
     write_dataset,
     write_encoder,
     write_glue,
-    write_lines,
 )
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
@@ -384,7 +384,7 @@ def test_text_that_the_encoder_does_not_know_is_refused(root, tmp_path):
     for row in rows["validation"]:
         row["sentence"] = "η λέξη " + row["sentence"]
     for name, table in rows.items():
-        write_lines(tmp_path / f"data/mood/{name}.jsonl", table)
+        write_table(tmp_path / f"data/mood/{name}.jsonl", table)
     spec = replace(spec_of(root, "mood"), source=str(tmp_path / "data"))
     with pytest.raises(EncoderError, match="of split validation are unknown"):
         _ = spec.plan
