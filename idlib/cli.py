@@ -23,7 +23,7 @@ from idlib.experiments.workspace import CHECKPOINTS, Workspace, check_writable
 from idlib.files import replacing
 from idlib.models import encoders
 from idlib.records import Store
-from idlib.training import checkpoints, loop, settings
+from idlib.training import checkpoints, loop, processes, settings
 
 app = typer.Typer(
     help="Intra-distillation, reproduced: make runs, and look at their records.",
@@ -38,7 +38,7 @@ USER_ERRORS = (
     encoders.EncoderError,
     records.RecordError,
     checkpoints.CheckpointError,
-    loop.LaunchError,
+    processes.LaunchError,
     loop.NonFiniteLoss,
     RunsFailed,
     OSError,  # of the disk, most of all
@@ -82,7 +82,7 @@ def run_command(
     """
     spec = Spec(task, method, profile, source, seed, settings_of(set_ or []), device)
     workspace = Workspace(Store(records), checkpoints)
-    quiet = not loop.is_main_process()
+    quiet = not processes.is_main_process()
     if not quiet:
         _tell([spec])
     shown = {"desc": spec.description, "unit": "update", "disable": quiet, "delay": AT_FIRST_UPDATE}

@@ -10,7 +10,8 @@ import torch
 from idlib.data.classification import ClassificationData
 from idlib.experiments.runs import load_model
 from idlib.experiments.specs import Spec
-from idlib.method.objective import REDUCTIONS, IntraDistillation
+from idlib.method.choices import REDUCTIONS
+from idlib.method.objective import IntraDistillation
 
 
 def sizes(spec: Spec) -> str:

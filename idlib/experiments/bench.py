@@ -64,7 +64,7 @@ def time_updates(spec: Spec, updates: int) -> Timed:
         except _Enough:
             pass
     seconds = [later - earlier for earlier, later in zip(times[1:], times[2:], strict=False)]
-    return Timed(seconds, meter.peak_memory_bytes)
+    return Timed(seconds, meter.cost.peak_memory_bytes)
 
 
 def compare(task: str, profile: str, rounds: int = 5, updates: int = 4) -> dict[str, Timed]:

@@ -19,7 +19,8 @@ from idlib.experiments.workspace import Workspace
 from idlib.method.distillation import frozen_teacher
 from idlib.records import Cost, Record, origin
 from idlib.training import checkpoints
-from idlib.training.loop import Progress, Trained, is_main_process, processes, train
+from idlib.training.loop import Progress, Trained, train
+from idlib.training.processes import is_main_process, processes
 from idlib.training.randomness import derive_seed, seed_everything
 from idlib.training.settings import SettingsError, check_choice
 

@@ -13,8 +13,8 @@ from idlib.experiments.sources import locate
 from idlib.records import Asked
 from idlib.tasks import task_class
 from idlib.tasks.base import Data, Task, TaskSettings
-from idlib.training.loop import launched
 from idlib.training.optim import check_rates
+from idlib.training.processes import launched
 from idlib.training.settings import SettingsError, check_choice, check_kept, resolve
 
 DEVICES = ("auto", "cpu", "cuda")

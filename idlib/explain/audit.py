@@ -36,7 +36,7 @@ from idlib.report.conditions import Condition, role
 from idlib.report.metrics import NLL, STD, STD_NORMALIZED
 from idlib.report.tasks.images import IMAGES
 from idlib.tasks.images import ImageTask
-from idlib.training.loop import Batch
+from idlib.training.trainable import Batch
 
 PASSES = 3  # K of the earlier report
 ALPHA = 5.0  # weight of the divergence in the earlier report

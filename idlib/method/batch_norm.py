@@ -74,7 +74,7 @@ def frozen_in_backward(
     for index, heads in enumerate(passes if layers else ()):
         for z in heads.values():
             if z.requires_grad:
-                z.register_hook(hold if index else release)  # type: ignore[no-untyped-call]
+                z.register_hook(hold if index else release)
 
 
 def _statistics(layer: nn.Module) -> list[SavedBuffer]:

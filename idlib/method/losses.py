@@ -15,10 +15,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Literal, TypeVar, cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
+
+from idlib.method.choices import Divergence
 
 LossFunction = TypeVar("LossFunction", bound=Callable[..., Tensor])
 
@@ -168,8 +170,6 @@ def soft_cross_entropy(
     target = _broadcast(target_probs, z.shape, "target_probs").to(z.dtype)
     return -(_zero_where(excluded, target) * _zero_where(excluded, z.log_softmax(-1))).sum(-1)
 
-
-Divergence = Literal["x", "js", "kl"]
 
 DIVERGENCES: dict[Divergence, Callable[..., Tensor]] = {
     "x": x_divergence,

@@ -10,26 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from idlib.method.choices import REDUCTIONS, Divergence, Mode, Reduction
 from idlib.method.diagnostics import Diagnostics
 from idlib.method.losses import (
     DIVERGENCES,
-    Divergence,
     cross_entropy,
     full_precision,
     soft_cross_entropy,
 )
 from idlib.method.modules import observed_modules
-from idlib.method.passes import MODES, Mode, run_passes
+from idlib.method.passes import MODES, run_passes
 from idlib.method.schedules import adaptive_alpha
 from idlib.method.targets import Forward, Target, as_heads
-
-Reduction = Literal["mean", "sum", "sum_padded"]
-REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
 
 class Parts(NamedTuple):

@@ -7,7 +7,7 @@ import dataclasses
 from collections import UserDict
 from collections.abc import Callable, Mapping
 from numbers import Number
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +15,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from idlib.method.batch_norm import frozen_batch_norm, frozen_in_backward
+from idlib.method.choices import Mode
 from idlib.method.targets import Forward, as_heads
-
-Mode = Literal["stack", "loop"]
 
 
 def run_passes(forward: Forward, batch: Any, passes: int, mode: Mode) -> dict[str, Tensor]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-Kind = Literal["classes", "regression"]
-KINDS = get_args(Kind)
+from idlib.method.choices import KINDS, Kind
 
 Forward = Callable[[Any], "Tensor | Mapping[str, Tensor]"]
 """From a batch to logits ``[B, ..., C]``, or to a dict of named heads of them."""

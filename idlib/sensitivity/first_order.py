@@ -91,10 +91,11 @@ def group_sensitivity(
 
     def sums(batch: Any, place: str) -> dict[str, float]:
         _, products = _products(model, parameters, batch, loss, place)
-        return {
-            group: abs(sum(entries(products[name], at).sum().item() for name, at in parts))
+        chosen = {
+            group: [entries(products[name], indices).sum() for name, indices in parts]
             for group, parts in members.items()
         }
+        return {group: abs(sum(each, torch.zeros(())).item()) for group, each in chosen.items()}
 
     with as_found(model):
         return batch_mean(sums(batch, f"batch {index}") for index, batch in enumerate(batches))

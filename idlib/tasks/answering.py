@@ -22,7 +22,7 @@ from idlib.method.targets import Target
 from idlib.metrics import squad
 from idlib.tasks.base import Metrics
 from idlib.tasks.encoder import CrossLingualTask, EncoderSettings, EncoderTask, LanguageScores
-from idlib.training.loop import Batch
+from idlib.training.trainable import Batch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -20,8 +20,8 @@ from tqdm.auto import tqdm
 from idlib.data.errors import TooFewItems
 from idlib.method.objective import IntraDistillation
 from idlib.method.targets import Target
-from idlib.training.loop import Batch, Selection
 from idlib.training.settings import Profiles, Settings
+from idlib.training.trainable import Batch, Selection
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -19,8 +19,8 @@ from idlib.method.targets import Target
 from idlib.metrics.classification import of_classes, of_values
 from idlib.tasks.base import Curves, Metrics
 from idlib.tasks.encoder import EMBEDDED, EncoderSettings, EncoderTask
-from idlib.training.loop import Batch
 from idlib.training.settings import check_choice
+from idlib.training.trainable import Batch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -20,7 +20,7 @@ from idlib.data.batching import token_batches
 from idlib.data.languages import ENGLISH, Multilingual
 from idlib.metrics import items
 from idlib.tasks.base import Curves, D, Metrics, Task, TaskSettings
-from idlib.training.loop import Batch, Selection
+from idlib.training.trainable import Batch, Selection
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast

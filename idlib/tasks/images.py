@@ -22,8 +22,8 @@ from idlib.method.targets import Target
 from idlib.metrics.calibration import fit_temperature
 from idlib.models.resnet import NarrowResNet, add_dropout
 from idlib.tasks.base import Curves, Metrics, Task, TaskSettings, in_order
-from idlib.training.loop import Batch
 from idlib.training.settings import SettingsError
+from idlib.training.trainable import Batch
 
 EMBEDDED_EPOCHS = 60  # cap of the paper profile on the embedded data
 EVALUATION_BATCH = 500

@@ -20,7 +20,7 @@ from idlib.method.targets import Target
 from idlib.metrics import spans
 from idlib.metrics.spans import Counts
 from idlib.tasks.encoder import CrossLingualTask, EncoderSettings, LanguageScores
-from idlib.training.loop import Batch
+from idlib.training.trainable import Batch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -25,8 +25,8 @@ from idlib.method.losses import cross_entropy
 from idlib.method.targets import Target
 from idlib.metrics import bleu
 from idlib.tasks.base import Curves, Metrics, Task, TaskSettings
-from idlib.training.loop import Batch
 from idlib.training.settings import Decay, SettingsError
+from idlib.training.trainable import Batch
 
 if TYPE_CHECKING:
     from transformers import MarianMTModel

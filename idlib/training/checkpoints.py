@@ -25,7 +25,7 @@ from idlib.files import replacing, sha256
 CHECKSUMS = "CHECKSUMS"
 BEST, LAST, FINISHED = "best.safetensors", "last.safetensors", "finished.json"
 _STATE, _BEST_SO_FAR = re.compile(r"state-\d+\.pt"), re.compile(r"best-\d+\.safetensors")
-_BEFORE = ("state.pt", FINISHED)  # that earlier versions left without checksums
+_WITHOUT_CHECKSUMS = ("state.pt", FINISHED)  # files of earlier versions
 
 
 class CheckpointError(RuntimeError):
@@ -36,10 +36,11 @@ def save(folder: Path, best_weights: dict[str, Tensor], state: dict[str, Any]) -
     """Save ``state``, and before it the selected weights where they are new (else empty)."""
     best, now = f"best-{state['selected_step']}.safetensors", f"state-{state['step']}.pt"
     if best_weights:
-        kept = _write_weights(folder / best, best_weights)
+        checksum = _write_weights(folder / best, best_weights)
     else:
-        kept = _listed(folder)[best]
-    _commit(folder, {best: kept, now: _write(folder / now, lambda path: torch.save(state, path))})
+        checksum = _listed(folder)[best]
+    written = _write(folder / now, lambda path: torch.save(state, path))
+    _commit(folder, {best: checksum, now: written})
 
 
 def load(folder: Path) -> dict[str, Any] | None:
@@ -49,16 +50,16 @@ def load(folder: Path) -> dict[str, Any] | None:
         CheckpointError: the state or the selected weights beside it are missing, or are not what
             was written.
     """
-    sums = _listed(folder)
-    path = state_path(folder)
+    checksums, path = _listed(folder), state_path(folder)
     if path is None:
         return None
-    for name in sums:
-        _verify(folder / name, sums)
+    for name in checksums:
+        _verify(folder / name, checksums)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds, and says to trust the file
         raise _unreadable(path, "it is no state of a training") from error
+    return state
 
 
 def state_path(folder: Path) -> Path | None:
@@ -70,13 +71,12 @@ def finish(
     folder: Path, selected_step: int, last: dict[str, Tensor], finished: dict[str, Any]
 ) -> None:
     """Leave the two sets of weights and the account of the training; drop what resumes it."""
-    kept = folder / f"best-{selected_step}.safetensors"
-    text = json.dumps(finished)
+    best, text = folder / f"best-{selected_step}.safetensors", json.dumps(finished)
     _commit(
         folder,
         {
             LAST: _write_weights(folder / LAST, last),
-            BEST: _write(folder / BEST, lambda path: path.write_bytes(kept.read_bytes())),
+            BEST: _write(folder / BEST, lambda path: path.write_bytes(best.read_bytes())),
             FINISHED: _write(folder / FINISHED, lambda path: path.write_text(text)),
         },
     )
@@ -88,11 +88,12 @@ def read_finished(folder: Path) -> dict[str, Any] | None:
     Raises:
         CheckpointError: it is not what was written.
     """
-    sums = _listed(folder)
-    if FINISHED not in sums:
+    checksums = _listed(folder)
+    if FINISHED not in checksums:
         return None
-    _verify(folder / FINISHED, sums)
-    return json.loads((folder / FINISHED).read_text())
+    _verify(folder / FINISHED, checksums)
+    finished: dict[str, Any] = json.loads((folder / FINISHED).read_text())
+    return finished
 
 
 def load_weights(model: nn.Module, path: Path) -> nn.Module:
@@ -109,14 +110,14 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
     return model
 
 
-def _commit(folder: Path, sums: Mapping[str, str]) -> None:
+def _commit(folder: Path, checksums: Mapping[str, str]) -> None:
     """These files count from now on; earlier states and selected weights go."""
-    lines = "".join(f"{checksum}  {name}\n" for name, checksum in sums.items())
+    lines = "".join(f"{checksum}  {name}\n" for name, checksum in checksums.items())
     with replacing(folder / CHECKSUMS) as temporary:
         temporary.write_text(lines)
     for old in list(folder.iterdir()):
         ours = _STATE.fullmatch(old.name) or _BEST_SO_FAR.fullmatch(old.name)
-        if ours and old.name not in sums:
+        if ours and old.name not in checksums:
             old.unlink()
 
 
@@ -124,30 +125,32 @@ def _listed(folder: Path) -> dict[str, str]:
     """The sha256 of each file that counts, by name; empty where nothing was saved yet."""
     path = folder / CHECKSUMS
     if not path.exists():
-        if without := [name for name in _BEFORE if (folder / name).exists()]:
-            raise _unreadable(folder / without[0], f"there is no {CHECKSUMS} beside it")
+        for name in _WITHOUT_CHECKSUMS:
+            if (folder / name).exists():
+                raise _unreadable(folder / name, f"there is no {CHECKSUMS} beside it")
         return {}
     try:
         lines = path.read_text(encoding="ascii").splitlines()
-        found = {name: checksum for checksum, name in (line.split("  ") for line in lines)}
+        checksums = {name: checksum for checksum, name in (line.split("  ") for line in lines)}
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
-    training = [sum(map(bool, map(kind.fullmatch, found))) for kind in (_STATE, _BEST_SO_FAR)]
-    if set(found) != {BEST, LAST, FINISHED} and (training != [1, 1] or len(found) != 2):
-        raise _unreadable(path, f"it lists {', '.join(found) or 'nothing'}")
-    return found
+    names = sorted(checksums)  # best-<update> comes before state-<update>
+    training = len(names) == 2 and _BEST_SO_FAR.fullmatch(names[0]) and _STATE.fullmatch(names[1])
+    if not training and set(names) != {BEST, LAST, FINISHED}:
+        raise _unreadable(path, f"it lists {', '.join(names) or 'nothing'}")
+    return checksums
 
 
-def _verify(path: Path, sums: Mapping[str, str]) -> None:
+def _verify(path: Path, checksums: Mapping[str, str]) -> None:
     try:
-        found = sha256(path)
+        checksum = sha256(path)
     except OSError as error:
         raise _unreadable(path, error.strerror) from error
-    if found != sums.get(path.name):
+    if checksum != checksums.get(path.name):
         raise _unreadable(path, f"its sha256 is not the one in {CHECKSUMS}")
 
 
-def _write(path: Path, write: Callable[[Path], Any]) -> str:
+def _write(path: Path, write: Callable[[Path], object]) -> str:
     """Write a file and return its sha256."""
     with replacing(path) as temporary:
         write(temporary)

@@ -1,60 +1,52 @@
-"""What a run costs: wall seconds, peak memory, and energy where the driver tells it."""
+"""What a run costs: wall seconds, peak memory, and energy where the driver reports it."""
 
 from __future__ import annotations
 
 import resource
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 
-class Meter:
-    """Seconds, peak bytes and joules since it was made, plus what :meth:`add` brings along.
+class Cost(NamedTuple):
+    """Wall seconds, the largest peak of memory, and joules (None where nothing reported them)."""
 
-    On a GPU the peak is that of the allocator; on a CPU it is the process's resident peak since
-    the meter was made (Linux; elsewhere since the process began).
+    seconds: float
+    peak_memory_bytes: int
+    energy_joules: float | None
+
+
+class Meter:
+    """The cost since it was made, and ``before``: that of earlier sessions of the same run.
+
+    On a GPU the peak is that of the allocator, and the energy the whole card's; on a CPU the peak
+    is the process's resident one since the meter was made (elsewhere than on Linux: since the
+    process began).
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self._earlier_seconds, self._earlier_peak = 0.0, 0
-        self._earlier_joules: float | None = 0.0
+        self.device, self.before = device, Cost(0.0, 0, 0.0)
         self._start, self._start_joules = time.perf_counter(), _joules(device)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         else:
-            _reset_resident_peak()
-
-    def add(self, seconds: float, joules: float | None, peak_bytes: int) -> None:
-        """Count an earlier session of the same run."""
-        self._earlier_seconds += seconds
-        known = joules is not None and self._earlier_joules is not None
-        self._earlier_joules = self._earlier_joules + joules if known else None
-        self._earlier_peak = max(self._earlier_peak, peak_bytes)
+            with suppress(OSError):  # not Linux, or not allowed
+                Path("/proc/self/clear_refs").write_text("5")  # the resident peak begins again
 
     @property
-    def seconds(self) -> float:
-        """Wall seconds over all sessions."""
-        return self._earlier_seconds + time.perf_counter() - self._start
-
-    @property
-    def energy_joules(self) -> float | None:
-        """Joules that the GPU drew over all sessions; ``None`` where nothing told it in one."""
-        now = _joules(self.device)
-        if now is None or self._start_joules is None or self._earlier_joules is None:
-            return None
-        return self._earlier_joules + now - self._start_joules
-
-    @property
-    def peak_memory_bytes(self) -> int:
-        """The largest peak of all sessions."""
-        if self.device.type == "cuda":
-            peak = torch.cuda.max_memory_allocated(self.device)
-        else:
-            peak = _resident_peak()
-        return max(self._earlier_peak, peak)
+    def cost(self) -> Cost:
+        """The cost of all sessions until now."""
+        seconds, peak, joules = self.before
+        start, now = self._start_joules, _joules(self.device)
+        return Cost(
+            seconds + time.perf_counter() - self._start,
+            max(peak, _peak_bytes(self.device)),
+            None if joules is None or start is None or now is None else joules + now - start,
+        )
 
 
 def _joules(device: torch.device) -> float | None:
@@ -65,24 +57,17 @@ def _joules(device: torch.device) -> float | None:
 
         pynvml.nvmlInit()
         handle = pynvml.nvmlDeviceGetHandleByIndex(device.index or 0)
-        return pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
-    except Exception:  # no such package, or a driver or card that does not tell
+        return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000)
+    except Exception:  # no such package, or a driver or card that does not report it
         return None
 
 
-def _reset_resident_peak() -> None:
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass  # not Linux, or not allowed: the peak then counts from the process's beginning
-
-
-def _resident_peak() -> int:
-    try:
+def _peak_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    except OSError:
-        pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
 
 import torch
 from torch import nn
@@ -14,11 +16,8 @@ from idlib.training.settings import Settings, SettingsError
 
 def objective_of(settings: Settings) -> IntraDistillation:
     """The objective that the settings ask for."""
-    fields = ("passes", "alpha", "p", "q", "divergence", "smoothing", "mode")
-    reduction = settings.divergence_reduction or "mean"
-    return IntraDistillation(
-        **{name: getattr(settings, name) for name in fields}, divergence_reduction=reduction
-    )
+    names = {field.name for field in fields(IntraDistillation)}
+    return IntraDistillation(**settings.model_dump(include=names, exclude_none=True))
 
 
 def optimizer_of(
@@ -37,12 +36,37 @@ def optimizer_of(
         groups = [[p for name, p in trained if is_head(name) == head] for head in (False, True)]
         if not groups[1]:
             raise SettingsError("lr_head is the rate of a new head, and this model has none")
-    shared = {"lr": settings.lr_peak, "betas": settings.betas, "eps": settings.eps}
-    shared["weight_decay"] = settings.weight_decay
-    parameters = [{"params": group} for group in groups]
+    optimizer: Callable[..., torch.optim.Optimizer] = partial(torch.optim.AdamW, fused=True)
     if settings.optimizer == "adamax":
-        return torch.optim.Adamax(parameters, **shared)
-    return torch.optim.AdamW(parameters, fused=True, **shared)
+        optimizer = torch.optim.Adamax
+    return optimizer(
+        [{"params": group} for group in groups],
+        lr=settings.lr_peak,
+        betas=settings.betas,
+        eps=settings.eps,
+        weight_decay=settings.weight_decay,
+    )
+
+
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, settings: Settings, step: int, total_steps: int
+) -> float:
+    """Give body and head their rates of update ``step``, and return the body's."""
+    rate = learning_rate(settings, step, total_steps)
+    head = (settings.lr_head or settings.lr_peak) / settings.lr_peak
+    for group, factor in zip(optimizer.param_groups, (1.0, head), strict=False):
+        group["lr"] = rate * factor
+    return rate
+
+
+def learning_rate(settings: Settings, step: int, total_steps: int) -> float:
+    """Rate of update ``step`` (from 1); a stretched run walks the same curve more slowly."""
+    at, total = step / settings.stretch, total_steps / settings.stretch
+    if settings.schedule == "inverse_sqrt":
+        return inverse_sqrt(at, settings.lr_peak, settings.warmup, settings.lr_initial)
+    if settings.schedule == "linear":
+        return linear_decay(at, total, settings.lr_peak, settings.warmup)
+    return constant(at, settings.lr_peak)
 
 
 def check_rates(settings: Settings, updates: int) -> None:
@@ -59,13 +83,3 @@ def check_rates(settings: Settings, updates: int) -> None:
             f"in {updates // settings.stretch} updates ({error}); set warmup to less, or epochs "
             "to more"
         ) from None
-
-
-def learning_rate(settings: Settings, step: int, total_steps: int) -> float:
-    """Rate of update ``step`` (from 1); a stretched run walks the same curve more slowly."""
-    at, total = step / settings.stretch, total_steps / settings.stretch
-    if settings.schedule == "inverse_sqrt":
-        return inverse_sqrt(at, settings.lr_peak, settings.warmup, settings.lr_initial)
-    if settings.schedule == "linear":
-        return linear_decay(at, total, settings.lr_peak, settings.warmup)
-    return constant(at, settings.lr_peak)

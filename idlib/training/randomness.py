@@ -30,12 +30,19 @@ def seed_everything(seed: int) -> None:
 
 def generator_states() -> dict[str, Any]:
     """The states of all global random generators of this process."""
-    name, keys, position, has_gauss, gauss = np.random.get_state()
+    numpy = np.random.get_state(legacy=False)
+    keys, position = numpy["state"]["key"], numpy["state"]["pos"]
     version, internal, gauss_next = random.getstate()
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
+        "numpy": [
+            numpy["bit_generator"],
+            torch.from_numpy(keys.astype(np.int64)),
+            position,
+            numpy["has_gauss"],
+            numpy["gauss"],
+        ],
         "python": [version, list(internal), gauss_next],
     }
 

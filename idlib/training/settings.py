@@ -22,15 +22,17 @@ from pydantic import (
     model_validator,
 )
 
+from idlib.method.choices import Divergence, Mode, Reduction
 from idlib.method.schedules import adaptive_alpha
 
 PROFILES = ("smoke", "small", "medium", "paper")
 SOURCES = ("embedded", "hub")  # or the path of a folder
 METHODS = ("baseline", "id", "passes", "compute")
 
-MOST = 2**31 - 1  # the largest whole number that any setting can mean
+LARGEST_INTEGER = 2**31 - 1  # that any setting can mean
 
 Profiles = dict[str, dict[str, Any]]
+Schedule = Literal["inverse_sqrt", "linear", "constant"]
 Decay = Annotated[float, Field(ge=0, lt=1)]  # of a moving average
 
 
@@ -56,9 +58,9 @@ class Settings(BaseModel):
     alpha: float = Field(5.0, ge=0)
     p: float = Field(5.0, gt=0)
     q: float = Field(10.0, gt=0)
-    divergence: Literal["x", "js", "kl"] = "x"
-    divergence_reduction: Literal["mean", "sum", "sum_padded"] | None = None  # None: mean
-    mode: Literal["stack", "loop"] = "stack"
+    divergence: Divergence = "x"
+    divergence_reduction: Reduction | None = None  # None: mean
+    mode: Mode = "stack"
     smoothing: float = Field(0.0, ge=0, lt=1)
     round: int = Field(0, ge=0)
 
@@ -67,7 +69,7 @@ class Settings(BaseModel):
     batch_size: int | None = Field(ge=1)  # None: a task may count otherwise
     micro_batch: int | None = Field(None, ge=1)
     evaluate_every: int | None = Field(None, ge=1)
-    schedule: Literal["inverse_sqrt", "linear", "constant"] = "inverse_sqrt"
+    schedule: Schedule = "inverse_sqrt"
     lr_peak: float = Field(gt=0)
     lr_initial: float = Field(0.0, ge=0)
     warmup: int = Field(0, ge=0)
@@ -76,7 +78,7 @@ class Settings(BaseModel):
     weight_decay: float = Field(0.0, ge=0)
     clip: float | None = Field(None, gt=0)
     optimizer: Literal["adamw", "adamax"] | None = None  # None: AdamW
-    lr_head: float | None = Field(None, gt=0)  # peak of a new head on a trained encoder
+    lr_head: float | None = Field(None, gt=0)  # peak of a new head on a pretrained encoder
 
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     threads: int = Field(1, ge=1, le=1024)  # of many more the machine would run out
@@ -84,14 +86,15 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _a_number_is_one(cls, value: Any, info: ValidationInfo) -> Any:
-        truth = cls.model_fields[info.field_name].annotation is bool
-        parts = value.values() if isinstance(value, dict) else value
-        for part in parts if isinstance(value, (dict, list, tuple)) else [value]:
-            if isinstance(part, bool) and not truth:
+    def _numbers_are_no_booleans_and_not_too_large(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.field_name is None or cls.model_fields[info.field_name].annotation is bool:
+            return value
+        entries = value.values() if isinstance(value, dict) else value
+        for entry in entries if isinstance(value, (dict, list, tuple)) else [value]:
+            if isinstance(entry, bool):
                 raise ValueError("Input should not be true or false")
-            if isinstance(part, int) and abs(part) > MOST:
-                raise ValueError(f"Input should lie within ±{MOST}")
+            if isinstance(entry, int) and abs(entry) > LARGEST_INTEGER:
+                raise ValueError(f"Input should lie within ±{LARGEST_INTEGER}")
         return value
 
     @model_validator(mode="after")
@@ -113,7 +116,7 @@ def resolve(
     profiles: Profiles,
     profile: str,
     method: str,
-    overrides: dict[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> S:
     """The settings of one run.
 
@@ -122,74 +125,44 @@ def resolve(
         profiles: for each profile what differs from the defaults.
         profile: one of :data:`PROFILES`.
         method: one of :data:`METHODS`.
-        overrides: settings laid over the profile's, by name.
+        overrides: settings laid over the profile's, by name; ``None`` leaves one as it is.
 
     Raises:
         SettingsError: something unknown or ill-typed; the message names it and the choices.
     """
     check_choice("profile", profile, PROFILES)
     check_choice("method", method, METHODS)
-    given = {k: v for k, v in (overrides or {}).items() if v is not None}
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
     try:
         asked = schema(**{**profiles[profile], **given})
-        settings = schema(**{**asked.model_dump(), **_method(asked, method)})
+        settings = schema(**{**asked.model_dump(), **_of_method(asked, method)})
     except ValidationError as error:
-        raise SettingsError(_explain(error, schema)) from None
+        raise SettingsError(_explained(error, schema)) from None
     if method in ("id", "passes"):
-        _check_passes(settings, method)
+        _check_passes_differ(settings, method)
     return settings
 
 
-def default_source(profile: str) -> str:
-    """The source of a profile where none is asked for: the public data only at ``paper``."""
-    check_choice("profile", profile, PROFILES)
-    return "hub" if profile == "paper" else "embedded"
+def _of_method(asked: Settings, method: str) -> dict[str, Any]:
+    """What a method lays over the settings asked for.
 
-
-def check_choice(what: str, value: Any, choices: tuple[Any, ...]) -> None:
-    """Raise :class:`SettingsError` unless ``value`` is one of ``choices``.
-
-    Example:
-        >>> check_choice("method", "rdrop", METHODS)
-        Traceback (most recent call last):
-        ...
-        idlib.training.settings.SettingsError: unknown method 'rdrop': choose one of baseline, ...
+    Where a setting plays no part it takes its default, so that, say, another α does not make a
+    new baseline of the same one.
     """
-    if value not in choices:
-        raise SettingsError(
-            f"unknown {what} {value!r}: choose one of {', '.join(map(str, choices))}"
-        )
+    unused = {
+        name: type(asked).model_fields[name].default
+        for name in ("p", "q", "divergence", "divergence_reduction", "mode")
+    }
+    one_pass = {**unused, "alpha": 0.0, "passes": 1}
+    return {
+        "id": {},
+        "passes": {**unused, "mode": asked.mode, "alpha": 0.0},
+        "baseline": one_pass,
+        "compute": {**one_pass, "stretch": asked.stretch * asked.passes},
+    }[method]
 
 
-def distinct(what: str, values: Iterable[Any]) -> tuple[Any, ...]:
-    """``values`` as a tuple: at least one, and none twice.
-
-    Raises:
-        SettingsError: otherwise; the message names ``what``.
-    """
-    found = tuple(values)
-    if not found:
-        raise SettingsError(f"{what}: none are given, give at least one")
-    if twice := [value for place, value in enumerate(found) if value in found[:place]]:
-        raise SettingsError(f"{what}: {twice[0]!r} is given twice, give each once")
-    return found
-
-
-def check_kept(
-    asked: Settings, adapted: Settings, overrides: Mapping[str, Any], source: str
-) -> None:
-    """Raise :class:`SettingsError` if a source changes a setting that somebody asked for."""
-    for name in overrides:
-        wanted, kept = getattr(asked, name), getattr(adapted, name)
-        if overrides[name] is not None and wanted != kept:
-            raise SettingsError(
-                f"setting {name} = {wanted!r} cannot be had with source {source}, which makes it "
-                f"{kept!r}: leave the setting out, or name another source"
-            )
-
-
-def _check_passes(settings: Settings, method: str) -> None:
-    """Refuse passes between which there is nothing to distil."""
+def _check_passes_differ(settings: Settings, method: str) -> None:
     instead = "or take method baseline"
     if settings.passes < 2:
         raise SettingsError(
@@ -205,33 +178,14 @@ def _check_passes(settings: Settings, method: str) -> None:
         )
 
 
-def _method(asked: Settings, method: str) -> dict[str, Any]:
-    """What a method lays over the settings asked for.
-
-    Where a setting plays no part it takes its default, so that, say, another α does not make a
-    new baseline of the same one.
-    """
-    idle = {
-        name: type(asked).model_fields[name].default
-        for name in ("p", "q", "divergence", "divergence_reduction", "mode")
-    }
-    one_pass = {**idle, "alpha": 0.0, "passes": 1}
-    return {
-        "id": {},
-        "passes": {**idle, "mode": asked.mode, "alpha": 0.0},
-        "baseline": one_pass,
-        "compute": {**one_pass, "stretch": asked.stretch * asked.passes},
-    }[method]
-
-
-_PLAINLY = {  # what pydantic says in words of Python
+_PLAIN_MESSAGES = {  # for what pydantic says in words of Python
     "none_required": "this task has none, leave it out",
     "tuple_type": "give a list, as in [en, de]",
     "dict_type": "give names and values, as in {train: 60}",
 }
 
 
-def _explain(error: ValidationError, schema: type[Settings]) -> str:
+def _explained(error: ValidationError, schema: type[Settings]) -> str:
     lines = []
     for item in error.errors():
         name = ".".join(str(part) for part in item["loc"])
@@ -239,6 +193,56 @@ def _explain(error: ValidationError, schema: type[Settings]) -> str:
             names = ", ".join(sorted(schema.model_fields))
             lines.append(f"unknown setting {name!r}: choose one of {names}")
         else:
-            said = _PLAINLY.get(item["type"], item["msg"].removeprefix("Value error, "))
-            lines.append(f"setting {name} = {item['input']!r}: {said}" if name else said)
+            message = item["msg"].removeprefix("Value error, ")
+            message = _PLAIN_MESSAGES.get(item["type"], message)
+            lines.append(f"setting {name} = {item['input']!r}: {message}" if name else message)
     return "; ".join(lines)
+
+
+def default_source(profile: str) -> str:
+    """The source of a profile where none is asked for: the public data only at ``paper``."""
+    check_choice("profile", profile, PROFILES)
+    return "hub" if profile == "paper" else "embedded"
+
+
+def check_choice(what: str, value: Any, choices: Iterable[Any]) -> None:
+    """Raise :class:`SettingsError` unless ``value`` is one of ``choices``.
+
+    Example:
+        >>> check_choice("method", "rdrop", METHODS)
+        Traceback (most recent call last):
+        ...
+        idlib.training.settings.SettingsError: unknown method 'rdrop': choose one of baseline, ...
+    """
+    choices = tuple(choices)
+    if value not in choices:
+        raise SettingsError(
+            f"unknown {what} {value!r}: choose one of {', '.join(map(str, choices))}"
+        )
+
+
+def distinct(what: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    """``values`` as a tuple: at least one, and none twice.
+
+    Raises:
+        SettingsError: otherwise; the message names ``what``.
+    """
+    items = tuple(values)
+    if not items:
+        raise SettingsError(f"{what}: none are given, give at least one")
+    if repeated := [item for place, item in enumerate(items) if item in items[:place]]:
+        raise SettingsError(f"{what}: {repeated[0]!r} is given twice, give each once")
+    return items
+
+
+def check_kept(
+    asked: Settings, adapted: Settings, overrides: Mapping[str, Any], source: str
+) -> None:
+    """Raise :class:`SettingsError` if a source changes a setting that somebody asked for."""
+    for name, value in overrides.items():
+        wanted, kept = getattr(asked, name), getattr(adapted, name)
+        if value is not None and wanted != kept:
+            raise SettingsError(
+                f"setting {name} = {wanted!r} cannot be had with source {source}, which makes it "
+                f"{kept!r}: leave the setting out, or name another source"
+            )

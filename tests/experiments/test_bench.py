@@ -26,3 +26,16 @@ def test_wrong_arguments_are_one_line(workspace, capsys):
     with pytest.raises(SystemExit, match="2"):
         bench.main(["--rounds", "0"])
     assert "--rounds" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_ratios_are_those_of_medians(monkeypatch, capsys):
+    """An update that was slow, as where the machine did something else, moves nothing."""
+    timed = {
+        "baseline": bench.Timed([1.0, 1.0, 2.0, 2.0, 30.0], 3 * 2**20),
+        "id": bench.Timed([5.0, 80.0, 5.0, 7.0, 5.0], 12 * 2**20),
+    }
+    monkeypatch.setattr(bench, "compare", lambda task, profile, rounds: timed)
+    bench.main([])
+    _, baseline, method = capsys.readouterr().out.splitlines()
+    assert baseline.split() == ["baseline", "2.0000", "s", "1.00", "×", "baseline", "3", "MiB"]
+    assert method.split() == ["id", "5.0000", "s", "2.50", "×", "baseline", "12", "MiB"]

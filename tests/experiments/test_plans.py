@@ -16,7 +16,8 @@ from idlib.models import encoders
 from idlib.models.encoders import EncoderError
 from idlib.tasks.images import ImageSettings, ImageTask
 from idlib.tasks.translation import TranslationSettings, TranslationTask
-from idlib.training.loop import LaunchError, _slices
+from idlib.training.order import micro_batches
+from idlib.training.processes import LaunchError
 from idlib.training.settings import SettingsError
 
 
@@ -49,7 +50,7 @@ def test_the_smallest_batch_is_that_of_training(batch_size, micro_batch, mode):
     given = {"batch_size": batch_size, "micro_batch": micro_batch, "mode": mode}
     task = ImageTask(ImageSettings(**{**smoke, **given}), "embedded")
     updates = task.epoch(None)
-    smallest = min(len(part) for update in updates for part in _slices(update, micro_batch))
+    smallest = min(len(part) for update in updates for part in micro_batches(update, micro_batch))
     assert task._smallest_batch() == smallest * (3 if mode == "stack" else 1)
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from idlib.method.targets import Target
-from idlib.training.loop import Selection
 from idlib.training.settings import Settings
+from idlib.training.trainable import Selection
 
 INPUTS, CLASSES, EXAMPLES = 4, 3, 12
 

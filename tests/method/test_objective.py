@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from idlib.method.batch_norm import frozen_batch_norm
+from idlib.method.choices import REDUCTIONS
 from idlib.method.losses import DIVERGENCES, cross_entropy, x_divergence
-from idlib.method.objective import REDUCTIONS, IntraDistillation
+from idlib.method.objective import IntraDistillation
 from idlib.method.schedules import adaptive_alpha
 from idlib.method.targets import Target
 

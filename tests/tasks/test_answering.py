@@ -15,7 +15,8 @@ from idlib.data import DataError
 from idlib.experiments.runs import load_model, run
 from idlib.experiments.specs import Spec
 from idlib.experiments.workspace import Workspace
-from idlib.method.objective import REDUCTIONS, IntraDistillation
+from idlib.method.choices import REDUCTIONS
+from idlib.method.objective import IntraDistillation
 from idlib.metrics import items, squad
 from idlib.records import Store
 from idlib.tasks.answering import AnsweringSettings, AnsweringTask, best_spans

@@ -4,8 +4,8 @@ from typing import get_args, get_origin
 
 import pytest
 
+from idlib.method.choices import REDUCTIONS
 from idlib.method.losses import DIVERGENCES
-from idlib.method.objective import REDUCTIONS
 from idlib.method.passes import MODES
 from idlib.tasks import TASKS, task_class
 from idlib.tasks.images import ImageSettings, ImageTask

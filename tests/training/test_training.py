@@ -17,10 +17,11 @@ from idlib.method.distillation import frozen_teacher
 from idlib.method.objective import Parts
 from idlib.method.schedules import adaptive_alpha, linear_decay
 from idlib.training import checkpoints
-from idlib.training.loop import NonFiniteLoss, Selection, train
+from idlib.training.loop import NonFiniteLoss, train
 from idlib.training.optim import optimizer_of
 from idlib.training.randomness import derive_seed
 from idlib.training.settings import SettingsError
+from idlib.training.trainable import Selection
 
 ID = ToySettings(passes=3, alpha=5.0)
 BASELINE = ToySettings(passes=1, alpha=0.0)
