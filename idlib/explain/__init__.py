@@ -1,1 +1,1 @@
-"""What does it look like? The tables, pictures and sentences of the pages that explain."""
+"""What does it look like? The tables, figures and sentences of the pages that explain."""

@@ -1,7 +1,7 @@
 """The audit page: the bugs of the earlier report's evaluation and training, on our own models.
 
 What each bug computes stands in :mod:`idlib.audit.bugs`; here it is applied to the eight image
-models, and put into tables, pictures and sentences.
+models, and put into tables, figures and sentences.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from idlib.audit.bugs import (
 )
 from idlib.audit.findings import AUDIT, Derived, repeated_pairs
 from idlib.experiments.specs import Spec
-from idlib.explain.look import closed, white_grid
+from idlib.explain.style import closed, white_grid
 from idlib.method.batch_norm import frozen_batch_norm
 from idlib.records import Record
 from idlib.report.conditions import Condition, role

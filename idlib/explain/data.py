@@ -24,7 +24,7 @@ from idlib.data.folding import fold
 from idlib.data.images import ImageData
 from idlib.data.languages import ENGLISH
 from idlib.data.sources import SPLITS
-from idlib.explain.look import closed, white_grid
+from idlib.explain.style import closed, white_grid
 from idlib.models import embedded_encoder, encoders
 
 FONT_SCALE = 0.85  # of this page's figures

@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Generator, Tensor
 
-from idlib.explain.look import closed, white_grid
+from idlib.explain.style import closed, white_grid
 from idlib.method.losses import x_divergence
 from idlib.method.schedules import adaptive_alpha
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from idlib.experiments.specs import Spec
-from idlib.explain.look import closed, white_grid
+from idlib.explain.style import closed, white_grid
 from idlib.report.conditions import METHOD_NAMES
 from idlib.report.figures.style import PALETTE
 from idlib.sensitivity.exact import exact_sensitivity

@@ -1,4 +1,4 @@
-"""How the pictures of these pages look.
+"""How the figures of these pages look.
 
 Every figure comes back closed: nothing is shown or kept open, and a cell shows what it returns.
 """
