@@ -52,7 +52,7 @@ def build_book(session: nox.Session) -> None:
     options = parser.parse_args(session.posargs)
     _install(session, "report")
     given = [f"--{key}={value}" for key, value in vars(options).items() if value]
-    session.run("python", "-m", "idlib.book", *given, env={**ONE_THREAD, **QUIET_KERNEL})
+    session.run("idlib", "book", *given, env={**ONE_THREAD, **QUIET_KERNEL})
     _forget_other_builds(options.profile)
     book = f"{session.bin}/jupyter-book"
     try:
@@ -68,14 +68,15 @@ def tests(session: nox.Session) -> None:
     """Run the tests and the doctests, with at least 90 % of idlib covered.
 
     nox -s tests
+    nox -s tests -- -m "not slow"
     nox -s tests -- tests/method -k gradient
 
-    A process for each core. With arguments, they go to pytest and no coverage is asked for.
+    A process for each core. Arguments go to pytest, and no coverage is asked for then.
     """
     _install(session, "report", "test")
     coverage = ["--cov=idlib", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]
     side_by_side = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
-    arguments = session.posargs or [*side_by_side, *coverage, "--durations=10"]
+    arguments = [*side_by_side, *(session.posargs or [*coverage, "--durations=10"])]
     session.run("python", "-m", "pytest", *arguments, env={**ONE_THREAD, **QUIET_KERNEL})
 
 
@@ -106,14 +107,8 @@ def notebooks(session: nox.Session) -> None:
     _install(session, "report")
     out = Path(session.create_tmp()) / "executed"
     shutil.rmtree(out, ignore_errors=True)
-    command = [
-        "python",
-        "-m",
-        "idlib.book",
-        f"--profile={options.profile}",
-        f"--out={out}",
-    ]
-    session.run(*command, env=QUIET_KERNEL)
+    given = [f"--profile={options.profile}", f"--out={out}"]
+    session.run("idlib", "book", *given, env=QUIET_KERNEL)
 
 
 @nox.session
@@ -121,10 +116,10 @@ def bench(session: nox.Session) -> None:
     """Time and peak memory of the baseline and of intra-distillation, side by side.
 
     nox -s bench
-    nox -s bench -- --help
+    nox -s bench -- --task translation --profile smoke
     """
     _install(session)
-    session.run("python", "-m", "idlib.experiments.bench", *session.posargs)
+    session.run("idlib", "bench", *session.posargs)
 
 
 @nox.session(name="docs-serve", venv_backend="none")

@@ -1,57 +1,101 @@
-"""The command line: ``idlib run``, ``idlib grid``, ``idlib translate``, ``idlib records``."""
+"""The command line: ``idlib run``, ``grid``, ``translate``, ``records``, ``book`` and ``bench``.
+
+What takes seconds to import, torch above all, is imported by the command that needs it.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from tqdm import tqdm
+from typer.core import TyperGroup
 
-from idlib import data, records, tasks
 from idlib.commands.arguments import numbers_of, settings_of
 from idlib.commands.records import Folder, print_record, records_app
-from idlib.commands.translations import every_line, scored_lines
-from idlib.experiments import runs
-from idlib.experiments.grid import grid
-from idlib.experiments.specs import Spec
-from idlib.experiments.workers import RunsFailed, run_all
 from idlib.experiments.workspace import CHECKPOINTS, Workspace, check_writable
-from idlib.files import replacing
-from idlib.models import encoders
-from idlib.records import Store
-from idlib.training import checkpoints, loop, processes, settings
+from idlib.records import WORKING_STORE, RecordError, Store
+from idlib.tasks import TASKS
+from idlib.training.settings import METHODS, PROFILES, SOURCES, SettingsError, check_choice
+
+if TYPE_CHECKING:
+    from idlib.experiments.specs import Spec
+
+INTERRUPTED = 130  # as shells say of a command that Ctrl-C ended
+RESUMABLE = ("run", "grid", "translate", "book")
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "size calculation overflowed")  # torch's
+AT_FIRST_UPDATE = 1e-3  # seconds; a bar then comes after all that can be wrong before training
+
+
+class Commands(TyperGroup):
+    """Where all commands end: 2 for what the user gave wrong, 1 for what failed, 130 for Ctrl-C.
+
+    Each is said in one line.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            status, message = INTERRUPTED, "stopped"
+            if ctx.invoked_subcommand in RESUMABLE:
+                message += "; the same command goes on where it was"
+        except Exception as error:
+            if hasattr(error, "exit_code"):  # typer's own, as a missing argument
+                raise
+            if (explained := _explained(error)) is None:
+                raise
+            status, message = explained
+        print(f"idlib: {message}", file=sys.stderr)
+        raise typer.Exit(status)
+
+
+def _explained(error: Exception) -> tuple[int, str] | None:
+    """Exit status and message of an error that needs no traceback."""
+    if isinstance(error, (SettingsError, RecordError, OSError)):
+        return 2, str(error)
+    from idlib.book.execution import NotebookError
+    from idlib.data.errors import DataError
+    from idlib.experiments.workers import RunsFailed
+    from idlib.models.encoders import EncoderError
+    from idlib.training.checkpoints import CheckpointError
+    from idlib.training.loop import NonFiniteLoss
+    from idlib.training.processes import LaunchError
+
+    if isinstance(error, (DataError, EncoderError, LaunchError)):
+        return 2, str(error)
+    if isinstance(error, (CheckpointError, NonFiniteLoss, NotebookError, RunsFailed)):
+        return 1, str(error)
+    reason = (str(error).splitlines() or ["no more can be had"])[0]
+    of_torch = isinstance(error, RuntimeError) and any(said in reason for said in OUT_OF_MEMORY)
+    if of_torch or isinstance(error, MemoryError):
+        return 1, (
+            f"memory does not suffice ({reason}): set micro_batch, which makes an update in "
+            "slices, or the sizes of the model to less"
+        )
+    return None
+
 
 app = typer.Typer(
-    help="Intra-distillation, reproduced: make runs, and look at their records.",
+    cls=Commands,
+    help="Intra-distillation, reproduced: make runs, look at their records, build the book.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 app.add_typer(records_app, name="records")
 
-USER_ERRORS = (
-    settings.SettingsError,
-    data.DataError,
-    encoders.EncoderError,
-    records.RecordError,
-    checkpoints.CheckpointError,
-    processes.LaunchError,
-    loop.NonFiniteLoss,
-    RunsFailed,
-    OSError,  # of the disk, most of all
-)
-
-NO_MEMORY = ("out of memory", "can't allocate memory", "size calculation overflowed")  # torch's
-AT_FIRST_UPDATE = 1e-3  # seconds; a bar then comes after all that can be wrong before training
-
-TaskName = Annotated[str, typer.Argument(help=f"The task: {', '.join(tasks.TASKS)}.")]
-Profile = Annotated[str, typer.Option(help=f"How large: {', '.join(settings.PROFILES)}.")]
+TaskName = Annotated[str, typer.Argument(help=f"The task: {', '.join(TASKS)}.")]
+Method = Annotated[str, typer.Option(help=f"{', '.join(METHODS)}.")]
+Seed = Annotated[int, typer.Option(help="Decides weights, order and dropout.")]
+Profile = Annotated[str, typer.Option(help=f"How large: {', '.join(PROFILES)}.")]
 Source = Annotated[
     str | None,
-    typer.Option(help="Which data: embedded, hub, or a folder. Default: hub at paper."),
+    typer.Option(help=f"Which data: {', '.join(SOURCES)}, or a folder. Default: hub at paper."),
 ]
 Changes = Annotated[
     list[str] | None,
@@ -64,13 +108,13 @@ Checkpoints = Annotated[Path, typer.Option(help="Folder of checkpoints.")]
 @app.command("run")
 def run_command(
     task: TaskName,
-    method: Annotated[str, typer.Option(help=f"{', '.join(settings.METHODS)}.")] = "id",
-    seed: Annotated[int, typer.Option(help="Decides weights, order and dropout.")] = 1,
+    method: Method = "id",
+    seed: Seed = 1,
     profile: Profile = "small",
     source: Source = None,
     set_: Changes = None,
     device: Device = "auto",
-    records: Folder = records.WORKING_STORE,
+    records: Folder = WORKING_STORE,
     checkpoints: Checkpoints = CHECKPOINTS,
 ) -> None:
     """Make one run and print its record's main numbers; a finished run is found again.
@@ -80,14 +124,18 @@ def run_command(
 
     Example: idlib run images --method id --seed 1 --profile small --set alpha=2.5
     """
+    from idlib.experiments.runs import run
+    from idlib.experiments.specs import Spec
+    from idlib.training.processes import is_main_process
+
     spec = Spec(task, method, profile, source, seed, settings_of(set_ or []), device)
-    workspace = Workspace(Store(records), checkpoints)
-    quiet = not processes.is_main_process()
+    quiet, updates = not is_main_process(), spec.plan.updates
     if not quiet:
-        _tell([spec])
-    shown = {"desc": spec.description, "unit": "update", "disable": quiet, "delay": AT_FIRST_UPDATE}
-    with _resumable(), tqdm(total=spec.plan.updates, **shown) as bar:
-        record = runs.run(spec, workspace, bar.update)
+        _tell_what_is_left_out([spec])
+    with tqdm(
+        total=updates, desc=spec.description, unit="update", disable=quiet, delay=AT_FIRST_UPDATE
+    ) as bar:
+        record = run(spec, Workspace(Store(records), checkpoints), bar.update)
     if not quiet:
         print_record(record)
 
@@ -108,7 +156,7 @@ def grid_command(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes side by side.")] = None,
     set_: Changes = None,
     device: Device = "auto",
-    records: Folder = records.WORKING_STORE,
+    records: Folder = WORKING_STORE,
     checkpoints: Checkpoints = CHECKPOINTS,
 ) -> None:
     """Make all runs that the claims of a task are judged by, side by side.
@@ -117,6 +165,9 @@ def grid_command(
 
     Example: idlib grid images --profile medium --seeds 1,2,3,4,5 --rounds 2 --records records
     """
+    from idlib.experiments.grid import grid
+    from idlib.experiments.workers import run_all
+
     specs = grid(
         task,
         profile,
@@ -128,18 +179,16 @@ def grid_command(
         overrides=settings_of(set_ or []),
         device=device,
     )
-    _tell(specs)
-    workspace = Workspace(Store(records), checkpoints)
-    with _resumable():
-        made = run_all(specs, workers=workers, workspace=workspace)
+    _tell_what_is_left_out(specs)
+    made = run_all(specs, workers=workers, workspace=Workspace(Store(records), checkpoints))
     typer.echo(f"{len(made)} records of {task} at profile {profile}, new ones in {records}/")
 
 
 @app.command("translate")
 def translate_command(
     out: Annotated[Path, typer.Argument(help="Folder to write into.")],
-    method: Annotated[str, typer.Option(help=f"{', '.join(settings.METHODS)}.")] = "id",
-    seed: Annotated[int, typer.Option(help="Of the run.")] = 1,
+    method: Method = "id",
+    seed: Seed = 1,
     profile: Profile = "small",
     source: Source = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
@@ -158,52 +207,69 @@ def translate_command(
 
     Example: idlib translate out --method id --seed 1 --profile small
     """
-    settings.check_choice("split", split, ("train", "validation", "test"))
+    from idlib.commands.translations import every_line, scored_lines
+    from idlib.experiments.specs import Spec
+
+    check_choice("split", split, ("train", "validation", "test"))
     check_writable(out, "the folder of translations", "as OUT")
     spec = Spec("translation", method, profile, source, seed, settings_of(set_ or []), device)
-    _tell([spec])
-    with _resumable():
-        model = runs.load_model(spec, workspace=Workspace(checkpoints=checkpoints))
-        lines = (scored_lines if scored_only else every_line)(spec.plan.task, model, split)
-    for name in ("sources", "references", "hypotheses"):
-        with replacing(out / f"{name}.txt") as path:
-            text = "".join(f"{line}\n" for line in getattr(lines, name))
-            path.write_text(text, encoding="utf-8")
+    _tell_what_is_left_out([spec])
+    translate = scored_lines if scored_only else every_line
+    lines = translate(spec, Workspace(checkpoints=checkpoints), split)
+    lines.write(out)
     for line in lines.report:
         typer.echo(f"data: {line}", err=True)
     typer.echo(f"sacrebleu {out}/references.txt -i {out}/hypotheses.txt -m bleu chrf")
 
 
+@app.command("book")
+def book_command(
+    profile: Profile = "small",
+    source: Source = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="NOTEBOOK", help="Run this one, leave the others.")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Folder of the notebooks.")] = Path("notebooks"),
+    out: Annotated[Path, typer.Option(help="Folder of the executed ones.")] = Path(
+        "book/_executed"
+    ),
+) -> None:
+    """Run the notebooks of the book; one whose inputs have not changed is not run again.
+
+    Pages of tasks train what has no record yet. `nox -s build-book` runs this command and builds
+    the pages. It needs the extra `report`.
+
+    Example: idlib book --profile smoke --only images
+    """
+    from idlib.book.execution import execute_all
+
+    if find_spec("papermill") is None:
+        raise SettingsError("papermill is not installed: pip install 'idlib[report]'")
+    execute_all(profile, source, only, folder, out)
+
+
+@app.command("bench")
+def bench_command(
+    task: Annotated[str, typer.Option(help=f"The task: {', '.join(TASKS)}.")] = "images",
+    profile: Profile = "small",
+    rounds: Annotated[int, typer.Option(min=1, help="Turns that each method takes.")] = 5,
+) -> None:
+    """Time and peak memory of an update of each method, taken in turns, as a table.
+
+    Example: idlib bench --task translation --profile smoke
+    """
+    from idlib.experiments.bench import compare, table
+
+    typer.echo(f"{task}, profile {profile}: one update, median over turns, and peak memory")
+    typer.echo(table(compare(task, profile, rounds)))
+
+
 def main() -> None:
-    """Run the command line; what a user got wrong is one clear line and exit status 2."""
-    try:
-        app()
-    except USER_ERRORS as error:
-        print(f"idlib: {error}", file=sys.stderr)
-        sys.exit(2)
-    except (MemoryError, RuntimeError) as error:
-        reason = (str(error).splitlines() or ["no more can be had"])[0]
-        if isinstance(error, RuntimeError) and not any(said in reason for said in NO_MEMORY):
-            raise
-        print(
-            f"idlib: memory does not suffice ({reason}): set micro_batch, which makes an update in "
-            "slices, or the sizes of the model to less",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+    """Run the command line."""
+    app()
 
 
-@contextmanager
-def _resumable() -> Iterator[None]:
-    """Ctrl-C ends the command with the status that shells know, and says what is kept."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("\nidlib: stopped; the same command goes on where it was", file=sys.stderr)
-        raise typer.Exit(130) from None
-
-
-def _tell(specs: Iterable[Spec]) -> None:
+def _tell_what_is_left_out(specs: Iterable[Spec]) -> None:
     """Say on stderr, each line once, what is left out of the data.
 
     What is left out of the embedded data stands in the book, unless the limits are the user's.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 import pytest
 import torch
 
+from idlib import cli
 from idlib.records import Store
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,8 +42,6 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def command(workspace, monkeypatch, capsys):
     """Run ``idlib`` with arguments in an empty folder: exit status, output, errors."""
-    from idlib import cli  # which takes seconds to import
-
     monkeypatch.setenv("COLUMNS", "200")
 
     def go(*arguments: str) -> tuple[int, str, str]:
@@ -79,7 +77,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         warnings.simplefilter("ignore")  # those of papermill and its kernels
         patch.chdir(folder)
         patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-        assert execution.main(["--profile", "smoke"]) == 0
+        execution.execute_all("smoke")
         yield folder
 
 
@@ -91,33 +89,3 @@ def built(executed: Path) -> Path:
     done = subprocess.run(command, cwd=executed, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
     return executed / "book/_build/html"
-
-
-def write_notebook(path: Path, *cells: str) -> Path:
-    """Write a notebook of code cells; the first states the parameters."""
-    python = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook = {
-        "cells": [
-            {
-                "cell_type": "code",
-                "execution_count": None,
-                "id": f"cell-{number}",
-                "metadata": {} if number else {"tags": ["parameters"]},
-                "outputs": [],
-                "source": source,
-            }
-            for number, source in enumerate(cells)
-        ],
-        "metadata": {"kernelspec": python, "language_info": {"name": "python"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(notebook))
-    return path
-
-
-@pytest.fixture
-def notebook():
-    """``notebook(path, *cells)`` writes a notebook."""
-    return write_notebook

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import idlib
-from idlib.book import parameters
 from idlib.training import settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,8 +42,8 @@ MAY_IMPORT = {
         *("data", "experiments", "files", "method", "metrics", "records", "report", "tasks"),
         "training",
     ],
-    "commands": ["data", "records", "tasks", "training"],
-    "cli": ["commands", "data", "experiments", "files", "models", "records", "tasks", "training"],
+    "commands": ["data", "experiments", "files", "records", "tasks", "training"],
+    "cli": ["book", "commands", "data", "experiments", "models", "records", "tasks", "training"],
     "__main__": ["cli"],
     "__init__": ["method", "sensitivity"],
 }
@@ -87,8 +86,12 @@ def test_the_maths_needs_torch_alone(name: str) -> None:
     assert outside - set(sys.stdlib_module_names) <= {"torch", "numpy", "idlib"}
 
 
-@pytest.mark.parametrize("name", ["records", "report.tables", "report.figures", "report.results"])
-def test_records_and_report_need_no_torch(name: str) -> None:
+NO_TORCH = ["records", "report.tables", "report.figures", "report.results", "cli"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NO_TORCH)
+def test_records_report_and_help_need_no_torch(name: str) -> None:
     script = f"import sys, idlib.{name}; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
@@ -136,7 +139,7 @@ def test_sessions_and_package_agree_on_the_choices() -> None:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple)
     }
     assert constants["PROFILES"] == settings.PROFILES
-    assert constants["SOURCES"] == parameters.SOURCES
+    assert constants["SOURCES"] == settings.SOURCES
 
 
 def test_ci_runs_the_command_of_the_readme() -> None:

@@ -1,7 +1,7 @@
 """What the book needs beyond Jupyter Book: the banner, the outcomes' badges, and local assets only.
 
 Loaded through ``local_extensions`` in ``_config.yml``. The profile of the build is read from
-``_executed/build.json``, which ``idlib.book.execution`` writes when it has executed the notebooks.
+``_executed/build.json``, which ``idlib book`` writes when it has executed the notebooks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What somebody typed on the command line, read: settings and lists of numbers."""
+"""Settings and lists of numbers, read from what was typed on the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from idlib.training.settings import SettingsError, distinct
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's plain values: in 1.1 ``no`` is false, 010 is eight, and 5e-4 is text."""
 
-    yaml_implicit_resolvers: dict[str, list] = {}
+    yaml_implicit_resolvers: dict[str, list[Any]] = {}
 
 
 for _tag, _shape, _starts in (
@@ -24,9 +24,13 @@ for _tag, _shape, _starts in (
     ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^({_shape})$"), _starts)
-_Loader.add_constructor(
-    "tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node))
-)
+
+
+def _whole_number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 
 
 def settings_of(changes: Sequence[str]) -> dict[str, Any]:

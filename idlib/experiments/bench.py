@@ -6,38 +6,37 @@ a machine that slows down slows all of them. What is quoted are ratios of median
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import statistics
-import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from tqdm import tqdm
 
-from idlib.data import DataError
-from idlib.experiments.specs import Spec
-from idlib.models.encoders import EncoderError
+from idlib.experiments.specs import Plan, Spec
 from idlib.training.loop import train
 from idlib.training.meter import Meter
 from idlib.training.randomness import seed_everything
-from idlib.training.settings import METHODS, PROFILES, SettingsError, default_source
+from idlib.training.settings import METHODS
 
 
 class _Enough(Exception):
     """Enough updates were timed."""
 
 
-class Timed(NamedTuple):
+class Timing(NamedTuple):
     """Wall seconds of single updates, and the peak memory of making them, in bytes."""
 
     seconds: list[float]
     peak_memory_bytes: int
 
 
-def time_updates(spec: Spec, updates: int) -> Timed:
+def time_updates(plan: Plan, updates: int) -> Timing:
     """Time the first ``updates`` updates of a run, one left out at the beginning."""
     times: list[float] = []
 
@@ -46,60 +45,40 @@ def time_updates(spec: Spec, updates: int) -> Timed:
         if len(times) == updates + 2:  # one when the loop begins, one for the update left out
             raise _Enough
 
-    plan = spec.plan
     meter = Meter(torch.device(plan.asked.device_type))
     torch.set_num_threads(plan.settings.threads)
-    seed_everything(spec.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            train(
-                plan.task.model(),
-                plan.task,
-                plan.settings.model_copy(update={"epochs": updates + 2}),
-                seed=spec.seed,
-                folder=Path(folder),
-                device=plan.asked.device_type,
-                progress=tick,
-            )
-        except _Enough:
-            pass
-    seconds = [later - earlier for earlier, later in zip(times[1:], times[2:], strict=False)]
-    return Timed(seconds, meter.cost.peak_memory_bytes)
+    seed_everything(plan.spec.seed)
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(_Enough):
+        train(
+            plan.task.model(),
+            plan.task,
+            plan.settings.model_copy(update={"epochs": updates + 2}),
+            seed=plan.spec.seed,
+            folder=Path(folder),
+            device=plan.asked.device_type,
+            progress=tick,
+        )
+    seconds = [later - earlier for earlier, later in pairwise(times[1:])]
+    return Timing(seconds, meter.cost.peak_memory_bytes)
 
 
-def compare(task: str, profile: str, rounds: int = 5, updates: int = 4) -> dict[str, Timed]:
+def compare(task: str, profile: str, rounds: int = 5, updates: int = 4) -> dict[str, Timing]:
     """Each method's updates, timed in turns, and its largest peak."""
-    source = default_source(profile)
-    timed = {method: Timed([], 0) for method in METHODS}
+    plans = {method: Spec(task, method, profile).plan for method in METHODS}
+    timings = {method: Timing([], 0) for method in METHODS}
     for _ in tqdm(range(rounds), desc="turns"):
-        for method, before in timed.items():
-            seconds, peak = time_updates(Spec(task, method, profile, source), updates)
-            timed[method] = Timed(before.seconds + seconds, max(before.peak_memory_bytes, peak))
-    return timed
+        for method, before in timings.items():
+            seconds, peak = time_updates(plans[method], updates)
+            peak = max(before.peak_memory_bytes, peak)
+            timings[method] = Timing(before.seconds + seconds, peak)
+    return timings
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Print the comparison as a table; return the exit code (2: a wrong argument)."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--task", default="images")
-    parser.add_argument("--profile", default="small", choices=PROFILES)
-    parser.add_argument("--rounds", type=int, default=5, help="turns that each method takes")
-    given = parser.parse_args(arguments)
-    if given.rounds < 1:
-        parser.error(f"argument --rounds: {given.rounds} turns time nothing: give at least 1")
-    try:
-        timed = compare(given.task, given.profile, given.rounds)
-    except (SettingsError, DataError, EncoderError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    base = statistics.median(timed["baseline"].seconds)
-    print(f"{given.task}, profile {given.profile}: one update, median over turns, and peak memory")
-    for method, (times, peak) in timed.items():
-        seconds = statistics.median(times)
-        ratio, megabytes = seconds / base, peak / 2**20
-        print(f"{method:>10} {seconds:8.4f} s {ratio:6.2f} × baseline {megabytes:8.0f} MiB")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def table(timings: Mapping[str, Timing]) -> str:
+    """For each method a line: median seconds, as a multiple of the baseline's, and peak memory."""
+    medians = {method: statistics.median(timing.seconds) for method, timing in timings.items()}
+    return "\n".join(
+        f"{method:>10} {medians[method]:8.4f} s {medians[method] / medians['baseline']:6.2f} "
+        f"× baseline {timing.peak_memory_bytes / 2**20:8.0f} MiB"
+        for method, timing in timings.items()
+    )

@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from threading import Thread
+from threading import RLock, Thread
 
 from tqdm import tqdm
 
@@ -103,15 +103,11 @@ def _run_chains(
     workers = min(workers or _default_workers(chains[0][0], updates), len(chains))
     failures: list[str] = []
     with tqdm(total=updates, desc=f"{description} ({runs} runs)", unit="update") as bar:
-
-        def progress(count: int) -> None:
-            bar.update(count)
-
         if workers > 1:
-            failures = _run_side_by_side(chains, workers, workspace, progress)
+            failures = _run_side_by_side(chains, workers, workspace, bar.update)
         else:
             for chain in chains:
-                failures += _run_chain(chain, workspace, progress)
+                failures += _run_chain(chain, workspace, bar.update)
     if failures:
         raise RunsFailed(
             f"{len(failures)} of {runs} runs failed, the others are recorded:\n"
@@ -188,6 +184,7 @@ _sender: Connection | None = None
 def _start_worker(sender: Connection) -> None:
     global _sender
     _sender = sender
+    tqdm.set_lock(RLock())  # its own has a semaphore, which an ended process would leave behind
     Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -33,7 +33,7 @@ from idlib.training.randomness import (
 from idlib.training.settings import Settings
 from idlib.training.trainable import Batch, Trainable
 
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
 
 
 class NonFiniteLoss(RuntimeError):

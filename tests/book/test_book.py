@@ -52,7 +52,7 @@ def test_images_trained_what_the_book_compares(executed: Path) -> None:
 
 def test_unchanged_notebooks_are_not_run_again(executed: Path, capsys) -> None:
     before = (executed / "book/_executed/build.json").read_text()
-    assert execution.main(["--profile", "smoke"]) == 0
+    execution.execute_all("smoke")
     said = capsys.readouterr().out
     assert all(f"{name}: unchanged" in said for name in NAMES)
     assert (executed / "book/_executed/build.json").read_text() == before

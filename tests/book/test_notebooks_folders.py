@@ -13,10 +13,11 @@ from made_up import texts as made_up_texts
 from made_up.notebook_cells import NOTEBOOKS, run_cells
 from PIL import Image
 
-from idlib.book.parameters import ParameterError, notebook_parameters
+from idlib.book.parameters import notebook_parameters
 from idlib.book.predictions import NONE_ASKED, NOT_PARALLEL, PARALLEL, tags
 from idlib.experiments.grid import grid
 from idlib.records import Store
+from idlib.training.settings import SettingsError
 
 pytestmark = pytest.mark.usefixtures("workspace")
 ODD = "my_data*|<b>$x^$"  # markup, a cell's end, a tag, and a formula that is none
@@ -146,7 +147,7 @@ def test_sensitivity_settles_what_it_measures_before_training(tmp_path: Path) ->
     with pytest.raises(ValueError, match="10000000 parameters"):
         run_cells("sensitivity", source=source, set_size=10_000_000, **asked)
     assert not Path(".idlib/checkpoints").exists()
-    with pytest.raises(ParameterError, match="unknown settings 'imags': choose one of images"):
+    with pytest.raises(SettingsError, match="unknown settings 'imags': choose one of images"):
         run_cells("sensitivity", settings={"imags": {}})
     shown = run_cells("sensitivity", source=source, set_size=9, random_sets=2, **asked)
     assert one_of(shown, "rank correlation")
@@ -179,6 +180,6 @@ CASES = [
 
 @pytest.mark.parametrize("page, name, value", sorted(CASES, key=str))
 def test_impossible_values_are_refused_before_any_work(page: str, name: str, value) -> None:
-    with pytest.raises(ParameterError, match=name):
+    with pytest.raises(SettingsError, match=name):
         run_cells(page, **{name: value})
     assert not Store(also=()).all() and not Path(".idlib").exists()

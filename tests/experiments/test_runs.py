@@ -439,7 +439,7 @@ def members(session: int) -> set[int]:
     ("end", "status", "says"),
     [
         (lambda grid, workers: os.killpg(grid, signal.SIGINT), 130, "the same command goes on"),
-        (lambda grid, workers: os.kill(min(workers), signal.SIGKILL), 2, "ended from outside"),
+        (lambda grid, workers: os.kill(min(workers), signal.SIGKILL), 1, "ended from outside"),
     ],
     ids=["Ctrl-C", "a killed worker"],
 )
