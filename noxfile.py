@@ -82,9 +82,12 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check code and notebooks with ruff, their format, and that notebooks carry no outputs.
+    """Check code and notebooks with ruff, that notebooks carry no outputs, and types with mypy.
 
     nox -s lint
+    nox -s lint -- ruff
+
+    With the argument ruff it ends before mypy, which needs all that idlib imports.
     """
     session.install("ruff", "-c", str(CONSTRAINTS))
     session.run("ruff", "check", ".")
@@ -92,6 +95,9 @@ def lint(session: nox.Session) -> None:
     full = [name for name in _notebooks() if _has_outputs(NOTEBOOKS / f"{name}.ipynb")]
     if full:
         session.error(f"notebooks with outputs (clear them before committing): {', '.join(full)}")
+    if "ruff" not in session.posargs:
+        _install(session, "report", "lint")
+        session.run("mypy")
 
 
 @nox.session
