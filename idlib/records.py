@@ -13,6 +13,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +25,11 @@ from idlib.files import replacing
 
 WORKING_STORE = Path(".idlib/records")
 COMMITTED_STORE = Path("records")
+
+# Whose versions stand in a record.
+PACKAGES = (
+    "idlib torch torchvision transformers sentencepiece sacrebleu accelerate numpy scipy"
+).split()
 
 # Data that earlier versions did not name: a record without them answers the same question.
 ASKED_LATER = ("vocabulary",)
@@ -143,8 +149,8 @@ class Store:
 
     def answer(self, asked: Asked) -> Record | None:
         """Return the record that answers what is asked, or ``None``; unreadable ones raise."""
-        found = map(self.find, asked.signatures)
-        return next((record for record in found if record is not None), None)
+        answers = (self.find(signature) for signature in asked.signatures)
+        return next((record for record in answers if record is not None), None)
 
     def save(self, record: Record) -> Path:
         """Write ``record`` whole or not at all, and return its path."""
@@ -164,7 +170,7 @@ class Store:
 
     def readable(self) -> tuple[list[StoredRecord], dict[Path, RecordError]]:
         """As :meth:`all`, and beside it why each file that cannot be read cannot."""
-        found: dict[str, StoredRecord] = {}
+        stored: dict[str, StoredRecord] = {}
         damaged: dict[Path, RecordError] = {}
         for folder in (self.root, *self.also):
             for path in sorted(folder.glob("*.json")):
@@ -173,8 +179,8 @@ class Store:
                 except RecordError as error:
                     damaged[path] = error
                 else:
-                    found.setdefault(record.signature, StoredRecord(record, folder))
-        return list(found.values()), damaged
+                    stored.setdefault(record.signature, StoredRecord(record, folder))
+        return list(stored.values()), damaged
 
 
 def read(path: Path) -> Record:
@@ -206,11 +212,12 @@ def origin(device: str | None = None) -> Origin:
     Args:
         device: name of the accelerator; without one the processor's stands.
     """
-    packages = ("idlib", "torch", "torchvision", "transformers", "sentencepiece", "sacrebleu")
-    packages += ("accelerate", "numpy", "scipy")
-    versions = {name: metadata.version(name) for name in packages if _installed(name)}
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
     return Origin(
-        versions={"python": platform.python_version(), **versions},
+        versions=versions,
         commit=_commit(),
         device=device or _processor_name(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -240,30 +247,18 @@ def _to_json(record: Record) -> str:
     return text.replace(marker, f'{marker}\n  "curves": {{\n{lines}\n  }},', 1) + "\n"
 
 
-def _installed(name: str) -> bool:
-    try:
-        metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
-
-
 def _commit() -> str | None:
     folder = Path(__file__).resolve().parent
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=folder, capture_output=True, text=True
-        )
-    except OSError:
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    with suppress(OSError, subprocess.CalledProcessError):
+        command = ["git", "rev-parse", "--short=12", "HEAD"]
+        commit = subprocess.check_output(command, cwd=folder, text=True, stderr=subprocess.DEVNULL)
+        return commit.strip() or None
+    return None
 
 
 def _processor_name() -> str:
-    try:
+    with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
     return platform.processor() or platform.machine()

@@ -7,7 +7,8 @@ or a folder that transformers can load.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -59,11 +60,8 @@ def tokenizer(name: str) -> PreTrainedTokenizerFast:
         return embedded_encoder.fast_tokenizer(embedded_encoder.file(embedded_encoder.TOKENIZER))
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    folder = _folder(name)
-    try:
-        loaded = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # it raises many kinds
-        raise _unloadable(name, "its tokenizer", error) from error
+    with _loading(name, "its tokenizer"):
+        loaded = AutoTokenizer.from_pretrained(_folder(name), trust_remote_code=False)
     if not isinstance(loaded, PreTrainedTokenizerFast):
         raise EncoderError(
             f"encoder {name!r} has no fast tokenizer ({type(loaded).__name__} is none), so the "
@@ -287,11 +285,9 @@ def _dropout_rates(config: PretrainedConfig) -> list[str]:
 def _config(name: str) -> PretrainedConfig:
     from transformers import AutoConfig
 
-    folder = _folder(name)
-    try:
-        config: PretrainedConfig = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:
-        raise _unloadable(name, "its config.json", error) from error
+    config: PretrainedConfig
+    with _loading(name, "its config.json"):
+        config = AutoConfig.from_pretrained(_folder(name), trust_remote_code=False)
     if config.is_encoder_decoder:
         raise EncoderError(f"{name!r} ({config.model_type}) has a decoder; choose an encoder")
     return config
@@ -309,12 +305,11 @@ def _embedded(config: PretrainedConfig, pretrained: bool) -> PreTrainedModel:
 def _initialised(name: str, config: PretrainedConfig, **options: Any) -> PreTrainedModel:
     from transformers import AutoModel
 
-    try:
-        model: PreTrainedModel = AutoModel.from_config(
+    model: PreTrainedModel
+    with _loading(name, "its architecture"):
+        model = AutoModel.from_config(
             config, trust_remote_code=False, **_attention(config), **options
         )
-    except Exception as error:
-        raise _unloadable(name, "its architecture", error) from error
     return model
 
 
@@ -326,15 +321,14 @@ def _published(name: str, config: PretrainedConfig) -> PreTrainedModel:
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # it lists every weight that is left
     try:
-        model, info = AutoModel.from_pretrained(
-            _folder(name),
-            config=config,
-            output_loading_info=True,
-            trust_remote_code=False,
-            **_attention(config),
-        )
-    except Exception as error:
-        raise _unloadable(name, "its weights", error) from error
+        with _loading(name, "its weights"):
+            model, info = AutoModel.from_pretrained(
+                _folder(name),
+                config=config,
+                output_loading_info=True,
+                trust_remote_code=False,
+                **_attention(config),
+            )
     finally:
         logging.set_verbosity(verbosity)
     missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
@@ -361,12 +355,10 @@ def _folder(name: str) -> Path:
         return Path(name)
     from huggingface_hub import snapshot_download
 
-    try:
+    with _loading(name, "a folder or repository of that name"):
         folder = Path(snapshot_download(name, allow_patterns=[*FILES, WEIGHTS[0]]))
         if not any(folder.glob(WEIGHTS[0])):
             folder = Path(snapshot_download(name, allow_patterns=[*FILES, *WEIGHTS]))
-    except Exception as error:
-        raise _unloadable(name, "a folder or repository of that name", error) from error
     return folder
 
 
@@ -378,12 +370,20 @@ def _checksum(folder: Path) -> str:
     return combined_checksum([path.name for path in files], [0] * len(files), sums)
 
 
-def _unloadable(name: str, what: str, error: Exception) -> EncoderError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    if "trust_remote_code" in str(error):
-        reason = "it needs code of its own, which is not run"
-    return EncoderError(
-        f"encoder {name!r} cannot be loaded: {what} ({reason}); give {EMBEDDED!r} (--set "
-        f"encoder={EMBEDDED}, or --source embedded if the data are not there either), a folder "
-        "that transformers can load, or a name on the hub, fetched once where there is a network"
-    )
+@contextmanager
+def _loading(name: str, what: str) -> Iterator[None]:
+    """Whatever transformers or the hub raises is an error that names the encoder."""
+    try:
+        yield
+    except EncoderError:
+        raise
+    except Exception as error:  # they raise many kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if "trust_remote_code" in str(error):
+            reason = "it needs code of its own, which is not run"
+        raise EncoderError(
+            f"encoder {name!r} cannot be loaded: {what} ({reason}); give {EMBEDDED!r} (--set "
+            f"encoder={EMBEDDED}, or --source embedded if the data are not there either), a folder "
+            "that transformers can load, or a name on the hub, fetched once where there is a "
+            "network"
+        ) from error

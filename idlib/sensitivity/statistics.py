@@ -60,7 +60,7 @@ class Sensitivity:
     excluded: dict[str, Tensor] = field(default_factory=dict, repr=False)
     excluded_count: int = 0
 
-    def quantiles(self, levels: Sequence[float], normalized: bool = False) -> list[float]:
+    def quantiles(self, levels: Sequence[float]) -> list[float]:
         """Quantiles over all counted parameters, with linear interpolation.
 
         Computed as torch.quantile does, which takes 16 million values at most; NumPy's differ in
@@ -72,18 +72,17 @@ class Sensitivity:
         at = torch.tensor(list(levels), dtype=torch.float64)
         if not ((at >= 0) & (at <= 1)).all():
             raise ValueError(f"levels must lie in 0..1, not {list(levels)}")
-        x = self._counted(normalized).sort().values
+        x = _flat(self.values, self.excluded).sort().values
         place = at * (len(x) - 1)
         low = place.floor().long()
         quantiles: list[float] = torch.lerp(x[low], x[place.ceil().long()], place - low).tolist()
         return quantiles
 
-    def histogram(self, edges: Sequence[float], normalized: bool = False) -> list[int]:
+    def histogram(self, edges: Sequence[float]) -> list[int]:
         """Numbers of counted parameters in each bin of log10.
 
         Args:
             edges: n + 1 rising edges, in log10; a value on an edge belongs to the bin above it.
-            normalized: count the normalised values instead.
 
         Returns:
             n counts. The first bin also holds zeros and all that is smaller, the last all that is
@@ -96,29 +95,23 @@ class Sensitivity:
         if len(at) < 2 or not (at.diff() > 0).all():
             raise ValueError(f"edges must be at least two rising numbers, not {list(edges)}")
         bins = len(at) - 1
-        place = torch.bucketize(self._counted(normalized).log10(), at, right=True) - 1
+        place = torch.bucketize(_flat(self.values, self.excluded).log10(), at, right=True) - 1
         counts: list[int] = place.clamp(0, bins - 1).bincount(minlength=bins).tolist()
         return counts
 
     def by_layer(
-        self, key: Callable[[str], str] = lambda name: name.split(".")[0], normalized: bool = False
+        self, key: Callable[[str], str] = lambda name: name.split(".")[0]
     ) -> list[LayerSensitivity]:
         """Count, mean and population std of each layer, in the order of the model.
 
         Args:
             key: gives the layer of a parameter name; by default its first part.
-            normalized: use the normalised values instead.
         """
         layers: dict[str, list[Tensor]] = {}
-        chosen = self.normalized if normalized else self.values
-        for name, x in _counted(chosen, self.excluded):
+        for name, x in _counted(self.values, self.excluded):
             layers.setdefault(key(name), []).append(x)
         rows = ((layer, torch.cat(parts)) for layer, parts in layers.items())
         return [LayerSensitivity(layer, len(x), *_moments(x)) for layer, x in rows if len(x)]
-
-    def _counted(self, normalized: bool) -> Tensor:
-        chosen = self.normalized if normalized else self.values
-        return torch.cat([x for _, x in _counted(chosen, self.excluded)])
 
 
 def summary(
@@ -128,9 +121,7 @@ def summary(
     excluded: dict[str, Tensor],
 ) -> Sensitivity:
     """The statistics of all counted values, raw and normalised, as a :class:`Sensitivity`."""
-    flat, flat_normalized = (
-        torch.cat([x for _, x in _counted(values, excluded)]) for values in (raw, normalized)
-    )
+    flat, flat_normalized = _flat(raw, excluded), _flat(normalized, excluded)
     mean, std = _moments(flat)
     mean_normalized, std_normalized = _moments(flat_normalized)
     return Sensitivity(
@@ -190,3 +181,7 @@ def _counted(
     """Names and flat float64 values of the entries that are not excluded."""
     for name, value in values.items():
         yield name, (value[~excluded[name]] if name in excluded else value).flatten().double()
+
+
+def _flat(values: Mapping[str, Tensor], excluded: Mapping[str, Tensor]) -> Tensor:
+    return torch.cat([x for _, x in _counted(values, excluded)])
