@@ -28,8 +28,8 @@ def train_or_find(task: str, namespace: Mapping[str, Any]) -> tuple[list[Spec], 
             it is ``None``.
 
     Returns:
-        What was asked for, in the order of the grid, and the results: beside this build's records
-        the committed ones of a longer profile, read before anything is trained.
+        The runs in the order of the grid, and the results. These have the committed records of a
+        longer profile beside this build's; they are read before anything is trained.
     """
     declared = declared_types(namespace)
     of_the_grid = {name: namespace[name] for name in OF_THE_GRID if name in declared}

@@ -8,8 +8,8 @@ from idlib.training.settings import SOURCES, SettingsError, default_source
 
 
 def check_source(name: str) -> None:
-    """Raise :class:`SettingsError` unless ``name`` is one of
-    :data:`idlib.training.settings.SOURCES` or a folder.
+    """Raise :class:`~idlib.training.settings.SettingsError` unless ``name`` is one of
+    ``SOURCES`` or a folder.
     """
     if name not in SOURCES and not (name and Path(name).is_dir()):
         raise SettingsError(

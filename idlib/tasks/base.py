@@ -1,7 +1,7 @@
 """What a task is: its settings and profiles, its data, a model, targets, and metrics.
 
-The training loop needs what :class:`idlib.training.loop.Trainable` lists; runs and their records
-(:mod:`idlib.experiments`) need the rest.
+The training loop needs what :class:`~idlib.training.trainable.Trainable` lists; runs and their
+records (``idlib.experiments``) need the rest.
 """
 
 from __future__ import annotations

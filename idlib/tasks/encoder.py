@@ -202,7 +202,7 @@ class LanguageScores(NamedTuple):
 
     Attributes:
         metrics: of the split; ``nll`` (nats) and ``f1`` (0–1) are among them.
-        f1_items: each item's part of the F1, by column (:data:`idlib.metrics.items.RATIO`).
+        f1_items: each item's part of the F1, by column (the ratio of sums).
         nll_items: each item's NLL (nats), so scaled that their mean is the NLL.
     """
 

@@ -44,7 +44,7 @@ class TaskReport:
 
     Args:
         task: its name in records.
-        metrics: its own, beside those that every task has (:data:`idlib.report.metrics.COMMON`);
+        metrics: its own, beside those that every task has (``idlib.report.metrics.COMMON``);
             one of the same key takes the other's place.
         smoothings: amounts of label smoothing in the grid; the controls run at the first.
         layers: in the order of the network, as records name them.
