@@ -1,4 +1,4 @@
-"""Tagged text in word pieces: which piece carries which tag, what is out of reach, batches."""
+"""Which subword carries which tag, what is out of reach, and the labels of a batch."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from idlib.data.tagged_subwords import TaggedItem, TaggedSubwords
 UNIGRAM, WORDPIECE = unigram(), wordpiece()
 
 
-def pieces_of(split: TaggedSubwords, index: int, tokenizer=UNIGRAM) -> list[str]:
+def written(split: TaggedSubwords, index: int, tokenizer=UNIGRAM) -> list[str]:
     return tokenizer.convert_ids_to_tokens(split.batch([index])["input_ids"][0].tolist())
 
 
 def labelled(split: TaggedSubwords, index: int, tokenizer=UNIGRAM) -> dict[str, str]:
-    """The labelled pieces of an item with their tags."""
-    batch = split.batch([index])
-    pieces = tokenizer.convert_ids_to_tokens(batch["input_ids"][0].tolist())
-    columns = zip(pieces, batch["labels"][0].tolist(), batch["label_mask"][0].tolist(), strict=True)
-    return {piece: NAMES[label] for piece, label, counted in columns if counted}
+    """The labelled subwords of an item with their tags."""
+    batch = {name: value[0].tolist() for name, value in split.batch([index]).items()}
+    subwords = tokenizer.convert_ids_to_tokens(batch["input_ids"])
+    columns = zip(subwords, batch["labels"], batch["label_mask"], strict=True)
+    return {subword: NAMES[label] for subword, label, counted in columns if counted}
 
 
 def one(tokens: str | list[str], tags: str, spaces: str = "", tokenizer=UNIGRAM, max_length=64):
-    """One item; ``spaces`` has a sign for each token, ``_`` where a space follows."""
+    """One item; ``spaces`` has a character for each token, ``_`` where a space follows."""
     tokens = tokens if isinstance(tokens, list) else tokens.split()
-    follows = [sign == "_" for sign in spaces] or [True] * len(tokens)
+    follows = [space == "_" for space in spaces] or [True] * len(tokens)
     item = TaggedItem("a", tokens, follows, tags.split())
     return TaggedSubwords([item], NAMES, tokenizer, max_length)
 
@@ -37,18 +37,18 @@ def made_up_split(split: str, language: str, tokenizer=UNIGRAM) -> TaggedSubword
     return TaggedSubwords(items, NAMES, tokenizer, 64)
 
 
-# ---- which piece carries which tag
+# ---- which subword carries which tag
 
 
-def test_the_first_piece_of_a_token_is_labelled_and_no_other():
+def test_the_first_subword_of_a_token_is_labelled_and_no_other():
     split = one("see Anna Lee . x", "O B-PER I-PER O B-LOC", "__|_|")
-    assert pieces_of(split, 0) == ["<s>", "▁see", "▁An", "na", "▁Lee", ".", "▁", "x", "</s>"]
+    assert written(split, 0) == ["<s>", "▁see", "▁An", "na", "▁Lee", ".", "▁", "x", "</s>"]
     expected = {"▁see": "O", "▁An": "B-PER", "▁Lee": "I-PER", ".": "O", "x": "B-LOC"}
     assert labelled(split, 0) == expected
     assert split.decode([0], split.batch([0])["labels"]) == split.tags
 
 
-def test_a_piece_of_several_tokens_is_labelled_as_the_first_and_goes_on_over_the_others():
+def test_a_subword_of_several_tokens_is_labelled_as_the_first_and_goes_on_over_the_others():
     tokens = list("見る安名と羅馬")
     split = one(tokens, "O O B-PER I-PER O B-LOC I-LOC", "|" * 7)
     assert labelled(split, 0) == {"見る": "O", "安名": "B-PER", "と": "O", "羅馬": "B-LOC"}
@@ -58,7 +58,7 @@ def test_a_piece_of_several_tokens_is_labelled_as_the_first_and_goes_on_over_the
     assert split.decode([0], inside) == [["I-PER"] * 7]
 
 
-def test_a_border_inside_a_piece_is_out_of_reach_and_costs_what_it_must():
+def test_a_border_inside_a_subword_is_out_of_reach_and_costs_what_it_must():
     split = one(list("弁と羅馬"), "B-PER O B-LOC I-LOC", "||||")
     assert labelled(split, 0) == {"弁と": "B-PER", "羅馬": "B-LOC"}
     (tags,) = split.decode([0], split.batch([0])["labels"])
@@ -67,17 +67,17 @@ def test_a_border_inside_a_piece_is_out_of_reach_and_costs_what_it_must():
 
 
 def test_the_mark_of_a_words_start_alone_carries_no_tag():
-    # At the start of a text its offsets are those of the sign behind it.
+    # At the start of a text its offsets are those of the character behind it.
     split = one(["羅", "馬", "x"], "B-LOC I-LOC O", "|_|")
-    assert pieces_of(split, 0) == ["<s>", "▁", "羅馬", "▁", "x", "</s>"]
+    assert written(split, 0) == ["<s>", "▁", "羅馬", "▁", "x", "</s>"]
     assert labelled(split, 0) == {"羅馬": "B-LOC", "x": "O"}
 
 
 def test_normalisation_moves_no_tag_and_takes_tokens_away_as_o():
-    # A ligature of one sign and four pieces, full-width forms, a combining mark, a token that goes.
+    # One character of several subwords, full-width forms, a combining mark, a token that goes.
     tokens = ["\u200b", "Ｂｅｎ", "\u200b", "…", "e\u0301", "Rome"]
     split = one(tokens, "B-LOC B-PER I-PER O O B-LOC", "______")
-    assert pieces_of(split, 0)[1] == "▁Ben" or "▁Ben" in pieces_of(split, 0)
+    assert written(split, 0)[1] == "▁Ben" or "▁Ben" in written(split, 0)
     found = labelled(split, 0)
     assert found["▁Ben"] == "B-PER" and found["▁Rom"] == "B-LOC"
     (tags,) = split.decode([0], split.batch([0])["labels"])
@@ -90,11 +90,11 @@ def test_what_is_cut_off_is_counted_and_taken_for_o():
     whole = one(tokens, tags)
     assert (whole.lengths, whole.cut, whole.lost) == ([11], 0, 0)
     split = one(tokens, tags, max_length=6)
-    assert pieces_of(split, 0) == ["<s>", "▁see", "▁An", "na", "▁Lee", "</s>"]
+    assert written(split, 0) == ["<s>", "▁see", "▁An", "na", "▁Lee", "</s>"]
     assert (split.lengths, split.cut, split.lost, split.missed) == ([6], 3, 0, 1)
     assert split.decode([0], split.batch([0])["labels"]) == ["O B-PER I-PER O O O".split()]
     assert attained(split) == pytest.approx(2 / 3)
-    # Cut inside a token: its first piece is there.
+    # Cut inside a token: its first subword is there.
     assert one(tokens, tags, max_length=4).cut == 4
 
 
@@ -110,8 +110,8 @@ def test_every_token_of_the_made_up_text_can_be_tagged(language, tokenizer):
     assert attained(split) == 1.0 and split.cut == split.lost == split.missed == 0
 
 
-def test_pieces_between_spaces_are_those_of_the_tokens_alone():
-    """With a space after each token, as WikiANN is read, no piece is of two tokens."""
+def test_subwords_between_spaces_are_those_of_the_tokens_alone():
+    """With a space after each token, as WikiANN is read, no subword is of two tokens."""
     for language in ("en", "ja"):
         for row in made_up("test", language):
             split = one(row["tokens"], " ".join(row["ner_tags"]))
@@ -123,26 +123,16 @@ def test_pieces_between_spaces_are_those_of_the_tokens_alone():
 # ---- batches
 
 
-def test_a_batch_is_its_items_padded():
+def test_labels_are_classes_and_only_first_subwords_count():
     split = made_up_split("train", "en")
-    indices = [3, 0, 17, 3]
-    batch = split.batch(torch.tensor(indices))
-    assert {name: value.dtype for name, value in batch.items()} == {
-        "input_ids": torch.int64,
-        "attention_mask": torch.int64,
-        "labels": torch.int64,
-        "label_mask": torch.bool,
-    }
-    longest = max(split.lengths[i] for i in indices)
-    for b, i in enumerate(indices):
-        alone = split.batch([i])
-        assert alone["input_ids"].shape == (1, split.lengths[i]) and alone["attention_mask"].all()
-        for name, value in alone.items():
-            assert torch.equal(batch[name][b, : split.lengths[i]], value[0])
-            padding = batch[name][b, split.lengths[i] :]
-            assert len(padding) == longest - split.lengths[i]
-            assert not padding.any()  # this tokenizer's padding is 0 too
-    assert batch["label_mask"][:, 0].sum() == 0, "special pieces are not counted"
+    batch = split.batch([3, 0, 17])
+    kinds = {name: value.dtype for name, value in batch.items()}
+    assert kinds.pop("label_mask") == torch.bool and set(kinds.values()) == {torch.int64}
+    assert list(batch) == ["input_ids", "attention_mask", "labels", "label_mask"]
+    for row, i in enumerate((3, 0, 17)):
+        own = batch["labels"][row][batch["label_mask"][row]].tolist()
+        assert [NAMES[label] for label in own] == split.tags[i]  # each token has its own subword
+    assert not batch["label_mask"][:, 0].any(), "special tokens are not counted"
 
 
 def test_the_padding_is_the_tokenizers():
