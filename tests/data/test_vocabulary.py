@@ -1,4 +1,4 @@
-"""The joint vocabulary: its pieces, its bytes, and its cache."""
+"""The joint vocabulary: its subwords, its bytes, and its cache."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ def models(cache: Path) -> list[Path]:
     return sorted((cache / "vocabularies").glob("*.model"))
 
 
-def test_special_pieces_are_numbered_as_in_fairseq(made):
+def test_special_tokens_are_numbered_as_in_fairseq(made):
     assert (BOS, PAD, EOS, UNK) == (0, 1, 2, 3)
     assert written(made, range(4)) == ["<s>", "<pad>", "</s>", "<unk>"]
     assert made.size == 60 and len(set(written(made, range(60)))) == 60
 
 
-def test_text_comes_back_from_its_pieces(made):
+def test_text_comes_back_from_its_tokens(made):
     ids = made.encode(TEXTS)
     assert made.decode(ids) == TEXTS
-    assert all(UNK < piece < made.size for one in ids for piece in one)
-    # Byte-pair encoding has joined something, or there would be a piece for each character.
+    assert all(UNK < token < made.size for one in ids for token in one)
+    # Byte-pair encoding has joined something, or there would be a token for each character.
     assert sum(map(len, ids)) < sum(map(len, TEXTS))
     assert "".join(written(made, ids[2])) == "▁" + TEXTS[2].replace(" ", "▁")
 
@@ -64,7 +64,7 @@ def test_one_vocabulary_for_both_languages(made):
     assert "ä" in german and "button" in english
 
 
-def test_decoding_stops_at_the_end_and_leaves_special_pieces_out(made):
+def test_decoding_stops_at_the_end_and_leaves_special_tokens_out(made):
     (ids,) = made.encode(["Select a table."])
     assert made.decode([[BOS, *ids, EOS, *ids], [EOS, *ids], [PAD, *ids, PAD, UNK]]) == [
         "Select a table.",
@@ -86,11 +86,11 @@ def test_texts_are_normalised(made):
     assert made.encode(["", " ", "\u200b"]) == [[], [], []]
 
 
-def test_the_same_text_gives_the_same_bytes():
-    first = vocabulary.train(TEXTS, 60)
-    assert vocabulary.train(TEXTS, 60) == first
-    assert vocabulary.train(TEXTS[:-1], 60) != first
-    assert Vocabulary(first).checksum == hashlib.sha256(first).hexdigest()
+def test_the_same_text_gives_the_same_bytes(made):
+    assert vocabulary.train(TEXTS, 60) == made.model != vocabulary.train(TEXTS[:-1], 60)
+    assert made.checksum == hashlib.sha256(made.model).hexdigest()
+    other = pickle.loads(pickle.dumps(made))  # it travels to other processes
+    assert other.encode(TEXTS) == made.encode(TEXTS) and other.checksum == made.checksum
 
 
 def test_every_text_counts_however_long():
@@ -100,30 +100,23 @@ def test_every_text_counts_however_long():
     assert UNK not in found.encode(["Ω"])[0]
 
 
-def test_it_travels_to_other_processes(made):
-    other = pickle.loads(pickle.dumps(made))
-    assert other.encode(TEXTS) == made.encode(TEXTS) and other.checksum == made.checksum
-
-
 # ---- sizes that the text does not support
 
 
-def test_the_largest_vocabulary_is_named_and_works():
-    with pytest.raises(DataError, match="5000 subwords is larger than.*choose at most") as caught:
-        vocabulary.train(TEXTS, 5000)
-    most = int(re.search(r"at most (\d+)", str(caught.value))[1])
-    assert Vocabulary(vocabulary.train(TEXTS, most)).size == most
-    with pytest.raises(DataError, match=f"at most {most}"):
-        vocabulary.train(TEXTS, most + 1)
-
-
-def test_the_smallest_vocabulary_is_named_and_works():
-    with pytest.raises(DataError, match="9 subwords does not hold.*choose at least") as caught:
-        vocabulary.train(TEXTS, 9)
-    least = int(re.search(r"at least (\d+)", str(caught.value))[1])
-    assert Vocabulary(vocabulary.train(TEXTS, least)).size == least
-    with pytest.raises(DataError, match=f"at least {least}"):
-        vocabulary.train(TEXTS, least - 1)
+@pytest.mark.parametrize(
+    ("size", "message", "beyond"),
+    [
+        (5000, r"5000 subwords is larger than.*choose at most (\d+)", 1),
+        (9, r"9 subwords does not hold.*choose at least (\d+)", -1),
+    ],
+)
+def test_the_size_that_is_possible_is_named_and_works(size, message, beyond):
+    with pytest.raises(DataError, match=message) as caught:
+        vocabulary.train(TEXTS, size)
+    possible = int(re.search(message, str(caught.value))[1])
+    assert Vocabulary(vocabulary.train(TEXTS, possible)).size == possible
+    with pytest.raises(DataError, match=f"choose at .* {possible}"):
+        vocabulary.train(TEXTS, possible + beyond)
 
 
 @pytest.mark.parametrize(("texts", "size"), [([], 50), (TEXTS, 0), (TEXTS, -1)])
@@ -194,16 +187,13 @@ def test_a_flipped_bit_is_found_and_the_vocabulary_made_again(made, cache, caplo
     assert len(caplog.records) > 40 and "is not what was written" in caplog.text
 
 
-def test_a_cache_that_cannot_be_written_costs_only_time(made, tmp_path):
+def test_a_cache_that_cannot_be_written_costs_only_time(made, tmp_path, cache):
     (tmp_path / "file").write_text("")
     assert vocabulary.cached(TEXTS, 60, tmp_path / "file").model == made.model
-
-
-def test_a_file_that_cannot_be_replaced_costs_only_time(made, cache):
     vocabulary.cached(TEXTS, 60, cache)
     (path,) = models(cache)
     path.unlink()
-    path.mkdir()
+    path.mkdir()  # what stands in the file's place cannot be replaced
     assert vocabulary.cached(TEXTS, 60, cache).model == made.model
     assert models(cache) == [path]
 
@@ -214,6 +204,7 @@ def test_a_vocabulary_that_cannot_be_made_leaves_nothing(cache):
     assert not cache.exists()
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_make_the_same_file(made, cache):
     code = (
         "from pathlib import Path; from idlib.data import vocabulary; "

@@ -1,4 +1,4 @@
-"""Windows of questions and contexts: which pieces they hold, and which characters these are."""
+"""Windows of questions and contexts: which tokens they hold, and which characters these are."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def windows_of(tokenizer, context, span, max_length, stride, question=QUESTION):
     return list(cut(encoded, 0, span, max_length, stride))
 
 
-# ---- pieces and characters
+# ---- tokens and characters
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -72,18 +72,18 @@ def test_an_answer_is_found_again_as_it_stands_in_the_context(tokenizer, name):
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_every_character_but_white_space_belongs_to_a_piece(tokenizer, name):
+def test_every_character_but_white_space_belongs_to_a_token(tokenizer, name):
     context, _ = SCRIPTS[name]
     (encoded,) = encode(tokenizer, [QUESTION], [context])
     covered = {place for begin, end in encoded.offsets for place in range(begin, end)}
     assert {i for i, character in enumerate(context) if not character.isspace()} <= covered
     assert max(covered) < len(context)
-    for piece in range(len(encoded.offsets)):  # every span of pieces is a part of the context
-        begin, end = encoded.offsets[piece]
+    for token in range(len(encoded.offsets)):  # every span of tokens is a part of the context
+        begin, end = encoded.offsets[token]
         assert 0 <= begin < end <= len(context)
 
 
-def test_an_answer_inside_a_piece_is_answered_with_the_piece():
+def test_an_answer_inside_a_token_is_answered_with_the_token():
     tokenizer = word_pieces(["page pages"])
     context = "two oﬃces"
     (encoded,) = encode(tokenizer, ["page"], [context])
@@ -154,14 +154,14 @@ def test_a_window_without_the_whole_answer_is_labelled_with_position_0(plain):
     (whole,) = encode(plain, [QUESTION], [context])
     for first in range(0, len(whole.offsets) - 3):
         span = (whole.offsets[first + 1][0], whole.offsets[first + 2][1])
-        piece = whole.tokens_of(*span)
+        token = whole.tokens_of(*span)
         for number, window in enumerate(cut(whole, 0, span, 28, 6)):
             begin = number * (whole.room(28) - 6)
-            inside = begin <= piece[0] and piece[1] < begin + len(window.offsets)
+            inside = begin <= token[0] and token[1] < begin + len(window.offsets)
             assert window.holds_answer == inside
             if inside:
                 labels = (window.start - window.first + begin, window.end - window.first + begin)
-                assert labels == piece and window.start >= window.first > 0
+                assert labels == token and window.start >= window.first > 0
             else:
                 assert (window.start, window.end) == (0, 0)
 
@@ -172,7 +172,7 @@ def test_an_answer_longer_than_a_window_is_in_none(plain):
     assert any(w.holds_answer for w in windows_of(plain, context, (0, len(context)), 500, 6))
 
 
-def test_room_is_what_question_and_special_pieces_leave(plain):
+def test_room_is_what_question_and_special_tokens_leave(plain):
     for asked in ("", "file?", "choose the file menu"):
         (encoded,) = encode(plain, [asked], ["view page"])
         own = plain(asked, add_special_tokens=False)["input_ids"]
