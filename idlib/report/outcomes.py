@@ -257,7 +257,7 @@ def _verdict(
     """
     primary = [comparison for comparison in compared if comparison.primary]
     outcomes = [comparison.outcome for comparison in primary if comparison.outcome != "context"]
-    outcome = "not judged" if reason else combine(outcomes)
+    outcome = combine(outcomes)
     lacking = [comparison.reason for comparison in primary if comparison.interval is None]
     reason = reason or "; ".join(dict.fromkeys(lacking))
     n_seeds = min((len(comparison.seeds) for comparison in primary or compared), default=0)

@@ -280,14 +280,16 @@ def size(train: float) -> str:
 
 def settings(results: Results) -> pd.DataFrame:
     """The settings that decide the size of a run, of this build and of the evidence."""
-    columns: dict[str, dict[str, object]] = {}
-    for name, records in (("this build", results.records), ("evidence", results.evidence)):
+    names = [*results.report.settings, "updates"]
+    columns: dict[str, list[object]] = {}
+    for label, records in (("this build", results.records), ("evidence", results.evidence)):
         runs = [r for r in records if r.asked.method == "id" and condition_of(r).round == 0]
         if runs:
             updates = int(runs[-1].measured.curves["train/step"][-1])
-            columns[name] = {**runs[-1].asked.settings, "updates": updates}
-    table = pd.DataFrame(columns, dtype=object).reindex([*results.report.settings, "updates"])
-    return table.fillna(NOTHING)
+            values = {**runs[-1].asked.settings, "updates": updates}
+            known = [values.get(name) for name in names]
+            columns[label] = [NOTHING if value is None else value for value in known]
+    return pd.DataFrame(columns, index=names, dtype=object)
 
 
 # ---- parts

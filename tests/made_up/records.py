@@ -198,6 +198,27 @@ def at_seed(task: str, condition: Condition, level: Level, seed: int) -> Level:
     return Level(level.nll + seed / 100 + step, level.quality + seed / 100 + step)
 
 
+def swept(
+    epochs: int,
+    train: int | None,
+    seed: int,
+    gain: float,
+    task: str = "translation",
+    **settings: object,
+) -> list[Record]:
+    """Base models of a sweep: a gain in nats, and a tenth of it in quality.
+
+    ``train`` examples were trained on, or the whole training split.
+    """
+    settings |= {"epochs": epochs, "examples": {"train": train} if train else {}}
+    pair = {"baseline": Level(2.5, 0.2), "id": Level(2.5 - gain, 0.2 + gain / 10)}
+    smoothing = report_of(task).smoothings[0]
+    return [
+        record(task, Condition(method, 0, smoothing), seed, level, **settings)
+        for method, level in pair.items()
+    ]
+
+
 def results(task: str, records: Iterable[Record], evidence: Iterable[Record] = ()) -> Results:
     """The results of records that are all of one profile, and of a longer one."""
     given = list(records)

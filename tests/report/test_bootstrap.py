@@ -89,17 +89,17 @@ def bleu_items(hypotheses, references):
     return items_of(curves, "test/bleu", bleu.ITEMS)
 
 
-def test_two_systems_of_two_seeds_in_sacrebleu_are_those_of_a_plain_loop():
-    """Both seeds of a system enter, by the mean of their scores and not of their statistics."""
+def test_seeds_in_sacrebleu_enter_by_the_mean_of_their_scores():
+    """And not of their statistics."""
     references, hypotheses = corpora((0.05, 0.2, 0.1, 0.3), size=25)
     runs = [bleu_items(one, references) for one in hypotheses]
     systems = [runs[:2], runs[2:]]
     interval = bootstrap((1.0, -1.0), systems, bleu.ITEMS, resamples=40, seed=3)
     plain = drawn_plainly((1.0, -1.0), systems, 40, 3, bleu.ITEMS)
     assert [interval.low, interval.high] == pytest.approx(plain)
-    scores = [bleu.score(one, references).bleu for one in hypotheses]
-    assert interval.mean == pytest.approx((scores[0] + scores[1] - scores[2] - scores[3]) / 2)
-    assert abs(scores[0] - scores[1]) > 1  # or this would not tell the two apart
+    first, second, *others = [bleu.score(one, references).bleu for one in hypotheses]
+    assert interval.mean == pytest.approx((first + second - sum(others)) / 2)
+    assert abs(first - second) > 1  # or this would not tell the two apart
 
 
 def test_one_system_is_sacrebleus_bootstrap():

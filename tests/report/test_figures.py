@@ -21,17 +21,18 @@ from made_up.records import (
     judged,
     record,
     results,
+    swept,
     world,
 )
+from made_up.shown import coloured, drawn, legend_texts, points, says_nothing, segments, ticks
 from matplotlib import pyplot as plt
-from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgba
 
 from idlib.metrics.items import items_of
 from idlib.report import figures
 from idlib.report.bootstrap import bootstrap
 from idlib.report.conditions import METHOD_NAMES, Condition
-from idlib.report.figures.style import COLOURS, DASHES, MARKERS
+from idlib.report.figures.style import COLOURS, DASHES, MARKERS, OUTCOMES
 from idlib.report.outcomes import verdicts
 from idlib.report.statistics import t_interval
 from idlib.report.tasks import report_of
@@ -50,42 +51,6 @@ OF_RESULTS = [
 def none_is_left_open():
     yield
     assert plt.get_fignums() == []
-
-
-def drawn(figure):
-    """Lay out, so that an artist that cannot be drawn fails the test; the axes that are seen."""
-    figure.draw_without_rendering()
-    return [ax for ax in figure.axes if ax.get_visible()]
-
-
-def coloured(ax, method):
-    colour = to_rgba(COLOURS[method])
-    return [line for line in ax.lines if to_rgba(line.get_color()) == colour]
-
-
-def points(ax):
-    """Where the points of scatter plots are: pairs of x and y."""
-    offsets = [c.get_offsets() for c in ax.collections if isinstance(c, PathCollection)]
-    return [(round(float(x), 9), round(float(y), 9)) for part in offsets for x, y in part]
-
-
-def segments(ax, along=0):
-    """The ends of the intervals along an axis."""
-    lines = [c.get_segments() for c in ax.collections if isinstance(c, LineCollection)]
-    return [segment[:, along].tolist() for each in lines for segment in each]
-
-
-def ticks(axis):
-    return [label.get_text() for label in axis.get_ticklabels()]
-
-
-def legend_texts(figure):
-    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-
-
-def says_nothing(figure):
-    drawn(figure)
-    return [text.get_text() for text in figure.texts] == ["no records"]
 
 
 # ---- all figures of results
@@ -144,6 +109,7 @@ def test_validation_curves_carry_the_mean_and_the_range():
     assert coloured(axes[4], "id")[0].get_ydata()[1] == pytest.approx(2.30)  # s = 0.1
     assert coloured(axes[1], "baseline")[0].get_ydata()[1] == pytest.approx(2.42)  # a student
     assert coloured(axes[2], "id")[0].get_ydata() == pytest.approx([30, 60, 46])
+    assert not coloured(axes[0], "compute")  # which nobody asked for
 
 
 def test_the_methods_asked_for_are_drawn():
@@ -211,40 +177,24 @@ def test_sensitivity_by_layer_carries_std_and_ratio_of_base_models():
 
 
 @pytest.mark.parametrize(
-    ("task", "key", "label", "rows"),
+    ("task", "key", "label"),
     [
-        (
-            "images",
-            NLL,
-            "test NLL (nats)",
-            [
-                "base model, s = 0",
-                "student, s = 0",
-                "second student, s = 0",
-                "base model, s = 0.1",
-                "student, s = 0.1",
-            ],
-        ),
-        ("translation", BLEU, "test SacreBLEU (points)", None),
-        (
-            "tagging",
-            F1_PARALLEL,
-            "F1 on parallel items in the other languages (points)",
-            ["base model, s = 0", "student, s = 0"],
-        ),
-        (
-            "classification",
-            SCORE,
-            "test score (points)",
-            [f"{role}, s = 0, {name}" for name in DATASETS for role in ("base model", "student")],
-        ),
+        ("images", NLL, "test NLL (nats)"),
+        ("translation", BLEU, "test SacreBLEU (points)"),
+        ("tagging", F1_PARALLEL, "F1 on parallel items in the other languages (points)"),
+        ("classification", SCORE, "test score (points)"),
     ],
 )
-def test_every_model_has_its_row_and_every_run_its_point(task, key, label, rows):
+def test_every_model_has_its_row_and_every_run_its_point(task, key, label):
     more = {Condition("id", 2, 0.0): Level(2.2, 0.5)} if task == "images" else {}
     page = results(task, world(task, more, seeds=[1, 2, 3]))
     (ax,) = figures.by_model(page, key).axes
-    rows = rows or ["base model, s = 0.1", "student, s = 0.1"]
+    roles, smoothings = ("base model", "student"), page.report.smoothings
+    rows = [f"{role}, s = {s:g}" for s in smoothings for role in roles]
+    if task == "images":
+        rows.insert(2, "second student, s = 0")
+    elif task == "classification":
+        rows = [f"{row}, {name}" for name in DATASETS for row in rows]
     assert ticks(ax.yaxis) == rows and ax.get_xlabel() == label
     assert ax.yaxis_inverted()  # so that the first is on top
     shown = {name: set() for name in rows}
@@ -354,16 +304,12 @@ def test_a_verdicts_figure_carries_every_comparison(task, claim):
     for ax, metric in zip(axes, metrics, strict=True):
         here = [c for c in verdict.comparisons if c.metric == metric]
         assert ax.get_xlabel().replace("\n", " ").startswith(f"difference in {metric.title}")
-        markers = {
-            float(line.get_xdata()[0]): line.get_markerfacecolor()
-            for line in ax.lines
-            if len(line.get_xdata()) == 1
-        }
-        scale = metric.scale
-        assert list(markers) == pytest.approx([scale * c.interval.mean for c in here])
-        assert [face != "white" for face in markers.values()] == [c.primary for c in here]
-        shown = segments(ax)
-        for c in here:
+        marks = [line for line in ax.lines if len(line.get_xdata()) == 1]
+        scale, shown = metric.scale, segments(ax)
+        for mark, c in zip(marks, here, strict=True):
+            assert mark.get_xdata() == pytest.approx([scale * c.interval.mean])
+            assert (mark.get_color(), mark.get_marker()) == OUTCOMES[c.outcome]
+            assert (mark.get_markerfacecolor() != "white") == c.primary
             assert pytest.approx([scale * c.interval.low, scale * c.interval.high]) in shown
             if c.items:
                 assert pytest.approx([scale * c.items.low, scale * c.items.high]) in shown
@@ -411,15 +357,6 @@ def test_names_with_dollars_are_no_formulas():
 
 
 # ---- a sweep
-
-
-def swept(epochs, train, seed, gain):
-    settings = {"epochs": epochs, "examples": {"train": train} if train else {}}
-    pair = {"baseline": Level(2.5, 0.2), "id": Level(2.5 - gain, 0.2 + gain / 10)}
-    return [
-        record("translation", Condition(method, 0, 0.1), seed, level, **settings)
-        for method, level in pair.items()
-    ]
 
 
 def test_gain_by_setting_draws_each_arm_of_the_sweep():

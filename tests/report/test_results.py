@@ -106,6 +106,7 @@ def test_numbers_of_this_build(page):
     assert page.gain_of_build("C8") == "–"  # no control was run
     assert page.of_build(BLEU) == "41.0" and page.of_build("test/music") == "–"
     two = results("translation", world("translation", seeds=[1, 3], profile="small"))
+    assert two.gain_of_build("C8") == "+3.00 points"  # the first of two: against K passes
     assert two.of_build(BLEU, ".2f") == "41.00 to 43.00"  # base models of the baseline alone
 
 
