@@ -36,32 +36,44 @@ class Net(nn.Module):
         return self.last(checkpoint(self.body, x, use_reentrant=self.reentrant))
 
 
-def buffers_after(
-    net: nn.Module, passes: int, forward=None, *, updates: int = 2, at_once: bool = False
-) -> dict[str, torch.Tensor]:
-    """Buffers after some updates; ``at_once``: after one backward of all their losses."""
+def total(passes: int, forward, batch: torch.Tensor = X) -> torch.Tensor:
     objective = IntraDistillation(passes=passes, mode="loop")
-    totals = []
-    forward = net if forward is None else forward
-    torch.manual_seed(4)
-    for update in range(updates):
-        batch = X + update
-        totals.append(objective(forward, lambda b: Target(Y), batch, 1, 1).total)
-        if not at_once:
-            totals.pop().backward()
-    if at_once:
-        sum(totals).backward()
-    return dict(net.named_buffers())
+    return objective(forward, lambda b: Target(Y), batch, 1, 1).total
 
 
-def assert_as_one_pass(net_of, forward_of=lambda net: net, **kwargs) -> None:
-    once, thrice = (
-        buffers_after(net, passes, forward_of(net), **kwargs)
-        for net, passes in ((net_of(), 1), (net_of(), K))
-    )
-    assert any(buffer.any() for buffer in once.values())
-    for name, buffer in once.items():
-        assert torch.equal(buffer, thrice[name]), name
+def two_updates(passes: int, forward) -> None:
+    for batch in (X, X + 1):
+        total(passes, forward, batch).backward()
+
+
+def two_updates_at_once(passes: int, forward) -> None:
+    (total(passes, forward) + total(passes, forward, X + 1)).backward()
+
+
+def backward_twice(passes: int, forward) -> None:
+    loss = total(passes, forward)
+    loss.backward(retain_graph=True)
+    loss.backward()
+
+
+def compiled_as_a_whole(passes: int, forward) -> None:
+    step = torch.compile(lambda x: total(passes, lambda b: forward(b), x), backend="eager")
+    for batch in (X, X + 1):
+        step(batch).backward()
+
+
+def assert_as_one_pass(net_of, forward_of=lambda net: net, train=two_updates) -> dict:
+    """The buffers after training with K passes are those after one; they are returned."""
+    once, thrice = net_of(), net_of()
+    for net, passes in ((once, 1), (thrice, K)):
+        torch.compiler.reset()
+        torch.manual_seed(4)
+        train(passes, forward_of(net))
+    buffers = dict(once.named_buffers())
+    assert any(buffer.any() for buffer in buffers.values())
+    for name, buffer in thrice.named_buffers():
+        assert torch.equal(buffer, buffers[name]), name
+    return buffers
 
 
 @pytest.mark.parametrize("momentum", [0.1, None])
@@ -101,7 +113,8 @@ def test_buffers_that_a_functional_call_brings():
         net = Net()
         own = {name: buffer.clone() for name, buffer in net.named_buffers()}
         brought = {name: buffer + 1 for name, buffer in own.items()}
-        buffers_after(net, passes, lambda x: torch.func.functional_call(net, brought, x))
+        torch.manual_seed(4)
+        two_updates(passes, lambda x: torch.func.functional_call(net, brought, x))
         assert all(torch.equal(own[name], buffer) for name, buffer in net.named_buffers())
         return brought
 
@@ -110,25 +123,16 @@ def test_buffers_that_a_functional_call_brings():
     assert all(torch.equal(once[name], thrice[name]) for name in once)
 
 
-@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("train", [two_updates, two_updates_at_once])
 @pytest.mark.parametrize("reentrant", [True, False])
-def test_under_activation_checkpointing(reentrant, at_once):
+def test_under_activation_checkpointing(reentrant, train):
     """Backward runs every pass anew; of these, too, only the first counts."""
-    assert_as_one_pass(lambda: Net(reentrant), at_once=at_once)
+    assert_as_one_pass(lambda: Net(reentrant), train=train)
 
 
 def test_where_backward_goes_through_the_passes_twice():
-    def buffers_of(passes):
-        net = Net(reentrant=False)
-        objective = IntraDistillation(passes=passes, mode="loop")
-        total = objective(net, lambda b: Target(Y), X, 1, 1).total
-        total.backward(retain_graph=True)
-        total.backward()
-        return dict(net.named_buffers())
-
-    once, thrice = buffers_of(1), buffers_of(K)
-    assert once["body.1.num_batches_tracked"] == 3
-    assert all(torch.equal(once[name], thrice[name]) for name in once)
+    buffers = assert_as_one_pass(lambda: Net(reentrant=False), train=backward_twice)
+    assert buffers["body.1.num_batches_tracked"] == 3
 
 
 @pytest.mark.parametrize(("outer", "inner"), [(True, False), (False, True), (False, False)])
@@ -144,9 +148,13 @@ def test_under_nested_activation_checkpointing(outer, inner):
 def test_checkpointing_changes_no_gradient(reentrant):
     plain, checkpointed = Net(), Net(reentrant)
     for net in (plain, checkpointed):
-        buffers_after(net, K, updates=1)
+        torch.manual_seed(4)
+        total(K, net).backward()
     for a, b in zip(plain.parameters(), checkpointed.parameters(), strict=True):
         assert torch.equal(a.grad, b.grad)
+
+
+# Compiled code -------------------------------------------------------------------------------
 
 
 class Trainer:
@@ -184,64 +192,43 @@ def in_part(net: nn.Module) -> nn.Module:
     return net
 
 
+COMPILED = {
+    "module": lambda net: torch.compile(net, backend="eager"),
+    "aot": lambda net: torch.compile(net, backend="aot_eager"),
+    "function": lambda net: torch.compile(lambda x: net(x), backend="eager"),
+    "method": lambda net: Trainer(net).forward,
+    "closure": closure,
+    "global": named,
+    "python module": of_a_module,
+    "in place": in_place,
+    "in part": in_part,
+}
+
+
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-@pytest.mark.parametrize(
-    "compiled",
-    [
-        lambda net: torch.compile(net, backend="eager"),
-        lambda net: torch.compile(net, backend="aot_eager"),
-        lambda net: torch.compile(lambda x: net(x), backend="eager"),
-        lambda net: Trainer(net).forward,
-        closure,
-        named,
-        of_a_module,
-        in_place,
-        in_part,
-    ],
-    ids=[
-        "module",
-        "aot",
-        "function",
-        "method",
-        "closure",
-        "global",
-        "python module",
-        "in place",
-        "in part",
-    ],
-)
-def test_in_compiled_code(compiled):
-    torch.compiler.reset()
-    assert_as_one_pass(Net, compiled)
+@pytest.mark.parametrize("kind", COMPILED)
+def test_in_compiled_code(kind):
+    assert_as_one_pass(Net, COMPILED[kind])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_where_the_whole_step_is_compiled():
-    def buffers_of(passes):
-        torch.compiler.reset()
-        net, objective = Net(), IntraDistillation(passes=passes, mode="loop")
-
-        @torch.compile(backend="eager")
-        def step(x):
-            return objective(lambda b: net(b), lambda b: Target(Y), x, 1, 1).total
-
-        for _ in range(2):
-            step(X).backward()
-        return dict(net.named_buffers())
-
-    once, thrice = buffers_of(1), buffers_of(K)
-    assert once["body.1.num_batches_tracked"] == 2
-    assert all(torch.equal(once[name], thrice[name]) for name in once)
+    buffers = assert_as_one_pass(Net, train=compiled_as_a_whole)
+    assert buffers["body.1.num_batches_tracked"] == 2
 
 
 def test_frozen_layers_normalise_by_the_batch_and_those_in_evaluation_mode_do_not():
     net, other = Net(), Net()
-    net.first.eval()
-    other.first.eval()
-    net.body[2].p = other.body[2].p = 0.0
+    for either in (net, other):
+        either.first.eval()
+        either.body[2].p = 0.0
     expected = other(X)
     before = {name: buffer.clone() for name, buffer in net.named_buffers()}
-    with frozen_batch_norm() as kept:
+    with pytest.raises(KeyError), frozen_batch_norm() as saved:
         torch.testing.assert_close(net(X), expected)
-    assert {id(module) for module, *_ in kept} == {id(net.body[1])}
+        raise KeyError  # they are put back after an error, too
+    assert {id(buffer.layer) for buffer in saved} == {id(net.body[1])}
     assert all(torch.equal(before[name], buffer) for name, buffer in net.named_buffers())
+    net(X)
+    assert not torch.equal(before["body.1.running_mean"], net.body[1].running_mean)

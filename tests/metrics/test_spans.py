@@ -16,11 +16,11 @@ TAGS = spans.tags_of(["PER", "ORG", "LOC"])
 STRICT = {"mode": "strict", "scheme": IOB2, "average": "micro", "zero_division": 0}
 
 
-def drawn(seed: int, items: int = 60, outside: float = 0.5) -> list[list[str]]:
+def drawn(seed: int) -> list[list[str]]:
     """Random tags; about half of what is inside has no beginning of its kind before it."""
     random_ = random.Random(seed)
-    weights = [outside, *[1 / 6] * 6]
-    return [random_.choices(TAGS, weights, k=random_.randint(1, 12)) for _ in range(items)]
+    weights = [0.5, *[1 / 6] * 6]
+    return [random_.choices(TAGS, weights, k=random_.randint(1, 12)) for _ in range(60)]
 
 
 def noisy(tags: list[list[str]], seed: int, share: float) -> list[list[str]]:
@@ -30,7 +30,7 @@ def noisy(tags: list[list[str]], seed: int, share: float) -> list[list[str]]:
     ]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
 def test_f1_is_seqevals(seed, share):
     gold = drawn(seed)
@@ -38,43 +38,44 @@ def test_f1_is_seqevals(seed, share):
     counts = [spans.count(g, p) for g, p in zip(gold, predicted, strict=True)]
     total = Counts(*map(sum, zip(*counts, strict=True)))
     assert spans.f1(counts) == pytest.approx(f1_score(gold, predicted, **STRICT), abs=1e-15)
-    precision, recall = (
-        precision_score(gold, predicted, **STRICT),
-        recall_score(gold, predicted, **STRICT),
-    )
+    precision = precision_score(gold, predicted, **STRICT)
+    recall = recall_score(gold, predicted, **STRICT)
     assert total.correct / total.predicted == pytest.approx(precision, abs=1e-15)
     assert total.correct / total.gold == pytest.approx(recall, abs=1e-15)
     assert 0 < total.correct < total.gold or share in (0.0, 1.0)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_spans_are_seqevals_item_by_item(seed):
+def test_spans_are_seqevals_item_by_item_and_orphans_what_is_inside_none(seed):
     for tags in drawn(seed):
         (entities,) = Entities([tags], IOB2).entities
         assert spans.spans(tags) == {(e.start, e.end, e.tag) for e in entities}
+        covered = {place for e in entities for place in range(e.start, e.end)}
+        outside = [tag for place, tag in enumerate(tags) if tag != "O" and place not in covered]
+        assert spans.orphans(tags) == len(outside)
+        assert all(tag.startswith("I-") for tag in outside)
 
 
-WRITTEN = {
-    "whole": ("B-PER I-PER O", "B-PER I-PER O", (1, 1, 1)),
-    "shorter": ("B-PER I-PER O", "B-PER O O", (0, 1, 1)),
-    "other kind": ("B-PER I-PER O", "B-ORG I-ORG O", (0, 1, 1)),
-    "no beginning": ("B-PER I-PER O", "I-PER I-PER O", (0, 0, 1)),
-    "gold without a beginning": ("I-PER I-PER O", "B-PER I-PER O", (0, 1, 0)),
-    "kind changes inside": ("B-PER I-PER O", "B-PER I-ORG O", (0, 1, 1)),
-    "two that touch": ("B-PER B-PER I-PER", "B-PER B-PER I-PER", (2, 2, 2)),
-    "two taken for one": ("B-PER B-PER I-PER", "B-PER I-PER I-PER", (0, 1, 2)),
-    "to the end": ("O B-LOC I-LOC", "O B-LOC I-LOC", (1, 1, 1)),
-    "nothing": ("O O O", "O O O", (0, 0, 0)),
-}
-
-
-@pytest.mark.parametrize("name", WRITTEN)
-def test_written_items(name):
-    gold, predicted, expected = WRITTEN[name]
-    gold, predicted = gold.split(), predicted.split()
-    found = spans.count(gold, predicted)
-    assert found == expected
-    assert spans.f1([found]) == pytest.approx(f1_score([gold], [predicted], **STRICT), abs=1e-15)
+@pytest.mark.parametrize(
+    ("gold", "predicted", "expected"),
+    [
+        ("B-PER I-PER O", "B-PER I-PER O", (1, 1, 1)),
+        ("B-PER I-PER O", "B-PER O O", (0, 1, 1)),  # shorter
+        ("B-PER I-PER O", "B-ORG I-ORG O", (0, 1, 1)),  # another kind
+        ("B-PER I-PER O", "I-PER I-PER O", (0, 0, 1)),  # no beginning
+        ("I-PER I-PER O", "B-PER I-PER O", (0, 1, 0)),
+        ("B-PER I-PER O", "B-PER I-ORG O", (0, 1, 1)),  # the kind changes inside
+        ("B-PER B-PER I-PER", "B-PER B-PER I-PER", (2, 2, 2)),  # two that touch
+        ("B-PER B-PER I-PER", "B-PER I-PER I-PER", (0, 1, 2)),
+        ("O B-LOC I-LOC", "O B-LOC I-LOC", (1, 1, 1)),  # to the end
+        ("O O O", "O O O", (0, 0, 0)),
+    ],
+)
+def test_written_items(gold, predicted, expected):
+    counts = spans.count(gold.split(), predicted.split())
+    assert counts == expected
+    reference = f1_score([gold.split()], [predicted.split()], **STRICT)
+    assert spans.f1([counts]) == pytest.approx(reference, abs=1e-15)
 
 
 def test_the_average_is_over_spans_and_not_over_items_or_kinds():
@@ -82,7 +83,6 @@ def test_the_average_is_over_spans_and_not_over_items_or_kinds():
     predicted = [["B-PER"], ["O", "O", "O"]]
     counts = [spans.count(*pair) for pair in zip(gold, predicted, strict=True)]
     assert spans.f1(counts) == pytest.approx(2 / 5)
-    assert f1_score(gold, predicted, **STRICT) == pytest.approx(2 / 5)
     assert f1_score(gold, predicted, **STRICT | {"average": "macro"}) == pytest.approx(1 / 2)
 
 
@@ -90,21 +90,10 @@ def test_strict_differs_from_conlleval_where_a_beginning_is_missing():
     tags = ["I-PER", "O", "B-LOC"]
     assert spans.spans(tags) == {(2, 3, "LOC")}
     assert get_entities(tags) == [("PER", 0, 0), ("LOC", 2, 2)]
-    assert spans.orphans(tags) == 1
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_orphans_are_what_is_inside_no_span(seed):
-    for tags in drawn(seed):
-        covered = {i for start, stop, _ in spans.spans(tags) for i in range(start, stop)}
-        outside = [i for i, tag in enumerate(tags) if tag != "O" and i not in covered]
-        assert spans.orphans(tags) == len(outside)
-        assert all(tags[i].startswith("I-") for i in outside)
 
 
 def test_no_item_and_no_span_score_nothing():
     assert spans.f1([]) == spans.f1([Counts(0, 0, 0)]) == 0.0
-    assert spans.spans([]) == set()
 
 
 def test_sequences_of_unequal_length():
