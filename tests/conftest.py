@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from idlib import cli
+from idlib.experiments.workspace import Workspace
 from idlib.records import Store
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,6 +56,27 @@ def command(workspace, monkeypatch, capsys):
         return status, shown.out, shown.err
 
     return go
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Records and checkpoints that the tests of a file share, so that each run is made once."""
+    root = tmp_path_factory.mktemp("runs")
+    return Workspace(Store(root / "records", also=()), root / "checkpoints")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Workspace:
+    """Records and checkpoints of one test."""
+    return Workspace(Store(tmp_path / "records", also=()), tmp_path / "checkpoints")
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with made-up data of every task, and encoders for them."""
+    from made_up.tasks import write_all  # which takes seconds to import
+
+    return write_all(tmp_path_factory.mktemp("small"))
 
 
 @pytest.fixture

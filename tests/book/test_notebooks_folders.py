@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from made_up import pairs as made_up_pairs
 from made_up import questions as made_up_questions
 from made_up import tags as made_up_tags
 from made_up import texts as made_up_texts
 from made_up.notebook_cells import NOTEBOOKS, run_cells
-from PIL import Image
+from made_up.tasks import write_images
 
 from idlib.book.parameters import notebook_parameters
 from idlib.book.predictions import NONE_ASKED, NOT_PARALLEL, PARALLEL, tags
@@ -44,6 +43,7 @@ def tagger(tmp_path: Path) -> dict:
     return {"profile": "smoke", "encoder": str(encoder)}
 
 
+@pytest.mark.slow
 def test_tags_of_items_without_translations(tmp_path: Path, tagger: dict) -> None:
     source = write_tags(tmp_path / ODD, ids=False)
     shown = run_cells("tagging", source=source, samples=2, **tagger)
@@ -54,6 +54,7 @@ def test_tags_of_items_without_translations(tmp_path: Path, tagger: dict) -> Non
     assert r"my\_data\*\|\<b\>\$x^\$" in one_of(shown, "This build")  # in Markdown
 
 
+@pytest.mark.slow
 def test_tags_of_translated_items_stand_together(tmp_path: Path, tagger: dict) -> None:
     chosen = {"encoder": tagger["encoder"], "languages": ["de"], "warmup": 1}
     asked = {"source": write_tags(tmp_path / "data"), "overrides": chosen}
@@ -64,6 +65,7 @@ def test_tags_of_translated_items_stand_together(tmp_path: Path, tagger: dict) -
     assert list(table.index) == listed
 
 
+@pytest.mark.slow
 def test_one_language_few_items_and_nothing_to_show(tmp_path: Path, tagger: dict) -> None:
     source = write_tags(tmp_path / "data", languages=["en"])
     few = {"train": 4, "validation": 1, "test": 1}
@@ -71,6 +73,7 @@ def test_one_language_few_items_and_nothing_to_show(tmp_path: Path, tagger: dict
     assert one_of(run_cells("tagging", source=source, samples=0, **more, **tagger), NONE_ASKED)
 
 
+@pytest.mark.slow
 def test_answers_in_one_language(tmp_path: Path) -> None:
     rows = made_up_questions.every_row()
     english = {name: part for name, part in rows.items() if name.startswith("en/")}
@@ -87,6 +90,7 @@ def test_answers_in_one_language(tmp_path: Path) -> None:
     assert one_of(shown, NONE_ASKED)
 
 
+@pytest.mark.slow
 def test_classes_and_values_of_oddly_named_data_sets(tmp_path: Path) -> None:
     made_up_texts.write_dataset(tmp_path / "data" / ODD, made_up_texts.splits())
     values = made_up_texts.splits(made_up_texts.pairs)
@@ -105,6 +109,7 @@ def test_classes_and_values_of_oddly_named_data_sets(tmp_path: Path) -> None:
     assert one_of(shown, "No data set of this build has classes")
 
 
+@pytest.mark.slow
 def test_all_pairs_of_a_folder_and_a_test_set_of_one(tmp_path: Path) -> None:
     source = str(made_up_pairs.write_splits(tmp_path / "data"))
     asked = {"profile": "smoke", "source": source, "vocabulary": 80, "beams": 1, "epochs": 1}
@@ -113,22 +118,18 @@ def test_all_pairs_of_a_folder_and_a_test_set_of_one(tmp_path: Path) -> None:
     assert one_of(shown, NONE_ASKED) and one_of(shown, "<th>all</th>")
 
 
-def write_images(root: Path) -> str:
-    draw = np.random.default_rng(0)
-    for split, count in (("train", 8), ("validation", 2), ("test", 2)):
-        for name in (ODD.replace("|", ""), "dogs"):
-            (root / split / name).mkdir(parents=True)
-            for number in range(count):
-                pixels = draw.integers(0, 256, (30, 30, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(root / split / name / f"{number}.png")
-    return str(root)
+@pytest.fixture
+def images(tmp_path: Path) -> str:
+    classes = ODD.replace("|", ""), "dogs"  # no name of a folder on every system
+    return str(write_images(tmp_path / "data", classes, count=8))
 
 
-def test_images_at_another_smoothing_and_without_rounds(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_images_at_another_smoothing_and_without_rounds(images: str) -> None:
     shown = run_cells(
         "images",
         profile="smoke",
-        source=write_images(tmp_path / "data"),
+        source=images,
         examples={"train": 16, "validation": 4, "test": 4},
         batch_size=4,
         warmup=1,
@@ -139,17 +140,17 @@ def test_images_at_another_smoothing_and_without_rounds(tmp_path: Path) -> None:
     assert one_of(shown, "s = 0.2: lowest at update 4 of 4, before the last with 0")
 
 
-def test_sensitivity_settles_what_it_measures_before_training(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_sensitivity_settles_what_it_measures_before_training(images: str) -> None:
     few = {"train": 16, "validation": 4, "test": 4}
     settings = {"images": {"examples": few, "batch_size": 4, "warmup": 1, "epochs": 1}}
     asked = {"profile": "smoke", "tasks": ["images"], "settings": settings, "channels": 2}
-    source = write_images(tmp_path / "data")
     with pytest.raises(ValueError, match="10000000 parameters"):
-        run_cells("sensitivity", source=source, set_size=10_000_000, **asked)
+        run_cells("sensitivity", source=images, set_size=10_000_000, **asked)
     assert not Path(".idlib/checkpoints").exists()
     with pytest.raises(SettingsError, match="unknown settings 'imags': choose one of images"):
         run_cells("sensitivity", settings={"imags": {}})
-    shown = run_cells("sensitivity", source=source, set_size=9, random_sets=2, **asked)
+    shown = run_cells("sensitivity", source=images, set_size=9, random_sets=2, **asked)
     assert one_of(shown, "rank correlation")
 
 

@@ -10,6 +10,7 @@ from idlib.records import Store
 from idlib.report.conditions import Condition
 
 
+@pytest.mark.slow
 def test_run_then_list_show_compare(command):
     status, out, err = command("run", "images", "--method", "id", "--profile", "smoke")
     assert status == 0 and "test/nll" in out and "seed 1" in err
@@ -39,6 +40,7 @@ def test_run_then_list_show_compare(command):
     assert status == 2 and "2 records" in err
 
 
+@pytest.mark.slow
 def test_settings_are_laid_over_the_profile(command):
     command("run", "images", "--profile", "smoke", "--set", "alpha=2.5", "--set", "epochs=1")
     (stored,) = Store().all()
@@ -184,6 +186,7 @@ def test_a_missing_argument_shows_the_usage(command):
     assert status == 2 and "Missing argument" in err
 
 
+@pytest.mark.slow
 def test_grid_makes_all_records(command):
     status, out, _ = command("grid", "images", "--profile", "smoke", "--workers", "1")
     assert status == 0 and "10 records of images at profile smoke" in out

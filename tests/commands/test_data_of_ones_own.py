@@ -102,6 +102,7 @@ def test_equal_folders_give_one_signature(world, tmp_path):
     assert named.signature == here.signature
 
 
+@pytest.mark.slow
 def test_a_folder_of_several_data_sets(world, command):
     source = ["--source", str(world / "data"), "--profile", "smoke", "--set", "epochs=1"]
     source += ["--set", f"encoder={world / 'classifier'}", "--set", "freeze_embeddings=false"]
@@ -124,6 +125,7 @@ def test_a_folder_of_several_data_sets(world, command):
 # ---- without translations, without other languages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["tagging", "answering"])
 @pytest.mark.parametrize("languages", [None, ["en"]])
 def test_items_without_ids_are_trained_and_tested(world, workspace, task, languages):
@@ -143,6 +145,7 @@ def test_items_without_ids_are_trained_and_tested(world, workspace, task, langua
 # ---- what is left out
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_said_once_and_counted(tmp_path, command):
     text = write_splits(tmp_path / "text")
     change(text / "train.de", 3, "")
@@ -160,6 +163,7 @@ def test_what_is_left_out_is_said_once_and_counted(tmp_path, command):
         assert all(value > 0 for value in dropped.values())
 
 
+@pytest.mark.slow
 def test_the_books_own_limits_are_not_said(command):
     asked = ["run", "translation", "--profile", "smoke", "--set", "epochs=1", "--set", "beams=1"]
     asked += ["--set", "examples={train: 40, validation: 8, test: 8}"]

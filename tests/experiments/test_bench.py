@@ -1,9 +1,12 @@
 """The benchmark times what is trained; what the times are is not a matter of tests."""
 
+import pytest
+
 from idlib.experiments import bench
 from idlib.training.settings import METHODS
 
 
+@pytest.mark.slow
 def test_every_method_is_timed_in_turns_and_memory_is_read(workspace):
     timed = bench.compare("images", "smoke", rounds=2, updates=2)
     assert set(timed) == set(METHODS)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from made_up.tasks import write_images
 from made_up.toy import EXAMPLES, ToySettings
 from made_up.toy_run import ToyRunTask
 from PIL import Image
@@ -45,24 +46,13 @@ DIVERGING = {"epochs": 3, "lr_peak": 0.05, "lr_initial": 0.0, "warmup": 12}
 TOY = Spec("toy", "id", "smoke")
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory) -> Workspace:
-    """A workspace that the tests of this file share, so that each run is made once."""
-    folder = tmp_path_factory.mktemp("runs")
-    return Workspace(Store(folder / "records", also=()), folder / "checkpoints")
-
-
-@pytest.fixture
-def fresh(tmp_path) -> Workspace:
-    return Workspace(Store(tmp_path / "records", also=()), tmp_path / "checkpoints")
-
-
 @pytest.fixture
 def toy(monkeypatch) -> None:
     """The toy task is one of the tasks."""
     monkeypatch.setitem(TASKS, "toy", "made_up.toy_run:ToyRunTask")
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_record_with_all_figures(shared):
     record = run(ONE, shared)
     metrics, curves = record.measured.metrics, record.measured.curves
@@ -79,16 +69,19 @@ def test_a_run_leaves_a_record_with_all_figures(shared):
     assert record.asked.settings["round"] == 0 and record.cost.seconds > 0
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_found_again(shared):
     record, seen = run(ONE, shared), []
     assert run(ONE, shared, progress=seen.append) == record
     assert seen == [8]
 
 
+@pytest.mark.slow
 def test_the_same_spec_gives_the_same_numbers(shared, fresh):
     assert run(ONE, fresh).measured == run(ONE, shared).measured
 
 
+@pytest.mark.slow
 def test_a_lost_record_is_measured_again_from_the_weights(shared, tmp_path):
     again = Workspace(Store(tmp_path, also=()), shared.checkpoints)
     first = run(ONE, shared)
@@ -98,6 +91,7 @@ def test_a_lost_record_is_measured_again_from_the_weights(shared, tmp_path):
     assert time.perf_counter() - started < 60
 
 
+@pytest.mark.slow
 def test_the_control_passes_is_id_with_alpha_zero(shared):
     control = run(Spec("images", "passes", "smoke"), shared)
     same = run(Spec("images", "id", "smoke", overrides={"alpha": 0.0}), shared)
@@ -105,6 +99,7 @@ def test_the_control_passes_is_id_with_alpha_zero(shared):
     assert control.measured.curves["train/divergence"][0] > 0
 
 
+@pytest.mark.slow
 def test_a_student_needs_its_teacher_and_no_record_of_it(shared, fresh):
     spec = ONE.round(1)
     record = run(spec, fresh)
@@ -114,6 +109,7 @@ def test_a_student_needs_its_teacher_and_no_record_of_it(shared, fresh):
     assert record.measured.metrics["test/nll"] != run(ONE, shared).measured.metrics["test/nll"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [{}, DIVERGING], ids=["improving", "diverging"])
 def test_sensitivity_is_that_of_the_selected_and_of_the_last_weights(overrides, shared):
     spec = Spec("images", "baseline", "smoke", overrides=overrides)
@@ -335,6 +331,7 @@ def test_the_grid_is_the_eight_models_and_two_controls():
     assert len({s.signature for s in grid("images", "smoke", [1, 2], rounds=2)}) == 28
 
 
+@pytest.mark.slow
 def test_side_by_side_gives_the_records_of_one_by_one(shared, tmp_path):
     specs = [ONE, ONE.round(1), Spec("images", "baseline", "smoke")]
     one_by_one = run_all(specs, workers=1, workspace=shared)
@@ -344,6 +341,7 @@ def test_side_by_side_gives_the_records_of_one_by_one(shared, tmp_path):
     assert [r.signature for r in side_by_side] == [s.signature for s in specs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_failed_run_is_named_and_the_others_are_recorded(fresh, workers):
     good, bad = Spec("images", "baseline", "smoke"), Spec("images", "baseline", "smoke", seed=2)
@@ -359,6 +357,7 @@ def test_a_failed_run_is_named_and_the_others_are_recorded(fresh, workers):
     assert state.read_bytes() == b"not a checkpoint"
 
 
+@pytest.mark.slow
 def test_recorded_takes_what_answers_to_todays_settings(shared, monkeypatch):
     run_all([ONE, Spec("images", "id", "smoke", overrides={"alpha": 0.5})], workspace=shared)
     found = recorded("images", "smoke", shared.store.root)
@@ -373,6 +372,7 @@ def test_a_run_is_described_in_words():
     assert spec.description == "images id, s = 0.1, round 0, seed 4, profile smoke"
 
 
+@pytest.mark.slow
 def test_torchrun_makes_one_record_with_two_processes(tmp_path):
     subprocess.run(
         [
@@ -401,6 +401,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen:
     )
 
 
+@pytest.mark.slow
 def test_a_killed_command_goes_on_to_the_same_record(tmp_path):
     """SIGKILL as soon as the first checkpoint is there; the same command then finishes the run."""
     longer = ("--set", "epochs=6")
@@ -434,6 +435,7 @@ def members(session: int) -> set[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 @pytest.mark.parametrize(
     ("end", "status", "says"),
@@ -477,6 +479,7 @@ def test_a_grid_that_is_stopped_makes_no_more_runs_and_leaves_no_process(
     assert not list(tmp_path.glob(".idlib/records/*.json"))
 
 
+@pytest.mark.slow
 def test_a_record_says_all_that_was_asked(shared):
     asked = run(ONE, shared).asked
     assert asked.data == ONE.plan.task.checksums and asked.threads == 1 and asked.processes == 1
@@ -486,24 +489,12 @@ def test_a_record_says_all_that_was_asked(shared):
 # Data of one's own ---------------------------------------------------------------------------
 
 
-def folder_of_images(root: Path) -> Path:
-    """Two classes that differ in brightness, 12 images a split, as an image folder."""
-    generator = torch.Generator().manual_seed(0)
-    for split in ("train", "validation", "test"):
-        for label, low in (("dark", 0), ("light", 120)):
-            folder = root / split / label
-            folder.mkdir(parents=True)
-            for index in range(6):
-                pixels = torch.randint(low, low + 120, (32, 40, 3), generator=generator)
-                Image.fromarray(pixels.to(torch.uint8).numpy()).save(folder / f"{index}.png")
-    return root
-
-
+@pytest.mark.slow
 def test_a_folder_on_disk_runs_end_to_end_wherever_it_lies(fresh, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     overrides = {"examples": {}, "epochs": 1, "batch_size": 6, "sensitivity_batch": 6}
     first, second = (
-        Spec("images", "id", "smoke", str(folder_of_images(tmp_path / name)), overrides=overrides)
+        Spec("images", "id", "smoke", str(write_images(tmp_path / name)), overrides=overrides)
         for name in ("here", "elsewhere")
     )
     record = run(first, fresh)
@@ -515,7 +506,7 @@ def test_a_folder_on_disk_runs_end_to_end_wherever_it_lies(fresh, tmp_path, monk
 
 def test_a_corrupt_image_is_named_before_anything_is_trained(fresh, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    root = folder_of_images(tmp_path / "images")
+    root = write_images(tmp_path / "images")
     broken = root / "train" / "dark" / "3.png"
     broken.write_bytes(broken.read_bytes()[:60])
     with pytest.raises(DataError, match="3.png"):

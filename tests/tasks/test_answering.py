@@ -3,88 +3,32 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import pytest
 import torch
-from made_up.questions import COUNTS, every_row, question, write, write_encoder
+from made_up.questions import every_row, question, write
+from made_up.tasks import Lookup, spec_of, task_of
 from torch import nn
-from torch.nn import functional
 
 from idlib.data import DataError
 from idlib.experiments.runs import load_model, run
-from idlib.experiments.specs import Spec
-from idlib.experiments.workspace import Workspace
-from idlib.method.choices import REDUCTIONS
 from idlib.method.objective import IntraDistillation
-from idlib.metrics import items, squad
-from idlib.records import Store
+from idlib.metrics import squad
 from idlib.tasks.answering import AnsweringSettings, AnsweringTask, best_spans
 from idlib.training.settings import SettingsError, resolve
 
-WINDOWS = {"max_length": 32, "stride": 8, "max_answer": 12}
 LANGUAGES = ("en", "de", "ja")
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory) -> str:
-    return write_encoder(tmp_path_factory.mktemp("encoder"))
+def task(small) -> AnsweringTask:
+    return task_of(small, "answering")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return write(tmp_path_factory.mktemp("tables"), every_row())
-
-
-@pytest.fixture(scope="module")
-def settings(encoder) -> dict:
-    """Settings of a run that takes moments, over those of profile smoke."""
-    return {
-        **WINDOWS,
-        "encoder": encoder,
-        "layers": 2,
-        "languages": LANGUAGES,
-        "examples": {"train": 20},
-        "epochs": 2,
-        "freeze_embeddings": False,
-    }
-
-
-@pytest.fixture(scope="module")
-def task(settings, folder) -> AnsweringTask:
-    asked = {**AnsweringTask.profiles["smoke"], **settings}
-    return AnsweringTask(AnsweringSettings(**asked), "path", folder)
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory) -> Workspace:
-    root = tmp_path_factory.mktemp("runs")
-    return Workspace(Store(root / "records", also=()), root / "checkpoints")
-
-
-@pytest.fixture(scope="module")
-def record(settings, folder, shared):
-    return run(Spec("answering", "id", "smoke", str(folder), overrides=settings), shared)
-
-
-class Told(nn.Module):
-    """Gives the logits of each window that it was told, whatever the padding."""
-
-    def __init__(self, task: AnsweringTask, splits, logits):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(()))
-        self.known = {
-            tuple(window.ids): logits(window)
-            for split in splits
-            for window in task.data.splits[split].windows
-        }
-
-    def forward(self, input_ids, attention_mask, token_type_ids=None):
-        rows = []
-        for ids, mask in zip(input_ids, attention_mask, strict=True):
-            logits = self.known[tuple(ids[mask.bool()].tolist())]  # [L, 2]
-            rows.append(functional.pad(logits, (0, 0, 0, len(ids) - len(logits)), value=50.0))
-        return torch.stack(rows) + self.weight
+def lookup(task: AnsweringTask, splits, logits) -> Lookup:
+    """A model that gives ``logits`` [L, 2] for each window of these splits."""
+    windows = [window for split in splits for window in task.data.splits[split].windows]
+    return Lookup({tuple(window.ids): logits(window) for window in windows})
 
 
 def knowing(window) -> torch.Tensor:
@@ -94,46 +38,12 @@ def knowing(window) -> torch.Tensor:
     return logits
 
 
-def model_of(task: AnsweringTask, seed: int = 0) -> nn.Module:
-    torch.manual_seed(seed)
+def model_of(task: AnsweringTask) -> nn.Module:
+    torch.manual_seed(0)
     return task.model().double().eval()
 
 
 # ---- the loss
-
-
-def more_padding(batch: dict, columns: int) -> dict:
-    return {
-        name: functional.pad(value, (0, columns)) if value.dim() == 2 else value
-        for name, value in batch.items()
-    }
-
-
-@pytest.mark.parametrize("passes", [1, 3])
-@pytest.mark.parametrize("reduction", REDUCTIONS)
-def test_padding_changes_neither_loss_nor_gradient(task, passes, reduction):
-    model = model_of(task)
-    for module in model.modules():  # passes differ, but not by chance
-        if isinstance(module, nn.Dropout):
-            module.register_forward_hook(lambda _, __, out: out * scale(len(out), out.dim()))
-
-    def scale(rows, dimensions):
-        return 1 + 0.01 * torch.arange(rows).view(-1, *[1] * (dimensions - 1))
-
-    objective = IntraDistillation(passes, alpha=5.0, divergence_reduction=reduction)
-    batch = task.data.splits["train"].batch([0, 5, 9])
-    found = []
-    for padded in (batch, more_padding(batch, 7)):
-        model.zero_grad()
-        parts = objective(task.forward(model), task.targets, padded, step=9, total_steps=10)
-        parts.total.backward()
-        grads = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
-        found.append((parts, torch.cat(grads)))
-    (parts, gradients), (padded_parts, padded_gradients) = found
-    torch.testing.assert_close(padded_parts.total, parts.total, rtol=1e-12, atol=0)
-    torch.testing.assert_close(padded_gradients, gradients, rtol=0, atol=1e-12)
-    assert gradients.abs().max() > 1e-4
-    assert (parts.divergence > 1e-9) == (passes > 1)
 
 
 def test_what_stands_in_places_that_are_no_positions_plays_no_part(task):
@@ -207,7 +117,7 @@ def test_where_nothing_is_allowed_there_is_no_span():
 
 def test_who_knows_the_labels_answers_every_question(task):
     """Also where the windows without the answer say so with a higher logit than the others."""
-    model = Told(task, ["validation", "test/en", "test/de"], knowing)
+    model = lookup(task, ["validation", "test/en", "test/de"], knowing)
     for split in ("validation", "test"):
         found = task.evaluate(model, split)
         assert found["f1"] == found["em"] == 1.0
@@ -231,14 +141,14 @@ def test_the_window_with_the_highest_sum_answers(task):
         logits[window.first] = 5.0 + order[tuple(window.ids)]
         return logits
 
-    texts = task.read(Told(task, ["test/en"], first), "test/en").texts
+    texts = task.read(lookup(task, ["test/en"], first), "test/en").texts
     assert len(order) == len(windows) > len(texts)
     for own, text in zip(windows.by_question(), texts, strict=True):
         last = windows.windows[own[-1]]
         assert text == windows.text(own[-1], last.first, last.first)
 
 
-def test_an_answer_is_at_most_so_many_pieces_long(task, folder):
+def test_an_answer_has_at_most_max_answer_tokens(small, task):
     """Where the end's logit rises with its place, the longest span that is allowed is the best."""
     windows = task.data.splits["test/en"]
     order = {tuple(window.ids): place for place, window in enumerate(windows.windows)}
@@ -250,9 +160,8 @@ def test_an_answer_is_at_most_so_many_pieces_long(task, folder):
         return logits
 
     for longest in (1, 5, 100):
-        changed = task.settings.model_copy(update={"max_answer": longest})
-        other = AnsweringTask(changed, "path", folder)
-        texts = other.read(Told(other, ["test/en"], rising), "test/en").texts
+        other = task_of(small, "answering", max_answer=longest)
+        texts = other.read(lookup(other, ["test/en"], rising), "test/en").texts
         lengths = set()
         for own, text in zip(windows.by_question(), texts, strict=True):
             last = windows.windows[own[-1]]
@@ -263,7 +172,7 @@ def test_an_answer_is_at_most_so_many_pieces_long(task, folder):
 
 
 def test_of_equal_spans_the_first_and_shortest_of_the_first_window_answers(task):
-    model = Told(task, ["test/en"], lambda window: torch.zeros(len(window.ids), 2))
+    model = lookup(task, ["test/en"], lambda window: torch.zeros(len(window.ids), 2))
     windows = task.data.splits["test/en"]
     for own, text in zip(windows.by_question(), task.read(model, "test/en").texts, strict=True):
         first = windows.windows[own[0]].first
@@ -285,12 +194,11 @@ def test_the_nll_of_a_question_is_that_of_the_windows_with_its_answer(task):
     assert {(1, 1), (1, 2), (2, 2)} & kinds and any(held < every for held, every in kinds)
 
 
-def test_a_question_whose_answer_is_in_no_window_has_the_nll_of_no_answer(settings, tmp_path, task):
+def test_a_question_whose_answer_is_in_no_window_has_the_nll_of_no_answer(small, tmp_path):
     rows = every_row()
     context = " ".join(row["context"] for row in rows["en/train"][:4]).replace("\n", " ")
     rows["en/test"].append(question("long", context, context[:-5]))
-    asked = AnsweringSettings(**{**AnsweringTask.profiles["smoke"], **settings})
-    other = AnsweringTask(asked, "path", write(tmp_path, rows))
+    other = task_of(small, "answering", data=write(tmp_path, rows))
     model, split = model_of(other), other.data.splits["test/en"]
     own = split.by_question()[-1]
     assert len(own) > 2 and not split.batch(own)["start"].any()
@@ -301,10 +209,9 @@ def test_a_question_whose_answer_is_in_no_window_has_the_nll_of_no_answer(settin
     assert found.texts[-1] in context and found.texts[-1]
 
 
-def test_answers_do_not_depend_on_the_size_of_batches(task, folder):
+def test_answers_do_not_depend_on_the_size_of_batches(small, task):
     model = model_of(task)
-    changed = task.settings.model_copy(update={"batch_size": 1})
-    other = AnsweringTask(changed, "path", folder)
+    other = task_of(small, "answering", batch_size=1)
     one, many = other.read(model, "test/ja"), task.read(model, "test/ja")
     assert one.texts == many.texts
     assert one.nll == pytest.approx(many.nll, rel=1e-9)
@@ -315,95 +222,44 @@ def test_answers_do_not_depend_on_the_size_of_batches(task, folder):
 # ---- runs
 
 
-def test_a_run_leaves_a_record_with_all_figures(record, task):
+@pytest.mark.slow
+def test_scores_follow_from_the_model(small, shared, task):
+    spec = spec_of(small, "answering")
+    record, model = run(spec, shared), load_model(spec, workspace=shared)
     metrics, curves = record.measured.metrics, record.measured.curves
-    for name in ("f1", "em", "f1_parallel", *(f"f1_{rule}" for rule in squad.BASELINES)):
-        for part in (*LANGUAGES, "others"):
-            assert 0 <= metrics[f"test/{name}/{part}"] <= 1, (name, part)
-        mean = (metrics[f"test/{name}/de"] + metrics[f"test/{name}/ja"]) / 2
-        assert metrics[f"test/{name}/others"] == pytest.approx(mean)
-    assert {f"validation/{name}" for name in ("nll", "f1", "em")} <= set(metrics)
-    assert {f"test/{name}/last" for name in ("nll", "f1", "em")} <= set(metrics)
-    assert {"test/nll", "test/nll/others", "train/nll", "sensitivity/cv/last"} <= set(metrics)
-    assert {f"sensitivity/std/{layer}" for layer in ("embedding", "attention", "head")} <= set(
-        metrics
-    )
-    assert len(curves["validation/f1"]) == 2
-    assert max(curves["validation/f1"]) == pytest.approx(metrics["validation/f1"])
-    mean = sum(curves["test/nll/items"]) / COUNTS["test"]
-    assert mean == pytest.approx(metrics["test/nll"], abs=1e-4)
-
-
-def test_scores_follow_from_the_curves_and_from_the_model(record, settings, folder, shared, task):
-    metrics, curves = record.measured.metrics, record.measured.curves
-    spec = Spec("answering", "id", "smoke", str(folder), overrides=settings)
-    model = load_model(spec, workspace=shared)
-    numbers: dict[str, set[int]] = {}
     for language in LANGUAGES:
         split = task.data.splits[f"test/{language}"]
-        texts = task.read(model, f"test/{language}").texts
-        pairs = list(zip(texts, split.questions, strict=True))
-        f1 = [squad.f1(text, asked.answers) for text, asked in pairs]
-        em = [squad.exact_match(text, asked.answers) for text, asked in pairs]
+        pairs = [
+            (text, asked.answers)
+            for text, asked in zip(
+                task.read(model, f"test/{language}").texts, split.questions, strict=True
+            )
+        ]
+        f1 = [squad.f1(*pair) for pair in pairs]
+        em = [squad.exact_match(*pair) for pair in pairs]
         assert metrics[f"test/f1/{language}"] == pytest.approx(sum(f1) / len(f1), abs=1e-4)
         assert metrics[f"test/em/{language}"] == pytest.approx(sum(em) / len(em))
         assert curves[f"test/f1/{language}/numerators"] == [round(value, 4) for value in f1]
         shared_f1 = [f for f, one in zip(f1, split.ids, strict=True) if one in task.data.parallel]
         assert len(shared_f1) == 4
-        assert metrics[f"test/f1_parallel/{language}"] == pytest.approx(
-            sum(shared_f1) / 4, abs=1e-4
-        )
-        numbers |= dict(zip(split.ids, curves[f"test/items/{language}"], strict=True))
-    # A question and its translations share a number.
-    assert sorted(numbers, key=numbers.get) == sorted(numbers)
-    assert sorted(numbers.values()) == list(range(len(numbers))) == list(range(14))
-    for part in (*LANGUAGES, "others"):
-        found = items.items_of(curves, f"test/f1/{part}")
-        assert items.score(found) == metrics[f"test/f1/{part}"]
+        expected = pytest.approx(sum(shared_f1) / 4, abs=1e-4)
+        assert metrics[f"test/f1_parallel/{language}"] == expected
+        for rule in squad.BASELINES:  # they score the same whatever the model
+            asked = [(q.question, q.context, q.answers) for q in split.questions]
+            scores = [squad.baseline_f1(rule, *one) for one in asked]
+            assert metrics[f"test/f1_{rule}/{language}"] == pytest.approx(sum(scores) / len(scores))
 
 
-def test_rules_score_the_same_whatever_the_model(record, task):
-    metrics = record.measured.metrics
-    for rule in squad.BASELINES:
-        asked = task.data.splits["test/de"].questions
-        scores = [squad.baseline_f1(rule, a.question, a.context, a.answers) for a in asked]
-        assert metrics[f"test/f1_{rule}/de"] == pytest.approx(sum(scores) / len(scores))
-
-
-def test_one_language_has_no_others(settings, folder, task):
-    asked = AnsweringSettings(
-        **{**AnsweringTask.profiles["smoke"], **settings, "languages": ("en",)}
-    )
-    alone = AnsweringTask(asked, "path", folder)
-    model = Told(task, ["validation", "test/en"], knowing)
-    metrics, curves = alone.test(model)
-    assert metrics["test/f1/en"] == 1.0
-    assert not any("others" in name or "parallel" in name for name in metrics)
-    assert [name for name in curves if name.startswith("test/items")] == ["test/items/en"]
-
-
-def test_a_student_learns_from_its_teachers_starts_and_ends(record, settings, folder, shared):
-    spec = Spec("answering", "id", "smoke", str(folder), overrides=settings)
-    student = run(spec.round(1), shared)
-    parts = [one.measured.curves["train/task"][0] for one in (student, record)]
-    assert parts[0] > 1.5 * parts[1]  # cross-entropies to labels and to the teacher are added
-
-
-def test_the_same_spec_gives_the_same_numbers(record, settings, folder, tmp_path):
-    again = Workspace(Store(tmp_path / "records", also=()), tmp_path / "checkpoints")
-    spec = Spec("answering", "id", "smoke", str(folder), overrides=settings)
-    assert run(spec, again).measured == record.measured
-
-
-def test_a_few_questions_can_be_learnt_by_heart(settings, tmp_path, shared):
+@pytest.mark.slow
+def test_a_few_questions_can_be_learnt_by_heart(small, tmp_path, shared):
     """The training questions are validation too; a model that can learn answers them."""
     rows = every_row()
     rows["en/train"] = rows["en/train"][:6]
     rows["en/validation"] = rows["en/train"]
-    asked = {**settings, "epochs": 30, "lr_peak": 3e-3, "lr_head": 1e-2, "examples": {}}
-    asked |= {"dropout": 0.0, "schedule": "constant", "languages": ("en",)}
-    folder = write(tmp_path, rows)
-    record = run(Spec("answering", "baseline", "smoke", str(folder), overrides=asked), shared)
+    asked = {"epochs": 30, "lr_peak": 3e-3, "lr_head": 1e-2, "examples": {}, "dropout": 0.0}
+    asked |= {"schedule": "constant", "languages": ("en",)}
+    data = write(tmp_path, rows)
+    record = run(spec_of(small, "answering", "baseline", data=data, **asked), shared)
     best = max(record.measured.curves["validation/f1"])
     assert best == pytest.approx(record.measured.metrics["validation/f1"]) and best > 0.8
     assert min(record.measured.curves["validation/nll"]) < 1.5  # of about 3 at first
@@ -421,27 +277,20 @@ def test_the_paper_profile_has_the_papers_settings():
     assert AnsweringTask.adapt(s, "embedded").encoder == "embedded"
 
 
-def test_settings_that_cannot_be_meant_are_named(task, folder):
-    def asked(**overrides):
-        return resolve(AnsweringSettings, AnsweringTask.profiles, "smoke", "id", overrides)
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ({"stride": 96}, "stride 96 is what windows of max_length 96 share"),
+        ({"schedule": "cosine"}, "setting schedule = 'cosine'"),
+        ({"max_answer": 0}, "setting max_answer = 0"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_named(overrides, says):
+    with pytest.raises(SettingsError, match=says):
+        resolve(AnsweringSettings, AnsweringTask.profiles, "smoke", "id", overrides)
 
-    with pytest.raises(SettingsError, match="stride 96 is what windows of max_length 96 share"):
-        asked(stride=96)
-    with pytest.raises(SettingsError, match="setting schedule = 'cosine'"):
-        asked(schedule="cosine")
-    with pytest.raises(SettingsError, match="setting max_answer = 0"):
-        asked(max_answer=0)
+
+def test_windows_are_no_longer_than_the_encoder(task):
     changed = task.settings.model_copy(update={"max_length": 65})
     with pytest.raises(DataError, match="max_length is 65, but .* from 5 to 64 tokens"):
-        AnsweringTask(changed, "path", folder).data  # noqa: B018
-
-
-def test_text_that_the_encoder_does_not_know_is_refused(settings, tmp_path):
-    from idlib.models.encoders import EncoderError
-
-    rows = every_row()
-    for row in rows["de/test"]:
-        row["question"] = "Ὠμέγα καὶ Ἄλφα"
-    asked = AnsweringSettings(**{**AnsweringTask.profiles["smoke"], **settings})
-    with pytest.raises(EncoderError, match=r"of the tokens of .*test/de.* unknown"):
-        AnsweringTask(asked, "path", write(tmp_path, rows)).data  # noqa: B018
+        AnsweringTask(changed, task.source, task.root).data  # noqa: B018

@@ -185,9 +185,3 @@ def test_unknown_task():
     with pytest.raises(SettingsError, match="unknown task 'image': choose one of images"):
         task_class("image")
     check_choice("task", "images", ("images",))
-
-
-def test_embedded_data_cap_the_epochs_and_bring_no_weights():
-    adapted = ImageTask.adapt(ImageSettings(), "embedded")
-    assert (adapted.epochs, adapted.pretrained) == (60, False)
-    assert ImageTask.adapt(ImageSettings(), "hub") == ImageSettings()

@@ -1,4 +1,4 @@
-"""The translation task: padding counts for nothing, scores are what they say, sensitivity too."""
+"""The translation task: settings reach model and search, and scores are those of SacreBLEU."""
 
 from __future__ import annotations
 
@@ -11,20 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 from made_up.pairs import change, load, write_splits
-from torch.nn import functional
 
-from idlib import cli
 from idlib.experiments.grid import grid, recorded
 from idlib.experiments.runs import load_model, run
 from idlib.experiments.specs import Spec
-from idlib.experiments.workspace import Workspace
-from idlib.method.objective import IntraDistillation
 from idlib.metrics import bleu, items
 from idlib.models import transformer as transformer_module
-from idlib.records import Store
 from idlib.sensitivity.exact import exact_sensitivity
 from idlib.sensitivity.first_order import parameter_sensitivity
-from idlib.tasks.translation import LAYERS, POSITIONS, TranslationSettings, TranslationTask
+from idlib.tasks.translation import POSITIONS, TranslationSettings, TranslationTask
 from idlib.training.settings import SettingsError, resolve
 
 SMOKE = TranslationSettings(**TranslationTask.profiles["smoke"])
@@ -35,25 +30,10 @@ def task() -> TranslationTask:
     return TranslationTask(SMOKE, "embedded")
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory) -> Workspace:
-    folder = tmp_path_factory.mktemp("runs")
-    return Workspace(Store(folder / "records", also=()), folder / "checkpoints")
-
-
 def model_of(task: TranslationTask, seed: int = 0, **settings):
     torch.manual_seed(seed)
     changed = task.settings.model_copy(update=settings)
     return TranslationTask(changed, task.source).model().double().eval()
-
-
-def more_padding(batch: dict, columns: int) -> dict:
-    """The same batch with more padding on both sides."""
-    added = {"input_ids": 1, "decoder_input_ids": 1, "labels": 1}
-    return {
-        name: functional.pad(value, (0, columns), value=added.get(name, 0))
-        for name, value in batch.items()
-    }
 
 
 def test_the_paper_profile_has_the_papers_model_and_settings():
@@ -65,41 +45,6 @@ def test_the_paper_profile_has_the_papers_model_and_settings():
     assert (s.beams, s.length_penalty, s.max_ratio, s.max_tokens) == (5, 1.0, 1.5, 175)
     assert (s.lr_peak, s.warmup, s.batch_tokens, s.weight_decay) == (5e-4, 8000, 4096, 1e-4)
     assert s.betas == (0.9, 0.98) and s.eps == 1e-6 and s.test_tokens is None
-
-
-@pytest.mark.filterwarnings("ignore:the K passes are equal")  # in evaluation mode, on purpose
-@pytest.mark.parametrize("passes", [1, 3])
-def test_padding_changes_neither_loss_nor_gradient(task, passes):
-    model = model_of(task)
-    objective = IntraDistillation(passes=passes, alpha=5.0, smoothing=0.1)
-    batch = task.data.splits["train"].batch([0, 5, 9])
-    found = []
-    for padded in (batch, more_padding(batch, 7)):
-        model.zero_grad()
-        parts = objective(task.forward(model), task.targets, padded, step=9, total_steps=10)
-        parts.total.backward()
-        gradients = torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
-        found.append((parts.total.detach(), gradients))
-    (loss, gradients), (padded_loss, padded_gradients) = found
-    torch.testing.assert_close(padded_loss, loss, rtol=1e-12, atol=0)
-    torch.testing.assert_close(padded_gradients, gradients, rtol=0, atol=1e-13)
-    assert gradients.abs().max() > 1e-4
-
-
-def test_evaluate_is_the_mean_over_tokens_whatever_the_batches(task):
-    model = model_of(task)
-    pairs = task.data.splits["validation"]
-    summed = tokens = 0
-    with torch.no_grad():
-        for index in range(len(pairs)):
-            batch = pairs.batch([index])
-            logits = task.forward(model)(batch)[0]
-            summed += functional.cross_entropy(logits, batch["labels"][0], reduction="sum").item()
-            tokens += batch["labels"].shape[1]
-    found = task.evaluate(model, "validation")
-    assert found["nll"] == pytest.approx(summed / tokens, rel=1e-12)
-    assert found["bits"] == pytest.approx(found["nll"] / math.log(2))
-    assert tokens == sum(map(len, pairs.target_ids))
 
 
 def test_an_epoch_holds_every_pair_once_within_the_limit(task):
@@ -171,19 +116,6 @@ def test_the_search_gets_the_settings_beams_penalty_and_length(task, monkeypatch
     assert texts == task.data.vocabulary.decode(pieces.tolist())
 
 
-def test_the_measured_batches_are_the_first_pairs_in_batches_of_the_settings(task):
-    asked = {"sensitivity_examples": 50, "sensitivity_batch": 20}
-    changed = TranslationTask(task.settings.model_copy(update=asked), task.source)
-    batches = list(changed.sensitivity_batches())
-    assert [len(batch["labels"]) for batch in batches] == [20, 20, 10]
-    found = [
-        row[mask].tolist()
-        for b in batches
-        for row, mask in zip(b["labels"], b["label_mask"], strict=True)
-    ]
-    assert found == task.data.splits["train"].target_ids[:50]
-
-
 def test_a_batch_holds_no_more_sentences_than_the_settings_allow(task):
     limited = TranslationTask(task.settings.model_copy(update={"batch_size": 3}), task.source)
     generator = torch.Generator().manual_seed(0)
@@ -198,51 +130,44 @@ def test_translations_come_in_their_own_order(task):
     assert task.translate(model, "test", [7, 2, 30]) == [whole[7], whole[2], whole[30]]
 
 
-def test_a_run_leaves_a_record_with_all_figures(shared, task):
+@pytest.mark.slow
+def test_scores_of_a_record_follow_from_its_curves_and_from_the_model(shared, task):
     spec = Spec("translation", "id", "smoke")
     record = run(spec, shared)
     metrics, curves = record.measured.metrics, record.measured.curves
     for split in ("validation", "test"):
         assert {f"{split}/{name}" for name in ("nll", "bits", "bleu", "chrf")} <= set(metrics)
-    assert {f"sensitivity/std/{layer}" for layer in LAYERS.values()} <= set(metrics)
+        assert metrics[f"{split}/bits"] == pytest.approx(metrics[f"{split}/nll"] / math.log(2))
     sentences = items.items_of(curves, "test/bleu", bleu.ITEMS)
     found = items.score(sentences, bleu.ITEMS)
     assert found == pytest.approx(metrics["test/bleu"], abs=1e-9)
     assert len(sentences["en"].numbers) == len(curves["test/nll/items"]) == 40
-    mean = sum(curves["test/nll/items"]) / 40
-    assert mean == pytest.approx(metrics["test/nll"], abs=1e-4)
-    assert len(curves["validation/nll"]) == len(curves["validation/step"]) == SMOKE.epochs
     assert record.asked.settings["smoothing"] == 0.1
     assert {"transformers", "sentencepiece", "sacrebleu"} <= set(record.origin.versions)
     model, pairs = load_model(spec, workspace=shared), task.data.splits["test"]
-    found = bleu.score(task.translate(model, "test"), pairs.targets)
-    assert (found.bleu, found.chrf) == (metrics["test/bleu"], metrics["test/chrf"])
+    scores = bleu.score(task.translate(model, "test"), pairs.targets)
+    assert (scores.bleu, scores.chrf) == (metrics["test/bleu"], metrics["test/chrf"])
 
 
-def test_the_sacrebleu_command_gives_the_records_score_on_the_written_files(
-    shared, tmp_path, monkeypatch, capsys
-):
-    out, folder = tmp_path / "out", str(shared.checkpoints)
-    arguments = ["idlib", "translate", str(out), "--profile", "smoke", "--checkpoints", folder]
-    arguments.append("--scored-only")
-    monkeypatch.setattr("sys.argv", arguments)
+@pytest.mark.slow
+def test_the_sacrebleu_command_gives_the_records_score_on_the_written_files(shared, command):
+    folder = str(shared.checkpoints)
     record = run(Spec("translation", "id", "smoke"), shared)
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert not stopped.value.code
-    shown = capsys.readouterr().out.split()
+    written = ["translate", "out", "--profile", "smoke", "--checkpoints", folder, "--scored-only"]
+    status, shown, _ = command(*written)
+    assert status == 0
     sacrebleu = Path(sys.executable).with_name("sacrebleu")
-    command = [sacrebleu, *shown[1:], "--chrf-word-order", "2", "--width", "10"]
-    found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    more = ["--chrf-word-order", "2", "--width", "10"]
+    done = subprocess.run([sacrebleu, *shown.split()[1:], *more], capture_output=True, check=True)
     metrics = record.measured.metrics
-    scores = {row["name"]: row["score"] for row in found}
+    scores = {row["name"]: row["score"] for row in json.loads(done.stdout)}
     assert scores["BLEU"] == pytest.approx(metrics["test/bleu"], abs=1e-9)
     assert scores["chrF2++"] == pytest.approx(metrics["test/chrf"], abs=1e-9)
-    sources = (out / "sources.txt").read_text(encoding="utf-8").splitlines()
-    assert len(sources) == 40
+    assert len(Path("out/sources.txt").read_text(encoding="utf-8").splitlines()) == 40
 
 
-def test_translations_keep_to_the_lines_of_the_users_files(workspace, monkeypatch, capsys):
+@pytest.mark.slow
+def test_translations_keep_to_the_lines_of_the_users_files(workspace, command):
     """Also those that are empty, too long for the limits or the model, or not in the sample."""
     text = write_splits(workspace / "text")
     change(text / "test.de", 3, "")  # no tokens
@@ -253,24 +178,21 @@ def test_translations_keep_to_the_lines_of_the_users_files(workspace, monkeypatc
     changes = {"vocabulary": 80, "epochs": 1, "examples": {"test": 5}}
     for name, value in changes.items():
         options += ["--set", f"{name}={json.dumps(value)}"]
-    written = {}
+    written, said = {}, ""
     for out, more in (("all", []), ("scored", ["--scored-only"])):
-        monkeypatch.setattr("sys.argv", ["idlib", "translate", out, *options, *more])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        assert not stopped.value.code
+        status, _, err = command("translate", out, *options, *more)
+        assert status == 0
         names = ("sources", "references", "hypotheses")
         columns = [(workspace / out / f"{name}.txt").read_text().splitlines() for name in names]
         written[out] = list(zip(*columns, strict=True))
-    said = capsys.readouterr().err
+        said += err
     lines = [(text / f"test.{side}").read_text().splitlines() for side in ("de", "en")]
     assert [row[:2] for row in written["all"]] == [
         (source.strip(), target.strip()) for source, target in zip(*lines, strict=True)
     ]
     empty = [number for number, row in enumerate(written["all"], 1) if not row[2]]
     assert {3, 9} <= set(empty) and not {5, 7} & set(empty)
-    spec = Spec("translation", "id", "smoke", str(text), overrides=changes)
-    data = spec.plan.task.data
+    data = Spec("translation", "id", "smoke", str(text), overrides=changes).plan.task.data
     assert written["scored"] == [written["all"][line] for line in data.lines["test"]]
     assert len(written["scored"]) == len(data.splits["test"]) == 5
     long = data.dropped["test"]["long"]
@@ -279,35 +201,7 @@ def test_translations_keep_to_the_lines_of_the_users_files(workspace, monkeypatc
     assert long >= 2 and "test: 2 lines have no source tokens" in said
 
 
-def test_students_of_both_methods_learn_from_their_teachers(shared):
-    for method in ("baseline", "id"):
-        teacher = run(Spec("translation", method, "smoke"), shared)
-        student = run(Spec("translation", method, "smoke").round(1), shared)
-        # The cross-entropies to labels and to the teacher are added.
-        parts = (r.measured.curves["train/task"][0] for r in (student, teacher))
-        assert next(parts) > 1.5 * next(parts)
-
-
-def test_the_same_spec_gives_the_same_numbers(shared, tmp_path):
-    spec = Spec("translation", "baseline", "smoke")
-    again = Workspace(Store(tmp_path / "records", also=()), tmp_path / "checkpoints")
-    assert run(spec, again).measured == run(spec, shared).measured
-
-
-def test_rows_never_seen_have_no_sensitivity_and_are_counted_apart(task):
-    model = model_of(task).float()
-    unseen = task.never_seen(model)
-    found = parameter_sensitivity(model, task.sensitivity_batches(), task.loss, unseen)
-    assert found.excluded_count == sum(int(mask.sum()) for mask in unseen.values()) > 0
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    assert found.count == trained - found.excluded_count
-    for name, mask in unseen.items():
-        assert found.values[name][mask].eq(0).all()
-        rows = ~mask[:, 0]
-        assert found.values[name][rows].sum(-1).gt(0).all(), "a row that is seen moves the loss"
-    assert {row.layer for row in found.by_layer(task.layer)} == set(LAYERS.values())
-
-
+@pytest.mark.slow
 def test_sensitivity_of_every_parameter_of_a_small_model():
     torch.manual_seed(0)
     model = transformer_module.transformer(
@@ -365,6 +259,7 @@ def test_the_grid_holds_rounds_controls_and_sweep():
     assert all(len(spec.overrides) > 2 and spec.overrides["round"] == 0 for spec in swept)
 
 
+@pytest.mark.slow
 def test_sweep_records_are_told_from_those_of_the_main_grid(shared, monkeypatch):
     monkeypatch.setattr(TranslationTask, "sweep", ({"epochs": 1},))
     main = run(Spec("translation", "baseline", "smoke"), shared)
