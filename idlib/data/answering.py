@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -25,6 +25,9 @@ from idlib.data.sources import CACHE, Source, how_to_set
 from idlib.data.splits import hold_out
 from idlib.data.tables import Row, Table
 from idlib.data.windows import Window, cut, encode
+
+if TYPE_CHECKING:  # transformers takes seconds to import
+    from transformers import PreTrainedTokenizerFast
 
 TASK = "answering"  # the folder of the embedded tables
 COLUMNS = ("context", "question", "answers")  # and id, which a user's table may lack
@@ -159,7 +162,7 @@ class AnsweringData(Multilingual[Windows]):
 
 def load(
     source: str,
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerFast,
     *,
     root: str | Path | None = None,
     languages: Sequence[str] | None = None,
@@ -172,7 +175,7 @@ def load(
 
     A window holds the whole question and at most ``max_length`` tokens; the next one repeats the
     last ``stride`` tokens of its context. A question that cannot be used is an error, but in
-    ``hub``, whose data are known to have such, it is left out and counted. Training questions
+    ``hub``, where some are known to be faulty, it is left out and counted. Training questions
     whose (first) answer fits into no window are left out everywhere; in validation and test they
     stay, and a model cannot get them right.
 
@@ -188,24 +191,22 @@ def load(
         languages: those to test, beside English; None: all that the source has.
         max_length: limit of a window in tokens, special ones and question included.
         stride: tokens of the context that windows share.
-        sizes: fewer questions of ``train`` or ``validation``, or at most so many of ``test`` in
-            each language, those first that all tested languages have. A smaller sample is part of
-            a larger one, and it is the same for every tokenizer: what fits into no window is left
-            out of it and not replaced.
+        sizes: see :func:`idlib.data.languages.sample`. A sample is the same for every tokenizer:
+            what fits into no window is left out of it and not replaced.
         cache: of what ``datasets`` makes of the hub's files.
 
     Raises:
         DataError: data or arguments that cannot be used, or a split of which nothing is left.
     """
     sizes = dict(sizes or {})
-    place = sources.checked(source, root, cache, holding="en/train.parquet, …", splits=sizes)
+    origin = sources.checked(source, root, cache, holding="en/train.parquet, …", splits=sizes)
     sources.check_max_length(max_length, tokenizer, pair=True)
     if not 0 <= stride < max_length:
         raise DataError(
             f"stride is {stride}, but must lie from 0 to max_length, {max_length}; "
             + how_to_set("stride", max_length // 3)
         )
-    raw = _read_hub(place, languages) if source == "hub" else _read(place, languages)
+    raw = _read_hub(origin, languages) if source == "hub" else _read(origin, languages)
     multilingual.sample(raw, sizes)
     splits = {name: _windows(own, tokenizer, max_length, stride) for name, own in raw.items()}
     for own in raw.values():
@@ -214,7 +215,9 @@ def load(
     return AnsweringData(source, splits, *multilingual.account(raw))
 
 
-def _windows(raw: RawSplit[Question], tokenizer: Any, max_length: int, stride: int) -> Windows:
+def _windows(
+    raw: RawSplit[Question], tokenizer: PreTrainedTokenizerFast, max_length: int, stride: int
+) -> Windows:
     """The windows of a split; questions that cannot be used are left out of it."""
     questions, raw.items = raw.items, []
     encoded = encode(
@@ -247,9 +250,9 @@ def _windows(raw: RawSplit[Question], tokenizer: Any, max_length: int, stride: i
 
 def _read(source: Source, languages: Sequence[str] | None) -> dict[str, RawSplit[Question]]:
     """The questions of each split, English first; one that cannot be used is an error."""
-    there = multilingual.available(source, TASK)
+    available = multilingual.available(source, TASK)
     raw = {}
-    for language in multilingual.tested(there, languages, source.where):
+    for language in multilingual.tested(available, languages, source.where):
         own = multilingual.read(source, TASK, language, COLUMNS, ("id",))
         for name, table in own.items():
             raw[name] = _questions(name, table, range(len(table.rows)), table.checksum, True)
@@ -343,11 +346,11 @@ def _fault(question: Question, places: Mapping[str, str]) -> tuple[str, str] | N
     if not question.answers or not all(text.strip() for text in question.answers):
         return "answer", "there is no answer, or an empty one; each question needs a text"
     for text, start in zip(question.answers, question.starts, strict=True):
-        there = question.context[max(0, start) : max(0, start) + len(text)]
-        if start < 0 or there != text:
+        standing = question.context[max(0, start) : max(0, start) + len(text)]
+        if start < 0 or standing != text:
             return "span", (
                 f"the answer {text!r} does not stand at character {start} of its context, where "
-                f"there is {there!r}; mend answer_start, which counts characters from 0"
+                f"there is {standing!r}; mend answer_start, which counts characters from 0"
             )
     if question.id in places:
         before = places[question.id]

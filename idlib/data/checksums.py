@@ -48,13 +48,13 @@ def verified(folder: Path, name: str) -> tuple[bytes, str]:
     """
     path, expected = folder / name, published(folder).get(name, "listed in CHECKSUMS")
     content = read(path, RESTORE)
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
+    checksum = hashlib.sha256(content).hexdigest()
+    if checksum != expected:
         raise DataError(
             f"{path} is not the file that was published: its sha256 should be {expected} and is "
-            f"{found}; {RESTORE}"
+            f"{checksum}; {RESTORE}"
         )
-    return content, found
+    return content, checksum
 
 
 def file_checksum(path: Path) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ from idlib.data.loaded import LoadedData, RawSplit, account
 from idlib.data.sources import CACHE, SPLITS, Source, how_to_set
 from idlib.data.splits import hold_out, sample
 from idlib.data.tables import SUFFIXES, Table
+
+if TYPE_CHECKING:  # transformers takes seconds to import
+    from transformers import PreTrainedTokenizerFast
 
 ONE, TWO = ("sentence",), ("sentence1", "sentence2")
 DATASETS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -75,11 +78,11 @@ class Example:
 
     @property
     def name(self) -> str:
-        """What draws know it by: its content, wherever it stands."""
+        """Its content, which a draw goes by, wherever the example stands."""
         return "\t".join(self.texts)
 
 
-class Split:
+class LabelledTexts:
     """The examples of one split in tokens, and batches of them.
 
     Args:
@@ -97,7 +100,11 @@ class Split:
     """
 
     def __init__(
-        self, examples: Sequence[Example], tokenizer: Any, max_length: int, regression: bool = False
+        self,
+        examples: Sequence[Example],
+        tokenizer: PreTrainedTokenizerFast,
+        max_length: int,
+        regression: bool = False,
     ) -> None:
         self.texts = [example.texts for example in examples]
         self.ids = [example.id for example in examples]
@@ -139,7 +146,7 @@ class Split:
 
         Returns:
             ``input_ids`` int64 [B, L]; ``attention_mask`` int64 [B, L], 1 where there is a token;
-            ``token_type_ids`` int64 [B, L] where the tokenizer has such; ``label`` [B].
+            ``token_type_ids`` int64 [B, L] where the tokenizer has them; ``label`` [B].
         """
         chosen = [int(index) for index in indices]
         batch = {
@@ -151,7 +158,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class ClassificationData(LoadedData[Split]):
+class ClassificationData(LoadedData[LabelledTexts]):
     """One data set; the reasons to drop an example are :data:`REASONS`.
 
     Attributes:
@@ -170,7 +177,7 @@ class ClassificationData(LoadedData[Split]):
 
 def load(
     source: str,
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerFast,
     *,
     root: str | Path | None = None,
     dataset: str | None = None,
@@ -202,9 +209,9 @@ def load(
             text, or with the label -1, is dropped and counted there.
     """
     sizes = dict(sizes or {})
-    place = sources.checked(source, root, cache, holding="one folder a data set", splits=sizes)
-    dataset = dataset_of(source, place.root, dataset)
-    by_split, columns = _tables(place, dataset)
+    origin = sources.checked(source, root, cache, holding="one folder a data set", splits=sizes)
+    dataset = dataset_of(source, origin.root, dataset)
+    by_split, columns = _tables(origin, dataset)
     classes = () if source == "hub" and dataset in REGRESSIONS else _classes(by_split)
     raw = {
         name: _examples(name, table, columns, classes, source != "hub")
@@ -218,7 +225,7 @@ def load(
         own = raw[name]
         names = [example.name for example in own.items]
         own.keep(sample(name, names, sizes.get(name), items="examples"))
-        splits[name] = Split(own.items, tokenizer, max_length, regression=not classes)
+        splits[name] = LabelledTexts(own.items, tokenizer, max_length, regression=not classes)
         if cut := splits[name].cut:
             own.notes.append(f"{cut} of {len(own.items)} texts cut at {max_length} tokens")
     return ClassificationData(
@@ -235,15 +242,15 @@ def dataset_of(source: str, root: Path | None, dataset: str | None) -> str:
     Raises:
         DataError: there is no such one; the message names those there are.
     """
-    there = datasets(source, root)
-    if source == "path" and dataset is None and len(there) > 1:
+    known = datasets(source, root)
+    if source == "path" and dataset is None and len(known) > 1:
         raise DataError(
-            f"{root} has several data sets, choose one of {', '.join(there)}: "
-            + how_to_set("dataset", there[0])
+            f"{root} has several data sets, choose one of {', '.join(known)}: "
+            + how_to_set("dataset", known[0])
         )
-    if dataset is not None and dataset not in there:
-        raise DataError(f"unknown dataset {dataset!r}; choose one of {', '.join(there)}")
-    return dataset or there[0]
+    if dataset is not None and dataset not in known:
+        raise DataError(f"unknown dataset {dataset!r}; choose one of {', '.join(known)}")
+    return dataset or known[0]
 
 
 def datasets(source: str, root: Path | None) -> tuple[str, ...]:
@@ -252,14 +259,14 @@ def datasets(source: str, root: Path | None) -> tuple[str, ...]:
     Raises:
         DataError: the folder has none, or there is no such source.
     """
-    place = sources.checked(source, root, holding="one folder a data set")
+    origin = sources.checked(source, root, holding="one folder a data set")
     if source != "path":
         return tuple(DATASETS[source])
-    paths = (path for suffix in SUFFIXES for path in place.folder.glob(f"*/train{suffix}"))
-    there = sorted({path.parent.name for path in paths})
-    if not there:
+    paths = (path for suffix in SUFFIXES for path in origin.folder.glob(f"*/train{suffix}"))
+    names = sorted({path.parent.name for path in paths})
+    if not names:
         raise DataError(f"{root} has no folder with a train.parquet or train.jsonl")
-    return tuple(there)
+    return tuple(names)
 
 
 def _tables(source: Source, dataset: str) -> tuple[dict[str, Table], tuple[str, ...]]:

@@ -14,9 +14,9 @@ class TooFewItems(DataError):
 
     Attributes:
         split: its name in ``examples``.
-        there: how many it has.
+        available: how many items it has.
     """
 
-    def __init__(self, message: str, split: str, there: int):
+    def __init__(self, message: str, split: str, available: int):
         super().__init__(message)
-        self.split, self.there = split, there
+        self.split, self.available = split, available

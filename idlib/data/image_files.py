@@ -27,7 +27,7 @@ NOTES = {  # what a user may not expect of an image, by name
     "16 bits": "have 16 bits, of which the upper eight count (white is 65,535)",
     "transparent": "are partly transparent, which is left out: the colours beneath count",
 }
-"""What is said of images by note."""
+"""What a note means, as it is said of images."""
 
 
 class UnknownRange(ValueError):
@@ -99,7 +99,9 @@ def verified_images(paths: Sequence[Path], cache: Path) -> list[Verified]:
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
             results = pool.map(lambda i: _verify(paths[i], i), new)
             hidden = None if len(new) > 100 else True
-            bar = tqdm(results, "verifying images", len(new), leave=False, disable=hidden)
+            bar = tqdm(
+                results, "verifying images", len(new), unit="file", leave=False, disable=hidden
+            )
             try:
                 for i, result in zip(new, bar, strict=True):
                     verified[keys[i]] = [*stamps[i], *result]

@@ -149,7 +149,7 @@ def load(
         DataError: data or arguments that cannot be used; the message names the file.
     """
     sizes = dict(sizes or {})
-    place = sources.checked(source, root, cache, holding="images", splits=[*splits, *sizes])
+    origin = sources.checked(source, root, cache, holding="images", splits=[*splits, *sizes])
     own_size = EMBEDDED_SIZE if source == "embedded" else HUB_SIZE
     if image_size is not None and image_size < 1:
         raise DataError(
@@ -157,7 +157,7 @@ def load(
             + how_to_set("image_size", own_size)
         )
     read = _read_embedded if source == "embedded" else _read_files
-    return read(place, image_size or own_size, splits, sizes)
+    return read(origin, image_size or own_size, splits, sizes)
 
 
 def _read_files(
@@ -181,9 +181,11 @@ def _read_files(
         files = verified_images([folder.root / name for name in items.names], source.cache)
         checksum = combined_checksum(items.names, items.labels, [file.checksum for file in files])
         raw[split] = RawSplit(split, "images", str(folder.root), checksum, len(files), {})
-        for note, said in NOTES.items():
+        for note, meaning in NOTES.items():
             pairs = zip(items.names, files, strict=True)
-            raw[split].note([name for name, file in pairs if file.note == note], f"images {said}")
+            raw[split].note(
+                [name for name, file in pairs if file.note == note], f"images {meaning}"
+            )
         kept = items.subset(sample(split, items.names, sizes.get(split), items.labels))
         paths = [folder.root / name for name in kept.names]
         loaded[split] = FileImages(paths, kept.labels, transform)

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from idlib.data import checksums, loaded, tables
 from idlib.data.errors import DataError
-from idlib.data.loaded import LoadedData, RawSplit, Split
+from idlib.data.loaded import LoadedData, RawSplit, S
 from idlib.data.sources import SPLITS, Source, how_to_set
 from idlib.data.splits import SAMPLE_SEED, check_size, choose
 from idlib.data.tables import SUFFIXES, Table
@@ -30,7 +30,7 @@ WithId = TypeVar("WithId", bound=Identified)
 
 
 @dataclass(frozen=True)
-class Multilingual(LoadedData[Split]):
+class Multilingual(LoadedData[S]):
     """English to train on, and a test split for each language.
 
     Attributes:
@@ -66,11 +66,11 @@ def of_folder(folder: Path) -> tuple[str, ...]:
     return tested(available(Source("path", folder), ""), None, str(folder))
 
 
-def tested(there: Sequence[str], asked: Sequence[str] | None, where: str) -> tuple[str, ...]:
+def tested(known: Sequence[str], asked: Sequence[str] | None, where: str) -> tuple[str, ...]:
     """The languages to test: English first, then those asked for, or all that there are.
 
     Args:
-        there: languages that the source has.
+        known: languages that the source has.
         asked: those wanted; None takes all.
         where: what has them, for messages.
 
@@ -78,12 +78,12 @@ def tested(there: Sequence[str], asked: Sequence[str] | None, where: str) -> tup
         DataError: one asked for is not there, or English is not; the message names it and the
             choices.
     """
-    if ENGLISH not in there:
+    if ENGLISH not in known:
         raise DataError(
             f"{where} has no test set in English ({ENGLISH}), which is what is trained on; it has "
-            f"{', '.join(there) or 'none at all'}"
+            f"{', '.join(known) or 'none at all'}"
         )
-    every = tuple(dict.fromkeys((ENGLISH, *there)))
+    every = tuple(dict.fromkeys((ENGLISH, *known)))
     if unknown := [name for name in asked or () if name not in every]:
         raise DataError(
             f"unknown language {unknown[0]!r}; {where} has {', '.join(every)}: "
@@ -135,17 +135,18 @@ def read(
 
 
 def sample(raw: Mapping[str, RawSplit[WithId]], sizes: Mapping[str, int]) -> None:
-    """Keep of each split as many items as the setting ``examples`` asks for.
+    """Draw a sample of each split that the setting ``examples`` names.
 
     The test items that all languages have come first, so that they are the same in all of them. A
     smaller sample is part of a larger one.
 
     Args:
-        raw: by name; those of ``test/…`` may have fewer items, the others must have so many.
-        sizes: by ``train``, ``validation`` and ``test``; what is not named stays whole.
+        raw: the splits by name.
+        sizes: number of items of ``train`` or ``validation``, and limit of ``test`` in each
+            language; a split that is not named stays whole.
 
     Raises:
-        DataError: the split has fewer items, or none are asked for.
+        DataError: there are fewer items, or none are asked for.
     """
     shared = _parallel(raw)
     for name, split in raw.items():

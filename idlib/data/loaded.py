@@ -11,11 +11,11 @@ from idlib.data.errors import DataError
 NAMED = 5  # places that a line of the report names
 
 Item = TypeVar("Item")
-Split = TypeVar("Split")
+S = TypeVar("S")  # a split
 
 
 @dataclass(frozen=True)
-class LoadedData(Generic[Split]):
+class LoadedData(Generic[S]):
     """The splits of a data set, and what a model and a record need to know of it.
 
     Attributes:
@@ -28,7 +28,7 @@ class LoadedData(Generic[Split]):
     """
 
     source: str
-    splits: dict[str, Split]
+    splits: dict[str, S]
     checksums: dict[str, str]
     dropped: dict[str, dict[str, int]]
     report: list[str]
@@ -43,7 +43,7 @@ class RawSplit(Generic[Item]):
         file: what holds them, for messages.
         checksum: sha256 of their content.
         total: how many the source has.
-        reasons: why an item can be left out: what is said of it, by the reason's name.
+        reasons: why an item can be left out, in words, by the reason's name.
         strict: whether one that is refused is an error.
 
     Attributes:
@@ -93,7 +93,7 @@ class RawSplit(Generic[Item]):
 
     @property
     def report(self) -> list[str]:
-        """Lines of text: one for each reason that left items out, and the notes."""
+        """Lines of text, one for each reason that left items out, and the notes."""
         lines = [
             f"{len(places)} of {self.total} {self.noun} dropped, {self.reasons[reason]}: "
             + first_places(places)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from idlib.data.errors import DataError
+
+if TYPE_CHECKING:  # transformers takes seconds to import
+    from transformers import PreTrainedTokenizerFast
 
 SOURCE_KINDS = ("embedded", "hub", "path")
 SPLITS = ("train", "validation", "test")
@@ -86,7 +89,9 @@ def how_to_set(name: str, value: object) -> str:
     return f'set {name} (--set {name}={value}; in a notebook overrides["{name}"])'
 
 
-def check_max_length(max_length: int, tokenizer: Any, pair: bool = False) -> None:
+def check_max_length(
+    max_length: int, tokenizer: PreTrainedTokenizerFast, pair: bool = False
+) -> None:
     """Whether an encoder takes texts of ``max_length`` tokens, with room for one of each text.
 
     Raises:

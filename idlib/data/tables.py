@@ -115,7 +115,7 @@ def read_hub(
         config: the data set's configuration; in a folder, the folder of that name.
 
     Raises:
-        DataError: if it can be neither found nor fetched, or lacks a split or a column.
+        DataError: if it is neither there nor can be fetched, or lacks a split or a column.
     """
     try:
         import datasets
@@ -146,11 +146,8 @@ def read_hub(
     for name in splits:
         if name not in loaded:
             raise DataError(f"{where} has no split {name}; it has {', '.join(sorted(loaded))}")
-        table = loaded[name].with_format("arrow")[:]
         file = f"{where}/{name}" if local or not config else f"{where}/{config}/{name}"
-        rows = _rows(table, columns, file)
-        checksum = checksums.content_checksum(rows)
-        tables[name] = Table(rows, file, checksum, _class_names(table.schema))
+        tables[name] = _table(loaded[name].with_format("arrow")[:], columns, file)
     return tables
 
 
@@ -167,13 +164,15 @@ def _parquet(path: Path, content: bytes, columns: Sequence[str], checksum: str) 
         table = pq.read_table(pa.BufferReader(content))
     except pa.ArrowException as error:
         raise DataError(f"{path} is no parquet table ({error}); restore it") from error
-    return Table(_rows(table, columns, str(path)), str(path), checksum, _class_names(table.schema))
+    return _table(table, columns, str(path), checksum)
 
 
-def _rows(table: Any, columns: Sequence[str], file: str) -> list[Row]:
-    _check_columns(table.column_names, columns, file)
-    rows: list[Row] = table.to_pylist()
-    return rows
+def _table(arrow: Any, columns: Sequence[str], file: str, checksum: str | None = None) -> Table:
+    """A table of pyarrow as rows; without another checksum that of their content."""
+    _check_columns(arrow.column_names, columns, file)
+    rows = arrow.to_pylist()
+    checksum = checksum or checksums.content_checksum(rows)
+    return Table(rows, file, checksum, _class_names(arrow.schema))
 
 
 def _check_columns(there: Sequence[str], columns: Sequence[str], where: str) -> None:
@@ -233,9 +232,9 @@ def _split_files(folder: Path, splits: Sequence[str]) -> dict[str, list[str]] | 
     Without them ``datasets`` goes by the first word of a name, and takes files of
     ``validation_matched`` and ``validation_mismatched`` for one split.
     """
-    found = {}
+    files = {}
     for split in splits:
         shapes = (f"{split}/*.parquet", f"{split}.parquet", f"{split}-*.parquet")
         paths = [path for shape in shapes for path in folder.glob(shape)]
-        found[split] = sorted(path.relative_to(folder).as_posix() for path in paths)
-    return found if all(found.values()) else None
+        files[split] = sorted(path.relative_to(folder).as_posix() for path in paths)
+    return files if all(files.values()) else None

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from idlib.data.batching import Batch, mask, padded
 from idlib.metrics import spans
+
+if TYPE_CHECKING:  # transformers takes seconds to import
+    from transformers import PreTrainedTokenizerFast
 
 NO_SUBWORD = -1
 
@@ -75,7 +78,11 @@ class TaggedSubwords:
     """
 
     def __init__(
-        self, items: Sequence[TaggedItem], names: Sequence[str], tokenizer: Any, max_length: int
+        self,
+        items: Sequence[TaggedItem],
+        names: Sequence[str],
+        tokenizer: PreTrainedTokenizerFast,
+        max_length: int,
     ) -> None:
         self.ids = [item.id for item in items]
         self.tokens = [item.tokens for item in items]
@@ -88,7 +95,7 @@ class TaggedSubwords:
         # The mark of a word's start stands alone where no subword begins with it; it is no part of
         # the word, and at the start of a text its offsets are those of the word's first character.
         used = {subword for ids in self.input_ids for subword in ids}
-        blank = {subword for subword in used if not tokenizer.decode([subword]).strip()}
+        blank = {subword for subword in used if not str(tokenizer.decode([subword])).strip()}
         self._subwords: list[list[int]] = []  # of each item's tokens: positions in input_ids
         self.cut = self.lost = self.missed = 0
         for item, encoding in zip(items, encoded.encodings, strict=True):

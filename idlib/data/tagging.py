@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
@@ -21,6 +21,9 @@ from idlib.data.sources import CACHE, Source
 from idlib.data.tables import Row, Table
 from idlib.data.tagged_subwords import TaggedItem, TaggedSubwords
 from idlib.metrics import spans
+
+if TYPE_CHECKING:  # transformers takes seconds to import
+    from transformers import PreTrainedTokenizerFast
 
 TASK = "tagging"  # the folder of the embedded tables
 TAGS = "ner_tags"
@@ -50,7 +53,7 @@ class TaggingData(Multilingual[TaggedSubwords]):
 
 def load(
     source: str,
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerFast,
     *,
     root: str | Path | None = None,
     languages: Sequence[str] | None = None,
@@ -70,22 +73,20 @@ def load(
         root: see :class:`idlib.data.sources.Source`, as for ``cache``.
         languages: those to test, beside English; None: all that the source has.
         max_length: limit of an item in subwords; what is beyond is cut off, and counted.
-        sizes: fewer items of ``train`` or ``validation``, and at most so many of ``test`` in each
-            language: the items that all tested languages have come first, the same in all of them.
-            A smaller sample is part of a larger one. A split not named stays whole.
+        sizes: see :func:`idlib.data.languages.sample`.
         cache: of what ``datasets`` makes of the hub's files.
 
     Raises:
         DataError: data or arguments that cannot be used; the message names the ``file:row``.
     """
     sizes = dict(sizes or {})
-    place = sources.checked(source, root, cache, holding="en/train.parquet, …", splits=sizes)
+    origin = sources.checked(source, root, cache, holding="en/train.parquet, …", splits=sizes)
     sources.check_max_length(max_length, tokenizer)
-    tested = multilingual.tested(_available(place), languages, place.where)
+    tested = multilingual.tested(_available(origin), languages, origin.where)
     names: tuple[str, ...] = ()
     raw: dict[str, RawSplit[TaggedItem]] = {}
     for language in tqdm(tested, desc="reading", unit="language", leave=False, disable=None):
-        own = multilingual.read(place, TASK, language, COLUMNS, OPTIONAL, (HUB, HUB_REVISION))
+        own = multilingual.read(origin, TASK, language, COLUMNS, OPTIONAL, (HUB, HUB_REVISION))
         for name, table in own.items():
             if source == "hub":
                 table.names.setdefault(TAGS, spans.tags_of(HUB_KINDS))
@@ -199,9 +200,9 @@ def _tag(tag: object, place: str, table: Table, allowed: Sequence[str]) -> str:
         name = names[tag] if 0 <= tag < len(names) else None
     if isinstance(name, str) and name in allowed:
         return name
-    said = f" ({name})" if name and name != tag else ""
+    meaning = f" ({name})" if name and name != tag else ""
     raise DataError(
-        f"{place} has the tag {tag!r}{said}, which the English training data do not have: "
+        f"{place} has the tag {tag!r}{meaning}, which the English training data do not have: "
         f"choose from {', '.join(allowed)}"
     )
 

@@ -145,8 +145,8 @@ def load(
         root: see :class:`idlib.data.sources.Source`, as for ``cache``.
         vocabulary: subwords of both languages together, the four special ones included.
         max_tokens: training and validation pairs with a longer side are dropped; None drops none.
-        max_ratio: training pairs are dropped whose longer side has more than so many times the
-            tokens of the shorter; None drops none.
+        max_ratio: limit of the longer side over the shorter, in tokens; training pairs beyond it
+            are dropped; None drops none.
         test_tokens: test and validation pairs with a longer side are dropped. None keeps the whole
             test split, so that its BLEU can be compared with that of others.
         sizes: fewer pairs of a split than are left after this; a smaller sample is part of a
@@ -160,14 +160,14 @@ def load(
     """
     sizes = dict(sizes or {})
     holding = "train.de, train.en, …"
-    place = sources.checked(source, root, cache, holding=holding, splits=[*splits, *sizes])
+    origin = sources.checked(source, root, cache, holding=holding, splits=[*splits, *sizes])
     limits = {"max_tokens": max_tokens, "max_ratio": max_ratio, "test_tokens": test_tokens}
     for setting, value in limits.items():
         if value is not None and not value >= 1:
             raise DataError(f"{setting} is {value}, but must be at least 1, or None for no limit")
     # The vocabulary needs the training split, whatever else is asked for.
-    text = _read(place, tuple(dict.fromkeys(("train", *splits))))
-    joint = _vocabulary(text["train"], vocabulary, place.cache)
+    text = _read(origin, tuple(dict.fromkeys(("train", *splits))))
+    joint = _vocabulary(text["train"], vocabulary, origin.cache)
     loaded, raw = {}, {}
     for name in splits:
         every = text[name].encoded(joint)
@@ -191,8 +191,8 @@ def whole(
     cache: str | Path = CACHE,
 ) -> Pairs:
     """All pairs of a split in the order of their source, whatever their length, also empty ones."""
-    place = sources.checked(source, root, cache, holding="train.de, train.en, …", splits=[split])
-    return _read(place, [split])[split].encoded(vocabulary)
+    origin = sources.checked(source, root, cache, holding="train.de, train.en, …", splits=[split])
+    return _read(origin, [split])[split].encoded(vocabulary)
 
 
 def _fitting(
@@ -293,14 +293,14 @@ def _from_table(table: Table, published: bool) -> _Text:
     """The pairs of a table; the checksum is the published one of its file, or of the pairs."""
     try:
         rows = [row[TASK] for row in table.rows]
-        found, targets = ([_one_line(row[side]) for row in rows] for side in LANGUAGES)
+        texts, targets = ([_one_line(row[side]) for row in rows] for side in LANGUAGES)
     except (KeyError, TypeError) as error:
         raise DataError(
             f"{table.file} has no column {TASK} of texts de and en ({error})"
         ) from error
-    pairs = list(zip(found, targets, strict=True))
+    pairs = list(zip(texts, targets, strict=True))
     checksum = table.checksum if published else checksums.content_checksum(pairs)
-    return _Text(found, targets, (table.file, table.file), checksum)
+    return _Text(texts, targets, (table.file, table.file), checksum)
 
 
 def _from_files(root: Path, split: str) -> _Text:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # transformers takes seconds to import
+    from transformers import PreTrainedTokenizerFast
 
 Offsets = list[tuple[int, int]]
 
@@ -19,7 +22,7 @@ class Encoded:
 
     Attributes:
         ids: tokens of the whole, the special ones included.
-        types: their token types, where the tokenizer has such.
+        types: their token types, where the tokenizer has them.
         first: the context's tokens are ``ids[first:last]``.
         last: see ``first``.
         offsets: characters of the context that each of its tokens stands for, as in a slice.
@@ -52,7 +55,7 @@ class Window:
     Attributes:
         item: index of the question.
         ids: its tokens, the special ones included.
-        types: their token types, where the tokenizer has such.
+        types: their token types, where the tokenizer has them.
         first: position of the first token of the context.
         offsets: characters of the context that each token of it stands for.
         start: position of the answer's first token; 0, the first special token, where the window
@@ -78,7 +81,9 @@ class Window:
         return self.offsets[start - self.first][0], self.offsets[end - self.first][1]
 
 
-def encode(tokenizer: Any, questions: Sequence[str], contexts: Sequence[str]) -> list[Encoded]:
+def encode(
+    tokenizer: PreTrainedTokenizerFast, questions: Sequence[str], contexts: Sequence[str]
+) -> list[Encoded]:
     """Questions and their contexts in tokens, whatever their length.
 
     A character that normalisation takes away or joins to the one before it (a combining mark, a

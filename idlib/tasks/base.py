@@ -142,7 +142,9 @@ class Task(ABC, Generic[S, D]):
             try:
                 task.data  # noqa: B018  (it is loaded here)
             except TooFewItems as few:
-                task = task._with({"examples": {**task.settings.examples, few.split: few.there}})
+                task = task._with(
+                    {"examples": {**task.settings.examples, few.split: few.available}}
+                )
             else:
                 break
         return task

@@ -37,7 +37,7 @@ def test_too_few_items_can_be_told_from_none():
     check_size("test/de", 4, 4)
     with pytest.raises(TooFewItems, match="test/de has 4 pairs, so 5 .*'{test: 4}'") as caught:
         check_size("test/de", 5, 4, "pairs")
-    assert (caught.value.split, caught.value.there) == ("test", 4)
+    assert (caught.value.split, caught.value.available) == ("test", 4)
     with pytest.raises(DataError, match="so 0 cannot be taken") as caught:
         check_size("train", 0, 4)
     assert not isinstance(caught.value, TooFewItems)
