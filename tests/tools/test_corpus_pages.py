@@ -7,21 +7,18 @@ import importlib
 from pathlib import Path
 
 import pytest
+from libreoffice_help.entities import TAGS, tagged, tokens
+from libreoffice_help.pages import read_page
+from libreoffice_help.sentences import sentences
 from made_up.help_tree import element, page, switch
 
 TOOLS = Path(__file__).parents[2] / "tools"
 MODULES = [path.stem for path in (TOOLS / "libreoffice_help").glob("[a-z]*.py")]
 
 
-@pytest.fixture(autouse=True)
-def tools_on_the_path(monkeypatch):
-    monkeypatch.syspath_prepend(TOOLS)
-
-
 @pytest.fixture
 def read(tmp_path):
     """Reads a page with the given body."""
-    from libreoffice_help.pages import read_page
 
     def read(body: str) -> list:
         path = tmp_path / "page.html"
@@ -142,8 +139,6 @@ def test_of_whole_paragraphs_those_of_the_default_are_kept(read):
     ],
 )
 def test_sentences_are_split_at_stops_and_joined_give_the_text(text, count):
-    from libreoffice_help.sentences import sentences
-
     found = sentences(text)
     assert len(found) == count
     assert " ".join(found) == text
@@ -163,8 +158,6 @@ def test_sentences_are_split_at_stops_and_joined_give_the_text(text, count):
     ],
 )
 def test_tokens(text, expected):
-    from libreoffice_help.entities import tokens
-
     assert [text[start:end] for start, end in tokens(text)] == expected
 
 
@@ -172,8 +165,6 @@ def test_tokens(text, expected):
 
 
 def tags(read, content: str) -> list[str]:
-    from libreoffice_help.entities import TAGS, tagged
-
     words, numbers = tagged(paragraph(read, content))
     return [f"{word}/{TAGS[tag]}" for word, tag in zip(words, numbers, strict=True)]
 

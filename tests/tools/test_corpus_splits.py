@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-
-TOOLS = Path(__file__).parents[2] / "tools"
-
-
-@pytest.fixture(autouse=True)
-def tools_on_the_path(monkeypatch):
-    monkeypatch.syspath_prepend(TOOLS)
+from libreoffice_help import translation
+from libreoffice_help.corpus import Item, aligned, build, page_splits, text_splits
+from libreoffice_help.pages import Paragraph
 
 
 def made(text: str, **options):
-    from libreoffice_help.pages import Paragraph
-
     return Paragraph(options.pop("id", text), options.pop("tag", "p"), text, **options)
 
 
 def test_texts_that_share_a_sentence_are_in_one_split():
-    from libreoffice_help.corpus import text_splits
-
     splits = {f"p{i}": ("train", "validation", "test")[i % 3] for i in range(30)}
     pages = {
         name: [made(f"Only {chr(97 + i)}."), made(f"Both! Own {chr(97 + i)}.")]
@@ -36,8 +26,6 @@ def test_texts_that_share_a_sentence_are_in_one_split():
 
 
 def test_pages_whose_access_sections_share_a_text_stay_together():
-    from libreoffice_help.corpus import page_splits
-
     pages = {}
     for i in range(300):
         name = f"{chr(97 + i % 26)}{chr(97 + i // 26)}"
@@ -52,8 +40,6 @@ def test_pages_whose_access_sections_share_a_text_stay_together():
 
 def test_how_to_reach_a_command_is_in_the_split_of_its_page():
     """Wherever else the same text stands: else a question's page and its context could part."""
-    from libreoffice_help.corpus import text_splits
-
     splits = {f"p{i}": "train" for i in range(20)} | {"own": "test"}
     pages = {name: [made("Choose this.")] for name in splits}
     pages["own"] = [made("Choose this.", access=True), made("The title", tag="h1")]
@@ -62,8 +48,6 @@ def test_how_to_reach_a_command_is_in_the_split_of_its_page():
 
 
 def test_what_is_left_in_english_is_no_translation():
-    from libreoffice_help.corpus import build
-
     english = {"a": [made("Left as it is.", id="x"), made("Done here.", id="y")]}
     german = {"a": [made("LEFT as it is!", id="x"), made("Hier fertig.", id="y")]}
     items, _ = build({"en": english, "de": german})
@@ -73,8 +57,6 @@ def test_what_is_left_in_english_is_no_translation():
 
 
 def test_a_large_group_of_pages_is_for_training():
-    from libreoffice_help.corpus import page_splits
-
     words = [f"{a}{b}" for a in "abcdefghijklmnopqrstuvwxyz" for b in "abcdefghijklmnopqrstuvwxyz"]
     pages = {word: [made(f"Choose {word}.", access=True)] for word in words}
     large = {f"{a}{i}": [made(f"Go {a}.", access=True)] for a in "abcdefgh" for i in range(13)}
@@ -84,8 +66,6 @@ def test_a_large_group_of_pages_is_for_training():
 
 
 def test_an_id_that_occurs_unequally_often_is_not_aligned():
-    from libreoffice_help.corpus import aligned
-
     one = [made("a", id="x"), made("b", id="y"), made("c", id="y"), made("d", id="z")]
     other = [made("A", id="x"), made("B", id="y"), made("C", id="y"), made("D", id="z")]
     assert [(a.text, b.text) for a, b in aligned(one, other[:1] + other[2:])] == [
@@ -99,16 +79,12 @@ def test_an_id_that_occurs_unequally_often_is_not_aligned():
 
 
 def item(english: str, german: str, split: str = "train"):
-    from libreoffice_help.corpus import Item
-
     first = made(english)
     return Item("x", first, split, translations={"de": [(first, made(german))]})
 
 
 def pairs(*items) -> dict[str, list[tuple[str, str]]]:
-    from libreoffice_help.translation import pairs
-
-    found = pairs({str(i): item for i, item in enumerate(items)})
+    found = translation.pairs({str(i): item for i, item in enumerate(items)})
     return {s: sorted(tuple(r["translation"].values()) for r in rows) for s, rows in found.items()}
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from libreoffice_help import tagging
+from libreoffice_help.answering import OTHERS, ask
+from libreoffice_help.classification import application_of, heading
+from libreoffice_help.corpus import Item
+from libreoffice_help.pages import Paragraph
+from libreoffice_help.sections import Section, of_pages, of_paragraphs
 
-TOOLS = Path(__file__).parents[2] / "tools"
-
-
-@pytest.fixture(autouse=True)
-def tools_on_the_path(monkeypatch):
-    monkeypatch.syspath_prepend(TOOLS)
+from idlib.data.folding import fold
 
 
 def marked(text: str, **options):
     """A paragraph from text in which ``[name]`` is emphasised."""
-    from libreoffice_help.pages import Paragraph
-
     plain, marks = "", []
     for i, piece in enumerate(text.replace("]", "[").split("[")):
         if i % 2:
@@ -32,16 +29,11 @@ def marked(text: str, **options):
 
 def tagged_rows(*pairs: tuple[str, str]) -> dict:
     """Rows for English paragraphs of the test set with their German translations."""
-    from libreoffice_help.corpus import Item
-    from libreoffice_help.tagging import rows
-
-    from idlib.data.folding import fold
-
     items = {}
     for number, (english, german) in enumerate(pairs):
         one, other = marked(english), marked(german)
         items[fold(one.text)] = Item(str(number), one, "test", translations={"de": [(one, other)]})
-    return rows(items, ["en", "de"])
+    return tagging.rows(items, ["en", "de"])
 
 
 def test_translations_whose_markup_differs_are_dropped():
@@ -76,22 +68,18 @@ def test_a_sentence_left_in_english_drops_the_translation():
 
 
 def test_some_paragraphs_have_no_names():
-    from libreoffice_help.tagging import PLAIN
-
     names = ["ab", "cd", "ef", "gh", "ij", "kl"]
     pairs = [(f"Click the [{n}] button to go on.", "x") for n in names]
     pairs += [(f"There is nothing here of {n} today.", "x") for n in names]
     found = tagged_rows(*pairs)["en"]["test"]
     named = [any(row["ner_tags"]) for row in found]
-    assert sum(named) == len(names) and len(named) - sum(named) == len(names) // PLAIN
+    assert sum(named) == len(names) and len(named) - sum(named) == len(names) // tagging.PLAIN
 
 
 # ---- answering
 
 
 def section(name: str, text: str, *paths: str):
-    from libreoffice_help.sections import Section
-
     places = tuple((text.index(path), text.index(path) + len(path)) for path in paths)
     return Section(name, text, places, (0,))
 
@@ -108,8 +96,6 @@ def many(count: int) -> dict:
 
 
 def test_no_other_section_of_a_context_answers_the_question():
-    from libreoffice_help.answering import ask
-
     sections = many(20)
     sections["page"] = section("Page", "Choose Format - Page.", "Format - Page")
     sections["style"] = section("Style", "On the Page tab, View - Style.", "View - Style")
@@ -121,8 +107,6 @@ def test_no_other_section_of_a_context_answers_the_question():
 
 
 def test_a_question_that_another_split_has_is_kept_for_the_test():
-    from libreoffice_help.answering import ask
-
     sections = many(40)
     splits = {name: ("train", "test")[i % 2] for i, name in enumerate(sections)}
     sections |= {
@@ -137,8 +121,6 @@ def test_a_question_that_another_split_has_is_kept_for_the_test():
 
 
 def test_position_tells_nothing():
-    from libreoffice_help.answering import OTHERS, ask
-
     sections = many(200)
     found = ask({"en": sections}, dict.fromkeys(sections, "test"))["en"]["test"]
     places, lengths = [], set()
@@ -151,8 +133,6 @@ def test_position_tells_nothing():
 
 
 def test_the_path_that_shares_most_words_with_the_title_is_the_answer():
-    from libreoffice_help.sections import of_pages
-
     def sections(title: str) -> list[list[str]]:
         ways = ("Choose [View - Styles].", "Open [Format - Page Number], or [Format - Page Count].")
         page = [marked(title, tag="h1"), *(marked(way, access=True) for way in ways)]
@@ -164,9 +144,6 @@ def test_the_path_that_shares_most_words_with_the_title_is_the_answer():
 
 
 def test_a_paragraph_with_one_path_is_asked_about_by_its_last_name():
-    from libreoffice_help.corpus import Item
-    from libreoffice_help.sections import of_paragraphs
-
     texts = {
         "one": "To see more, choose [View – Zoom…] here.",
         "two": "Choose [View - Zoom] or [View - All].",
@@ -184,11 +161,6 @@ def test_a_paragraph_with_one_path_is_asked_about_by_its_last_name():
 
 def headed(pages: dict[str, list[tuple[str, str]]]) -> list[dict]:
     """Rows of the heading task for pages of (heading, paragraph)."""
-    from libreoffice_help.classification import heading
-    from libreoffice_help.corpus import Item
-
-    from idlib.data.folding import fold
-
     found = {
         name: [p for title, text in pairs for p in (marked(title, tag="h2"), marked(text))]
         for name, pairs in pages.items()
@@ -239,6 +211,4 @@ def test_a_heading_whose_words_all_stand_in_the_paragraph_is_left_out():
     ],
 )
 def test_the_application_of_pages(pages, expected):
-    from libreoffice_help.classification import application_of
-
     assert application_of(pages) == expected

