@@ -142,17 +142,17 @@ def beam_search(
     live, ended = [(0.0, [])], []
     for step in range(max_length):
         candidates = []
-        for score, pieces in live:
-            z = logits(p, heads, source, torch.tensor([eos, *pieces]))[-1]
-            for piece, log_p in enumerate(torch.log_softmax(z, -1).tolist()):
+        for score, tokens in live:
+            z = logits(p, heads, source, torch.tensor([eos, *tokens]))[-1]
+            for token, log_p in enumerate(torch.log_softmax(z, -1).tolist()):
                 last, first = step == max_length - 1, step == 0
-                allowed = piece == eos if last else piece not in (pad, bos, eos if first else pad)
+                allowed = token == eos if last else token not in (pad, bos, eos if first else pad)
                 if allowed:
-                    candidates.append((score + log_p, [*pieces, piece]))
+                    candidates.append((score + log_p, [*tokens, token]))
         candidates = sorted(candidates, reverse=True)[: 2 * beams]
-        for score, pieces in candidates[:beams]:
-            if pieces[-1] == eos:
-                ended.append((score / len(pieces) ** length_penalty, pieces))
+        for score, tokens in candidates[:beams]:
+            if tokens[-1] == eos:
+                ended.append((score / len(tokens) ** length_penalty, tokens))
         live = [pair for pair in candidates if pair[1][-1] != eos][:beams]
         if len(ended) >= beams:
             break

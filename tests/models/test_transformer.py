@@ -37,7 +37,7 @@ def small(vocabulary: int = VOCABULARY, seed: int = 0, dropout: float = 0.0) -> 
     return model.double()
 
 
-def pieces(*shape: int, vocabulary: int = VOCABULARY, seed: int = 3) -> torch.Tensor:
+def tokens(*shape: int, vocabulary: int = VOCABULARY, seed: int = 3) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(3, vocabulary, shape, generator=generator)
 
@@ -135,7 +135,7 @@ def test_weights_survive_safetensors(tmp_path):
     transformers_own = MarianMTModel.from_pretrained(
         tmp_path / "pretrained", attn_implementation=model.config._attn_implementation
     )
-    batch = batch_of([(pieces(5), pieces(6))])
+    batch = batch_of([(tokens(5), tokens(6))])
     expected = logits_of(model.eval(), batch)
     for loaded in (fresh, transformers_own):
         assert torch.equal(logits_of(loaded.eval(), batch), expected)
@@ -144,6 +144,7 @@ def test_weights_survive_safetensors(tmp_path):
 # ------------------------------------------------------------------------- the step, by equations
 
 
+@pytest.mark.slow
 def test_a_training_step_at_full_size_is_that_of_the_equations(full):
     """Loss, gradients and parameters after one AdamW step with the paper's settings.
 
@@ -161,7 +162,7 @@ def test_a_training_step_at_full_size_is_that_of_the_equations(full):
     to the last digit of a parameter; from each side's own gradients to 1e-3 of their length.
     """
     settings = dict(lr=5e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=1e-4)
-    ids = pieces(4, 6, vocabulary=12_000, seed=6).tolist()
+    ids = tokens(4, 6, vocabulary=12_000, seed=6).tolist()
     ends = torch.tensor([EOS])
     sentences = [
         (torch.cat([torch.tensor(source), ends]), torch.cat([torch.tensor(target), ends]))
@@ -221,7 +222,7 @@ def test_a_training_step_at_full_size_is_that_of_the_equations(full):
 
 def test_padding_changes_nothing():
     model = small()
-    sentences = [(pieces(7, seed=1), pieces(5, seed=2)), (pieces(4, seed=3), pieces(8, seed=4))]
+    sentences = [(tokens(7, seed=1), tokens(5, seed=2)), (tokens(4, seed=3), tokens(8, seed=4))]
     results = []
     for more in ((0, 0), (3, 0), (0, 6), (5, 2)):
         model.zero_grad()
@@ -240,7 +241,7 @@ def test_padding_changes_nothing():
 
 def test_sentences_of_a_batch_do_not_touch_each_other():
     model = small().eval()
-    sentences = [(pieces(7, seed=1), pieces(5, seed=2)), (pieces(4, seed=3), pieces(8, seed=4))]
+    sentences = [(tokens(7, seed=1), tokens(5, seed=2)), (tokens(4, seed=3), tokens(8, seed=4))]
     together = logits_of(model, batch_of(sentences))
     parameters = dict(model.named_parameters())
     for row, (source, target) in enumerate(sentences):
@@ -253,9 +254,9 @@ def test_sentences_of_a_batch_do_not_touch_each_other():
         torch.testing.assert_close(alone, equations, rtol=0, atol=1e-5)
 
 
-def test_later_target_pieces_are_not_seen():
+def test_later_target_tokens_are_not_seen():
     model = small().eval()
-    batch = batch_of([(pieces(7), pieces(9))])
+    batch = batch_of([(tokens(7), tokens(9))])
     changed = batch | {"decoder_input_ids": batch["decoder_input_ids"].clone()}
     changed["decoder_input_ids"][0, 5] = (changed["decoder_input_ids"][0, 5] - 2) % 20 + 3
     one, other = logits_of(model, batch)[0], logits_of(model, changed)[0]
@@ -264,7 +265,7 @@ def test_later_target_pieces_are_not_seen():
 
 
 def test_dropout_is_of_training_alone():
-    batch = batch_of([(pieces(7), pieces(9))])
+    batch = batch_of([(tokens(7), tokens(9))])
     model = small(dropout=0.3)
     assert not torch.equal(logits_of(model, batch), logits_of(model, batch))
     model.eval()
@@ -278,7 +279,7 @@ def test_each_dropout_counts(kind):
     rates = {"dropout": 0.0, "attention_dropout": 0.0, kind: 0.5}
     torch.manual_seed(0)
     model = transformer(VOCABULARY, **SMALL, **rates, positions=32).train()
-    batch = batch_of([(pieces(7), pieces(9))])
+    batch = batch_of([(tokens(7), tokens(9))])
     assert not torch.equal(logits_of(model, batch), logits_of(model, batch))
 
 
@@ -294,7 +295,7 @@ def talkative() -> MarianMTModel:
 
 
 def hypothesis(row: torch.Tensor) -> list[int]:
-    """The pieces up to EOS, which must be there once, with nothing but padding behind it."""
+    """The tokens up to EOS, which must be there once, with nothing but padding behind it."""
     found = row.tolist()
     end = found.index(EOS) + 1
     assert set(found[end:]) <= {PAD}
@@ -309,28 +310,10 @@ def search(model: MarianMTModel, sources: list[torch.Tensor], **settings) -> lis
     )
 
 
-SOURCES = [pieces(length, seed=length) for length in (3, 5, 8, 4, 11, 6)]
+SOURCES = [tokens(length, seed=length) for length in (3, 5, 8, 4, 11, 6)]
 
 
-def test_one_beam_is_greedy():
-    model = talkative()
-    expected = []
-    for source in SOURCES:
-        target = torch.tensor([EOS])
-        for step in range(9):
-            batch = {"input_ids": source[None], "decoder_input_ids": target[None]}
-            scores = model(**batch, attention_mask=torch.ones_like(source[None])).logits[0, -1]
-            scores[[PAD, BOS, *([] if step else [EOS])]] = -math.inf
-            piece = EOS if step == 8 else scores.argmax().item()
-            target = torch.cat([target, torch.tensor([piece])])
-            if piece == EOS:
-                break
-        expected.append(target[1:].tolist())
-    assert len(set(map(len, expected))) > 1, "the sentences should end at several lengths"
-    assert search(model, SOURCES, beams=1, max_length=9) == expected
-
-
-@pytest.mark.parametrize("beams", [2, 5])
+@pytest.mark.parametrize("beams", [1, 2, 5])
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0, 2.0])
 def test_beam_search_is_fairseqs(beams, length_penalty):
     model = talkative()
@@ -347,7 +330,7 @@ def test_beam_search_is_fairseqs(beams, length_penalty):
 
 
 @pytest.mark.parametrize(("max_length", "length_penalty"), [(2, 0.0), (2, 1.0), (3, 1.0), (3, 2.0)])
-def test_as_many_beams_as_pieces_find_the_best_of_all_sequences(max_length, length_penalty):
+def test_as_many_beams_as_tokens_find_the_best_of_all_sequences(max_length, length_penalty):
     """At length 2 for certain. At length 3 a short one can be crowded out by likelier beginnings.
 
     That does not happen to these sentences with a length penalty (it does to one without).
@@ -373,15 +356,6 @@ def test_as_many_beams_as_pieces_find_the_best_of_all_sequences(max_length, leng
         expected.append(sequences[score.argmax()])
     settings = dict(beams=len(ordinary), length_penalty=length_penalty, max_length=max_length)
     assert search(model, SOURCES, **settings) == expected
-
-
-def test_the_length_penalty_lengthens():
-    model = talkative()
-    short, long = (
-        search(model, SOURCES, beams=5, length_penalty=penalty, max_length=12)
-        for penalty in (0.0, 3.0)
-    )
-    assert sum(map(len, short)) < sum(map(len, long))
 
 
 @pytest.mark.parametrize("beams", [1, 4])
@@ -437,7 +411,7 @@ def test_impossible_sizes(change, message):
 
 @pytest.mark.parametrize("lengths", [(33, 5), (5, 33)])
 def test_more_tokens_than_positions(lengths):
-    batch = batch_of([(pieces(lengths[0]), pieces(lengths[1]))])
+    batch = batch_of([(tokens(lengths[0]), tokens(lengths[1]))])
     with pytest.raises(ValueError, match="33 tokens .* 32 positions"):
         logits_of(small(), batch)
 
