@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from idlib.method.targets import Target
+from idlib.training.loop import Progress
 from idlib.training.settings import Settings
 from idlib.training.trainable import Selection
 
@@ -19,6 +20,18 @@ class ToySettings(Settings):
     schedule: str = "constant"
     sensitivity_batch: int = 4
     dropout: float = 0.2  # of a run; the loop's tests give it to ``ToyTask.model``
+
+
+def interrupt_at(update: int) -> Progress:
+    """What to give to the loop as ``progress``, so that it is interrupted after an update."""
+    made = []
+
+    def interrupt(updates: int) -> None:
+        made.append(updates)
+        if sum(made) == update:
+            raise KeyboardInterrupt
+
+    return interrupt
 
 
 def network(dropout: float) -> nn.Module:

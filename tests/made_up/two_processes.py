@@ -2,22 +2,16 @@
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
-from made_up.toy import ToySettings, ToyTask
+from made_up.toy import ToySettings, ToyTask, interrupt_at
 from safetensors.torch import load_file
 
 from idlib.training.loop import train
-
-
-def stop_after_four(updates: int, made: list[int] = [0]) -> None:  # noqa: B006
-    made[0] += updates
-    if made[0] == 4:
-        raise KeyboardInterrupt
-
 
 if __name__ == "__main__":
     folder, settings = Path(sys.argv[1]), ToySettings.model_validate_json(sys.argv[2])
@@ -30,17 +24,15 @@ if __name__ == "__main__":
     trained = go(".", 0.0)
     whole = go("whole", 0.5)
     seeds = gather_object([torch.initial_seed()])
-    try:
-        go("part", 0.5, stop_after_four)
-    except KeyboardInterrupt:
-        pass
+    with suppress(KeyboardInterrupt):
+        go("part", 0.5, interrupt_at(4))
     resumed = go("part", 0.5)
     if PartialState().is_main_process:
-        told = {
+        results = {
             "processes": PartialState().num_processes,
             "task": trained.curves["train/task"],
             "dropout": seeds,
             "whole": [t.tolist() for t in load_file(whole.last).values()],
             "resumed": [t.tolist() for t in load_file(resumed.last).values()],
         }
-        (folder / "told.json").write_text(json.dumps(told))
+        (folder / "results.json").write_text(json.dumps(results))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_up.toy import EXAMPLES, ToySettings, ToyTask
+from made_up.toy import EXAMPLES, ToySettings, ToyTask, interrupt_at
 from safetensors.torch import load_file
 
 from idlib.method.distillation import frozen_teacher
@@ -18,9 +18,7 @@ from idlib.method.objective import Parts
 from idlib.method.schedules import adaptive_alpha, linear_decay
 from idlib.training import checkpoints
 from idlib.training.loop import NonFiniteLoss, train
-from idlib.training.optim import optimizer_of
 from idlib.training.randomness import derive_seed
-from idlib.training.settings import SettingsError
 from idlib.training.trainable import Selection
 
 ID = ToySettings(passes=3, alpha=5.0)
@@ -95,10 +93,10 @@ def test_the_last_update_is_evaluated_whatever_the_interval(tmp_path):
     assert trained.curves["validation/step"] == trained.curves["train/step"] == [4.0, 6.0]
 
 
-def test_progress_is_told_of_every_update(tmp_path):
-    told = []
-    go(tmp_path, progress=told.append)
-    assert told == [0, 1, 1, 1, 1, 1, 1]  # none was done before
+def test_progress_is_called_after_every_update(tmp_path):
+    calls = []
+    go(tmp_path, progress=calls.append)
+    assert calls == [0, 1, 1, 1, 1, 1, 1]  # none was done before
 
 
 # Killed at any point -------------------------------------------------------------------------
@@ -141,6 +139,7 @@ def kill_at(point: int, folder: Path) -> bool:
     return in_child(work) != 0
 
 
+@pytest.mark.slow
 def test_killed_at_any_point_and_started_again_gives_the_same_bits(tmp_path):
     whole = outcome(tmp_path / "whole", go(tmp_path / "whole"))
     points = 0
@@ -151,6 +150,7 @@ def test_killed_at_any_point_and_started_again_gives_the_same_bits(tmp_path):
     assert points > 20
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_gives_the_same_bits(tmp_path):
     whole = outcome(tmp_path / "whole", go(tmp_path / "whole"))
     folder = tmp_path / "often"
@@ -159,34 +159,27 @@ def test_killed_again_and_again_gives_the_same_bits(tmp_path):
     assert outcome(folder, go(folder)) == whole
 
 
-def test_a_resume_in_the_middle_of_an_epoch_is_exact(tmp_path):
-    settings = ToySettings(passes=3, evaluate_every=2, micro_batch=3)
-    whole = outcome(tmp_path / "whole", go(tmp_path / "whole", settings))
-
-    def die_after_three(updates, made=[0]):  # noqa: B006
-        made[0] += updates
-        if made[0] == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        go(tmp_path / "part", settings, progress=die_after_three)
-    done = []
-    trained = go(tmp_path / "part", settings, progress=done.append)
-    assert done[0] == 2 and sum(done) == 6
-    assert outcome(tmp_path / "part", trained) == whole
-
-
 def stopped(folder: Path, settings: ToySettings, update: int) -> None:
     """Train until an update, and be interrupted there."""
-    made = []
-
-    def stop(updates: int) -> None:
-        made.append(updates)
-        if sum(made) == update:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        go(folder, settings, progress=stop)
+        go(folder, settings, progress=interrupt_at(update))
+
+
+@pytest.mark.parametrize(
+    ("asked", "update", "evaluated"),
+    [
+        ({"evaluate_every": 2, "micro_batch": 3}, 3, 2),  # in the middle of an epoch
+        ({"optimizer": "adamax", "lr_head": 0.05, "schedule": "linear"}, 4, 3),  # two rates
+    ],
+)
+def test_a_resume_is_exact(tmp_path, asked, update, evaluated):
+    settings = ToySettings(**asked)
+    whole = outcome(tmp_path / "whole", go(tmp_path / "whole", settings))
+    stopped(tmp_path / "part", settings, update)
+    done = []
+    trained = go(tmp_path / "part", settings, progress=done.append)
+    assert done[0] == evaluated and sum(done) == 6
+    assert outcome(tmp_path / "part", trained) == whole
 
 
 def test_a_resumed_run_remembers_what_was_best(tmp_path):
@@ -236,6 +229,7 @@ def test_micro_batches_give_the_update_of_one_batch(tmp_path, settings):
 TESTS = str(Path(__file__).parents[1])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the K passes are equal")  # on purpose: no dropout
 def test_two_processes_give_the_update_of_one(tmp_path):
     """A batch of 5 goes to the two as 3 and 2, and the gradient is that of the five."""
@@ -252,13 +246,15 @@ def test_two_processes_give_the_update_of_one(tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": TESTS},
         capture_output=True,
     )
-    told = json.loads((tmp_path / "two" / "told.json").read_text())
-    assert told["processes"] == 2 and len(set(told["dropout"])) == 2  # each draws its own masks
-    assert told["resumed"] == told["whole"]  # with those masks, stopped in between
+    results = json.loads((tmp_path / "two" / "results.json").read_text())
+    assert (
+        results["processes"] == 2 and len(set(results["dropout"])) == 2
+    )  # each draws its own masks
+    assert results["resumed"] == results["whole"]  # with those masks, stopped in between
     a, b = load_file(alone.last), load_file(tmp_path / "two" / checkpoints.LAST)
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=1e-6, atol=1e-6)
-    assert told["task"] == pytest.approx(alone.curves["train/task"], rel=1e-6)
+    assert results["task"] == pytest.approx(alone.curves["train/task"], rel=1e-6)
 
 
 def test_fewer_processes_than_asked_for_are_refused(tmp_path, monkeypatch):
@@ -315,24 +311,6 @@ def test_clipping_bounds_the_gradient(tmp_path):
         assert length == pytest.approx(min(clip or gradient, gradient), rel=1e-3), clip
 
 
-def test_the_optimizer_has_the_settings_and_what_is_trained():
-    model, task = ToyTask().model(), ToyTask()
-    model[0].weight.requires_grad_(False)
-    for name, kind in ((None, torch.optim.AdamW), ("adamax", torch.optim.Adamax)):
-        asked = {"betas": (0.8, 0.9), "eps": 1e-7, "weight_decay": 0.1, "lr_peak": 0.3}
-        settings = ToySettings(optimizer=name, **asked)
-        optimizer = optimizer_of(model, settings, task.is_head)
-        assert type(optimizer) is kind
-        (group,) = optimizer.param_groups
-        asked["lr"] = asked.pop("lr_peak")
-        assert {setting: group[setting] for setting in asked} == asked
-        trained = [[id(p) for p in (model[0].bias, model[2].weight, model[2].bias)]]
-        assert [[id(p) for p in group["params"]]] == trained
-        apart = optimizer_of(model, settings.model_copy(update={"lr_head": 0.4}), task.is_head)
-        groups = [[id(p) for p in group["params"]] for group in apart.param_groups]
-        assert groups == [trained[0][:1], trained[0][1:]]
-
-
 def test_adamax_first_moves_every_entry_by_the_rate(tmp_path):
     """Its step is the mean gradient over the largest one seen: ±1 in the first update."""
     settings = BASELINE.model_copy(update={"optimizer": "adamax", "lr_peak": 0.03})
@@ -370,38 +348,6 @@ def test_a_head_at_the_bodys_rate_changes_nothing(tmp_path, optimizer):
     one = outcome(tmp_path / "one", go(tmp_path / "one", settings))
     same = settings.model_copy(update={"lr_head": settings.lr_peak})
     assert outcome(tmp_path / "two", go(tmp_path / "two", same)) == one
-
-
-def test_a_rate_for_a_head_needs_a_head():
-    model, settings = torch.nn.Linear(2, 2), ID.model_copy(update={"lr_head": 0.05})
-    assert len(optimizer_of(model, settings, lambda name: name == "bias").param_groups) == 2
-    with pytest.raises(SettingsError, match="this model has none"):
-        optimizer_of(model, settings, lambda name: False)
-
-
-def test_adamw_is_what_is_meant_where_none_is_named(tmp_path):
-    named = ID.model_copy(update={"optimizer": "adamw"})
-    first = outcome(tmp_path / "none", go(tmp_path / "none"))
-    assert outcome(tmp_path / "named", go(tmp_path / "named", named)) == first
-    other = ID.model_copy(update={"optimizer": "adamax"})
-    assert outcome(tmp_path / "adamax", go(tmp_path / "adamax", other)) != first
-
-
-def test_two_rates_resume_to_the_same_bits(tmp_path):
-    settings = ID.model_copy(update={"optimizer": "adamax", "lr_head": 0.05, "schedule": "linear"})
-    whole = outcome(tmp_path / "whole", go(tmp_path / "whole", settings))
-
-    def die_after_four(updates, made=[0]):  # noqa: B006
-        made[0] += updates
-        if made[0] == 4:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        go(tmp_path / "part", settings, progress=die_after_four)
-    done = []
-    trained = go(tmp_path / "part", settings, progress=done.append)
-    assert done[0] == 3
-    assert outcome(tmp_path / "part", trained) == whole
 
 
 # Order, masks, schedules and methods ---------------------------------------------------------

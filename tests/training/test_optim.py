@@ -3,12 +3,13 @@
 from dataclasses import fields
 
 import pytest
-from made_up.toy import ToySettings
+import torch
+from made_up.toy import ToySettings, ToyTask
 
 from idlib.method.objective import IntraDistillation
 from idlib.method.schedules import constant, inverse_sqrt, linear_decay
-from idlib.training.optim import learning_rate, objective_of
-from idlib.training.settings import Settings
+from idlib.training.optim import learning_rate, objective_of, optimizer_of
+from idlib.training.settings import Settings, SettingsError
 
 UPDATES, PEAK, INITIAL, WARMUP = 12, 0.3, 0.05, 4
 OTHERWISE = {  # every setting of the objective, other than its default
@@ -62,3 +63,28 @@ def test_a_stretched_run_walks_the_same_rates_to_the_same_end(name, stretch):
     assert stretched[stretch - 1 :: stretch] == rates(name)
     between = [SCHEDULES[name](step / stretch) for step in range(1, stretch * UPDATES + 1)]
     assert stretched == between
+
+
+def test_the_optimizer_has_the_settings_and_what_is_trained():
+    model, task = ToyTask().model(), ToyTask()
+    model[0].weight.requires_grad_(False)
+    for name, kind in ((None, torch.optim.AdamW), ("adamax", torch.optim.Adamax)):
+        asked = {"betas": (0.8, 0.9), "eps": 1e-7, "weight_decay": 0.1, "lr_peak": 0.3}
+        settings = ToySettings(optimizer=name, **asked)
+        optimizer = optimizer_of(model, settings, task.is_head)
+        assert type(optimizer) is kind
+        (group,) = optimizer.param_groups
+        asked["lr"] = asked.pop("lr_peak")
+        assert {setting: group[setting] for setting in asked} == asked
+        trained = [[id(p) for p in (model[0].bias, model[2].weight, model[2].bias)]]
+        assert [[id(p) for p in group["params"]]] == trained
+        apart = optimizer_of(model, settings.model_copy(update={"lr_head": 0.4}), task.is_head)
+        groups = [[id(p) for p in group["params"]] for group in apart.param_groups]
+        assert groups == [trained[0][:1], trained[0][1:]]
+
+
+def test_a_rate_for_a_head_needs_a_head():
+    model, settings = torch.nn.Linear(2, 2), ToySettings(lr_head=0.05)
+    assert len(optimizer_of(model, settings, lambda name: name == "bias").param_groups) == 2
+    with pytest.raises(SettingsError, match="this model has none"):
+        optimizer_of(model, settings, lambda name: False)
