@@ -1,7 +1,8 @@
 """The adaptive weight α(n) of the divergence, and the shapes of the learning rate.
 
 Each is a pure function of the step. Learning rates count updates from 1. A step may be a float:
-a schedule stretched K times is called with ``step / K``.
+a schedule stretched K times is called with ``step / K``. An argument that is out of range or not
+finite is a ``ValueError`` that names it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def adaptive_alpha(
             from infinity at step 0.
 
     Raises:
-        ValueError: an argument is out of range or not finite; p >= q (audit A4).
+        ValueError: p >= q (audit A4).
 
     >>> [round(adaptive_alpha(n, 4000, 5.0, 5, 10), 3) for n in (0, 200, 400, 800, 4000)]
     [0.0, 0.2, 1.0, 5.0, 5.0]
@@ -62,13 +63,10 @@ def inverse_sqrt(step: float, peak: float, warmup: float, initial: float = 0.0) 
     """Linear from ``initial`` to ``peak`` over ``warmup`` updates, then ``peak sqrt(warmup/step)``.
 
     Args:
-        step: the update, counted from 1.
+        step: the update.
         peak: the highest rate, at least 0.
         warmup: updates until the peak, at least 1.
         initial: the rate at step 0, at least 0.
-
-    Raises:
-        ValueError: an argument is out of range or not finite.
 
     >>> [inverse_sqrt(n, peak=1.0, warmup=50) for n in (25, 50, 200)]
     [0.5, 1.0, 0.5]
@@ -84,13 +82,10 @@ def linear_decay(step: float, total_steps: float, peak: float, warmup: float = 0
     """Linear from 0 to ``peak`` over ``warmup`` updates, then linear to 0 at ``total_steps``.
 
     Args:
-        step: the update, counted from 1; beyond ``total_steps`` the rate is 0.
+        step: the update; beyond ``total_steps`` the rate is 0.
         total_steps: the update at which the rate reaches 0, at least 1.
         peak: the highest rate, at least 0.
         warmup: updates until the peak, from 0 to below ``total_steps``.
-
-    Raises:
-        ValueError: an argument is out of range or not finite.
 
     >>> [linear_decay(n, total_steps=100, peak=1.0, warmup=20) for n in (10, 20, 60, 100)]
     [0.5, 1.0, 0.5, 0.0]
@@ -105,11 +100,7 @@ def linear_decay(step: float, total_steps: float, peak: float, warmup: float = 0
 
 
 def constant(step: float, peak: float) -> float:
-    """``peak`` at every step.
-
-    Raises:
-        ValueError: an argument is negative or not finite.
-    """
+    """``peak`` at every step."""
     _at_least(0, step=step, peak=peak)
     return float(peak)
 

@@ -1,4 +1,4 @@
-"""First-order sensitivity: |θ_j ∂L/∂θ_j|, how much the loss depends on each parameter.
+"""First-order sensitivity ``|θ_j ∂L/∂θ_j|``: how much the loss depends on each parameter.
 
 The sensitivity of a set S of parameters is how far the loss moves when S is set to zero; to first
 order that is ``|sum_S theta_j dL/dtheta_j|`` (Xu et al. 2022). The degree of contribution balance
