@@ -88,7 +88,7 @@ class Measured(_Part):
 
 
 class Cost(_Part):
-    """Wall seconds over all sessions of the run, peak memory in bytes, energy in joules if reported."""
+    """Wall seconds over all sessions of the run, peak memory in bytes, joules if reported."""
 
     seconds: float
     peak_memory_bytes: int
