@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import idlib
+from idlib.data.sources import SOURCE_KINDS
 from idlib.training import settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -140,6 +141,7 @@ def test_sessions_and_package_agree_on_the_choices() -> None:
     }
     assert constants["PROFILES"] == settings.PROFILES
     assert constants["SOURCES"] == settings.SOURCES
+    assert SOURCE_KINDS == (*settings.SOURCES, "path")
 
 
 def test_ci_runs_the_command_of_the_readme() -> None:

@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from idlib.method.losses import x_divergence
 from idlib.records import Record
-from idlib.report.conditions import Condition
+from idlib.report.conditions import Condition, by_condition
 from idlib.sensitivity.measuring import Loss
 from idlib.sensitivity.parameter_sets import trainable
 
@@ -198,20 +198,14 @@ def published_divergence(logits: Tensor, micro_batch: int = MICRO_BATCH) -> Tens
 def published_divergence_reduction(
     logits: Tensor, alpha: float = 5.0, micro_batch: int = MICRO_BATCH
 ) -> dict[str, float]:
-    """What the reduction of A5 makes of α on real logits ``[K, B, C]``.
+    """The divergence as ``published`` and as averaged (``right``), nats, from logits ``[K, B, C]``.
 
-    Returns the divergence as published and as averaged (``published``, ``right``, nats), their
-    ``ratio``, and the ``effective_alpha`` on the averaged divergence.
+    Beside them their ``ratio``, and the ``effective_alpha`` on the averaged divergence.
     """
     published = float(published_divergence(logits.double(), micro_batch))
     right = float(x_divergence(logits.double()).mean())
     ratio = published / right
-    return {
-        "published": published,
-        "right": right,
-        "ratio": ratio,
-        "effective_alpha": alpha * ratio,
-    }
+    return dict(published=published, right=right, ratio=ratio, effective_alpha=alpha * ratio)
 
 
 def effective_images(batch_size: int, updates_per_batch: int, momentum: float = 0.1) -> float:
@@ -263,19 +257,19 @@ def smoothing_confound(
     baseline's own gain from s = 0.1. Means over the seeds that all four have; positive: lower
     with ID (or with smoothing).
     """
-    values: dict[int, dict[tuple[str, float], dict[int, float]]] = {}
-    for record in records:
-        settings = record.asked.settings
-        cell = record.asked.method, float(settings["smoothing"])
-        by_seed = values.setdefault(int(settings["round"]), {}).setdefault(cell, {})
-        by_seed[record.asked.seed] = record.measured.metrics[metric]
-    needed = [(method, s) for method in ("id", "baseline") for s in (0.0, 0.1)]
-    rows = []
-    for round_, cells in sorted(values.items()):
-        seeds = set.intersection(*(set(cells.get(cell, ())) for cell in needed))
+    runs, rows = by_condition(records), []
+    for round_ in sorted({condition.round for condition in runs}):
+        cells = [
+            runs.get(Condition(method, round_, smoothing), {})
+            for method in ("id", "baseline")
+            for smoothing in (0.0, 0.1)
+        ]
+        seeds = set.intersection(*map(set, cells))
         if not seeds:
             continue
-        id0, id1, base0, base1 = (fmean(cells[cell][seed] for seed in seeds) for cell in needed)
+        id0, id1, base0, base1 = (
+            fmean(cell[seed].measured.metrics[metric] for seed in seeds) for cell in cells
+        )
         rows.append(
             {
                 "round": round_,

@@ -133,7 +133,7 @@ def _models(specs: Sequence[Spec], kind: type[T]) -> Iterator[tuple[str, T, nn.M
         yield METHOD_NAMES[spec.method], _task(spec, kind), load_model(spec)
 
 
-def _shown(data: Multilingual, wanted: Sequence[str]) -> Sequence[str]:
+def _shown(data: Multilingual[Any], wanted: Sequence[str]) -> Sequence[str]:
     """The tested languages that are wanted; the first few where only English is."""
     shown = [language for language in data.languages if language in wanted]
     return shown if set(shown) - {ENGLISH} else data.languages[:LANGUAGES_SHOWN]

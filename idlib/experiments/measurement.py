@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
+from idlib.data.loaded import LoadedData
 from idlib.experiments.specs import Plan
 from idlib.records import Measured
 from idlib.sensitivity.first_order import parameter_sensitivity
 from idlib.sensitivity.statistics import Sensitivity
-from idlib.tasks.base import Data, Task, TaskSettings
+from idlib.tasks.base import Task, TaskSettings
 from idlib.training.loop import Trained
 
 # Bins of log10 sensitivity, five a decade: trained networks lie within, the ends hold the rest.
@@ -41,7 +44,7 @@ def measure(plan: Plan, trained: Trained, best: nn.Module, last: nn.Module) -> M
     return Measured(metrics=metrics, curves=curves)
 
 
-def sensitivity(task: Task[TaskSettings, Data], model: nn.Module) -> Sensitivity:
+def sensitivity(task: Task[TaskSettings, LoadedData[Any]], model: nn.Module) -> Sensitivity:
     """Sensitivity of every parameter, on the task's fixed training batches."""
     batches = task.sensitivity_batches()
     return parameter_sensitivity(model, batches, task.loss, task.never_seen(model))
@@ -57,7 +60,7 @@ def _statistics(measured: Sensitivity) -> dict[str, float]:
     return {**figures, "train/nll": measured.loss}
 
 
-def _by_layer(task: Task[TaskSettings, Data], measured: Sensitivity) -> dict[str, float]:
+def _by_layer(task: Task[TaskSettings, LoadedData[Any]], measured: Sensitivity) -> dict[str, float]:
     return {
         f"sensitivity/{name}/{row.layer}": getattr(row, name)
         for row in measured.by_layer(task.layer)
@@ -65,7 +68,7 @@ def _by_layer(task: Task[TaskSettings, Data], measured: Sensitivity) -> dict[str
     }
 
 
-def _left_out(task: Task[TaskSettings, Data]) -> dict[str, float]:
+def _left_out(task: Task[TaskSettings, LoadedData[Any]]) -> dict[str, float]:
     """``dropped/<split>/<reason>``: how many items were left out of the data, if any were."""
     return {
         f"dropped/{split}/{reason}": count

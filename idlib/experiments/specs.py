@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
+from idlib.data.loaded import LoadedData
 from idlib.experiments.sources import locate
 from idlib.records import Asked
 from idlib.tasks import task_class
-from idlib.tasks.base import Data, Task, TaskSettings
+from idlib.tasks.base import Task, TaskSettings
 from idlib.training.optim import check_rates
 from idlib.training.processes import launched
 from idlib.training.settings import SettingsError, check_choice, check_kept, resolve
@@ -80,7 +81,7 @@ class Plan:
     """A checked spec: the task to train, and what its record will say was asked."""
 
     spec: Spec
-    task: Task[TaskSettings, Data]
+    task: Task[TaskSettings, LoadedData[Any]]
     asked: Asked
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,9 +23,6 @@ from idlib.metrics import squad
 from idlib.tasks.base import Metrics
 from idlib.tasks.encoder import CrossLingualTask, EncoderSettings, EncoderTask, LanguageScores
 from idlib.training.trainable import Batch
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
 
 HEADS = ("start", "end")
 
@@ -93,6 +90,7 @@ class AnsweringTask(CrossLingualTask[AnsweringSettings, answering.AnsweringData]
     name = "answering"
     revision = 1
     schema = AnsweringSettings
+    load = staticmethod(answering.load)
     # The paper's encoder. The earlier report's, xlm-mlm-tlm-xnli15-1024, has no fast tokenizer,
     # so the characters of its tokens are not known.
     public_encoder = "xlm-roberta-base"
@@ -131,13 +129,6 @@ class AnsweringTask(CrossLingualTask[AnsweringSettings, answering.AnsweringData]
             "sensitivity_examples": 32,
         },
     }
-
-    @classmethod
-    def load_tokenized(
-        cls, source: str, tokenizer: PreTrainedTokenizerFast, **options: Any
-    ) -> answering.AnsweringData:
-        """Windows of the training, validation and test questions."""
-        return answering.load(source, tokenizer, **options)
 
     def forward(self, model: nn.Module) -> Callable[[Batch], dict[str, Tensor]]:
         """From a batch to the logits of start and end, [B, L] each."""

@@ -7,10 +7,10 @@ records (``idlib.experiments``) need the rest.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import torch
 from pydantic import Field
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from idlib.data.errors import TooFewItems
+from idlib.data.loaded import LoadedData
 from idlib.method.objective import IntraDistillation
 from idlib.method.targets import Target
 from idlib.training.settings import Profiles, Settings
@@ -44,38 +45,8 @@ class TaskSettings(Settings):
     sensitivity_examples: int | None = Field(None, ge=1)
 
 
-class Split(Protocol):
-    """One split of the data."""
-
-    def __len__(self) -> int:
-        """Number of examples."""
-
-    def batch(self, indices: Sequence[int]) -> Batch:
-        """These examples as one batch, in this order."""
-
-
-class Data(Protocol):
-    """What a task's ``load`` gives."""
-
-    @property
-    def splits(self) -> Mapping[str, Any]:
-        """Each a :class:`Split`: ``train``, ``validation`` and ``test``, or ``test/<language>``."""
-
-    @property
-    def checksums(self) -> dict[str, str]:
-        """Sha256 of each split's content."""
-
-    @property
-    def dropped(self) -> dict[str, dict[str, int]]:
-        """Number of items that were left out, by split and reason."""
-
-    @property
-    def report(self) -> list[str]:
-        """Lines of text on what was left out."""
-
-
 S = TypeVar("S", bound=TaskSettings)
-D = TypeVar("D", bound=Data)
+D = TypeVar("D", bound=LoadedData[Any])
 
 
 class Task(ABC, Generic[S, D]):
@@ -91,7 +62,8 @@ class Task(ABC, Generic[S, D]):
         revision: raised whenever the task's numbers change.
         schema: class of the settings; its defaults are the paper's.
         profiles: for each profile the settings that differ from the schema's defaults.
-        loaded_by: settings that ``load`` takes, beside ``examples``.
+        load: the data module's function; it takes source, root, sizes, and ``loaded_by``.
+        loaded_by: settings that decide what is loaded, beside ``examples``.
         limits: settings that decide which items of the data are left out.
         selection: the validation metric that selects the checkpoint.
         smoothing: amounts of label smoothing in the grid.
@@ -103,6 +75,7 @@ class Task(ABC, Generic[S, D]):
     revision: ClassVar[int]
     schema: ClassVar[type[TaskSettings]]
     profiles: ClassVar[Profiles]
+    load: ClassVar[Callable[..., Any]]
     loaded_by: ClassVar[tuple[str, ...]]
     limits: ClassVar[tuple[str, ...]] = ()
     selection: ClassVar[Selection] = Selection("nll")
@@ -171,17 +144,18 @@ class Task(ABC, Generic[S, D]):
 
     # ---- data
 
-    @classmethod
-    @abstractmethod
-    def load(cls, source: str, root: Path | None, sizes: dict[str, int], **options: Any) -> D:
-        """The data of a source; ``sizes`` are the settings' ``examples``."""
-
     @property
     def data(self) -> D:
         """The loaded data, in memory once for all tasks of equal settings."""
         options = tuple((name, getattr(self.settings, name)) for name in self.loaded_by)
         sizes = tuple(sorted(self.settings.examples.items()))
-        data: D = _load(type(self), self.source, self.root, sizes, options)
+        data: D = _loaded(type(self), self.source, self.root, sizes, options)
+        return data
+
+    @classmethod
+    def loaded(cls, source: str, **options: Any) -> D:
+        """The data of a source, by ``load``."""
+        data: D = cls.load(source, **options)
         return data
 
     @property
@@ -284,11 +258,11 @@ def _on_device_of(model: nn.Module, batch: Batch) -> Batch:
 
 
 @lru_cache(maxsize=16)  # the grid, its sweep and this build, of several data sets
-def _load(
+def _loaded(
     task: type[Task[Any, Any]],
     source: str,
     root: Path | None,
     sizes: tuple[tuple[str, int], ...],
     options: tuple[tuple[str, Any], ...],
 ) -> Any:
-    return task.load(source, root, dict(sizes), **dict(options))
+    return task.loaded(source, root=root, sizes=dict(sizes), **dict(options))

@@ -7,7 +7,7 @@ Help the smaller profiles train the first layers of the embedded encoder.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -21,9 +21,6 @@ from idlib.tasks.base import Curves, Metrics
 from idlib.tasks.encoder import EMBEDDED, EncoderSettings, EncoderTask
 from idlib.training.settings import check_choice
 from idlib.training.trainable import Batch
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
 
 SCORES = {  # of GLUE's data sets; of all others accuracy, or Pearson of a regression
     "cola": "matthews",
@@ -79,6 +76,7 @@ class ClassificationTask(EncoderTask[ClassificationSettings, classification.Clas
     name = "classification"
     revision = 1
     schema = ClassificationSettings
+    load = staticmethod(classification.load)
     public_encoder = "bert-base-uncased"
     loaded_by = (*EncoderTask.loaded_by, "dataset")
     datasets = {source: tuple(names) for source, names in classification.DATASETS.items()}
@@ -143,13 +141,6 @@ class ClassificationTask(EncoderTask[ClassificationSettings, classification.Clas
     def pooling(self) -> str | None:
         """How the states of a text's tokens become one."""
         return self.settings.pooling
-
-    @classmethod
-    def load_tokenized(
-        cls, source: str, tokenizer: PreTrainedTokenizerFast, **options: Any
-    ) -> classification.ClassificationData:
-        """The three splits of the data set."""
-        return classification.load(source, tokenizer, **options)
 
     @property
     def outputs(self) -> int:

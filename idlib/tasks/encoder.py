@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -23,7 +22,7 @@ from idlib.tasks.base import Curves, D, Metrics, Task, TaskSettings
 from idlib.training.trainable import Batch, Selection
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel
     from typing_extensions import Self
 
 EMBEDDED = "embedded"
@@ -120,7 +119,7 @@ class EncoderTask(Task[E, D]):
         return self.settings.encoder
 
     @classmethod
-    def load(cls, source: str, root: Path | None, sizes: dict[str, int], **options: Any) -> D:
+    def loaded(cls, source: str, **options: Any) -> D:
         """The data of a source in the encoder's tokens.
 
         Raises:
@@ -129,15 +128,10 @@ class EncoderTask(Task[E, D]):
         from idlib.models import encoders
 
         tokenizer = encoders.tokenizer(options.pop("encoder"))
-        data = cls.load_tokenized(source, tokenizer, root=root, sizes=sizes, **options)
+        data = super().loaded(source, tokenizer=tokenizer, **options)
         for name, split in data.splits.items():
             encoders.check_coverage(tokenizer, split.input_ids, f"the text of split {name}")
         return data
-
-    @classmethod
-    @abstractmethod
-    def load_tokenized(cls, source: str, tokenizer: PreTrainedTokenizerFast, **options: Any) -> D:
-        """The data of a source in tokens of a tokenizer, by the task's data module."""
 
     @property
     def checksums(self) -> dict[str, str]:

@@ -7,7 +7,6 @@ Help the smaller profiles train the first layers of the embedded encoder.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,9 +20,6 @@ from idlib.metrics import spans
 from idlib.metrics.spans import Counts
 from idlib.tasks.encoder import CrossLingualTask, EncoderSettings, LanguageScores
 from idlib.training.trainable import Batch
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
 
 
 class TaggingSettings(EncoderSettings):
@@ -52,6 +48,7 @@ class TaggingTask(CrossLingualTask[TaggingSettings, tagging.TaggingData]):
     name = "tagging"
     revision = 1
     schema = TaggingSettings
+    load = staticmethod(tagging.load)
     public_encoder = "bert-base-multilingual-cased"
     profiles = {
         "paper": {},
@@ -83,13 +80,6 @@ class TaggingTask(CrossLingualTask[TaggingSettings, tagging.TaggingData]):
     }
     # Is it the trained encoder that carries over, or the script? Random rows have to be trained.
     sweep = ({"pretrained": False, "freeze_embeddings": False},)
-
-    @classmethod
-    def load_tokenized(
-        cls, source: str, tokenizer: PreTrainedTokenizerFast, **options: Any
-    ) -> tagging.TaggingData:
-        """English to train on, and the test sets by language."""
-        return tagging.load(source, tokenizer, **options)
 
     @property
     def outputs(self) -> int:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from pydantic import Field, model_validator
@@ -129,6 +128,7 @@ class TranslationTask(Task[TranslationSettings, translation.TranslationData]):
             "examples": {"train": 160, "validation": 40, "test": 40},
         },
     }
+    load = staticmethod(translation.load)
     loaded_by = limits = ("vocabulary", "max_tokens", "max_ratio", "test_tokens")
     smoothing = (0.1,)  # the paper's
     sweep = (
@@ -159,13 +159,6 @@ class TranslationTask(Task[TranslationSettings, translation.TranslationData]):
                     f"tokens, more than the {POSITIONS} positions of the model; set test_tokens "
                     f"below {POSITIONS}, or shorten it"
                 )
-
-    @classmethod
-    def load(
-        cls, source: str, root: Path | None, sizes: dict[str, int], **options: Any
-    ) -> translation.TranslationData:
-        """The three splits and their vocabulary."""
-        return translation.load(source, root=root, sizes=sizes, **options)
 
     @property
     def checksums(self) -> dict[str, str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from types import SimpleNamespace
 
 import pytest
 import torch
+from made_up.records import made_up_record
 from torch import nn
 
 from idlib.audit.bugs import (
@@ -200,11 +200,9 @@ def test_remembered_images_of_one_batch() -> None:
     assert effective_images(4, 3) < 30 < 1000 < effective_images(60, 1)
 
 
-def record(method: str, round_: int, smoothing: float, seed: int, nll: float) -> SimpleNamespace:
-    asked = SimpleNamespace(
-        method=method, seed=seed, settings={"round": round_, "smoothing": smoothing}
-    )
-    return SimpleNamespace(asked=asked, measured=SimpleNamespace(metrics={"test/nll": nll}))
+def record(method: str, round_: int, smoothing: float, seed: int, nll: float):
+    cell = Condition(method, round_, smoothing)
+    return made_up_record(cell, seed, "small", {"test/nll": nll})
 
 
 def test_confound_of_smoothing() -> None:

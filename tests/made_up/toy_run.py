@@ -24,7 +24,7 @@ class ToyRunTask(ToyTask, Task):
     checksums = {"train": "made up"}
     data = SimpleNamespace(dropped={"train": {"empty": 0}}, report=[])
 
-    load = evaluation_batches = None  # there is nothing to load
+    evaluation_batches = None  # not asked for
 
     def __init__(self, settings, source, root=None) -> None:
         Task.__init__(self, settings, source, root)
