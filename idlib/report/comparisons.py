@@ -50,7 +50,7 @@ class Contrast:
 class Comparison:
     """One contrast in one metric: its interval over seeds, and what it says.
 
-    Values are as in records, unscaled. What is ``None`` is not there.
+    Values are as in records, unscaled; ``None`` where there is none.
 
     Args:
         label: the contrast's.

@@ -18,9 +18,10 @@ class Design:
     Args:
         quality: key of the metric that a gain is measured in (C1–C3, C6–C8).
         better: its better side.
-        beside: keys of metrics that stand in further lines, each with its better side.
+        beside: keys of metrics that are compared beside it, each with its better side.
         rules: how each claim is judged here, in words, by its id.
-        context: keys of metrics beside the test NLL of the rounds (C5), where no side is claimed.
+        context: keys of metrics that stand beside the test NLL of the rounds (C5); nothing is
+            claimed of them.
         seeds: how many a verdict takes at least.
     """
 

@@ -58,7 +58,11 @@ def calibration(results: Results) -> pd.DataFrame:
     data = frame_of(results)
     models = zip(data["method"], data["round"], data["smoothing"], strict=True)
     conditions = [Condition(*model) for model in models]
-    order = sorted(set(conditions), key=lambda c: (_place(c.method), c.smoothing, c.round))
+    methods = list(METHOD_NAMES)
+    order = sorted(
+        (c for c in set(conditions) if c.method in methods),
+        key=lambda c: (methods.index(c.method), c.smoothing, c.round),
+    )
     data = data.assign(model=[condition.full_label for condition in conditions])
     return _by_model(data, [results.metric(key) for key in keys], [c.full_label for c in order])
 
@@ -168,11 +172,12 @@ def score(results: Results, key: str) -> pd.DataFrame:
         (PAPER, results.report.paper),
     ):
         ours, baseline = (figures.get(key, {}).get(condition) for condition in pair)
-        stated = ours is not None and baseline is not None
         rows[origin] = {
             BASELINE: NOT_STATED if baseline is None else metric.written(baseline),
             ID: NOT_STATED if ours is None else metric.written(ours),
-            "difference": metric.difference(ours - baseline) if stated else NOT_STATED,
+            "difference": NOT_STATED
+            if ours is None or baseline is None
+            else metric.difference(ours - baseline),
             OVER_ITEMS: NOT_STATED,
             OVER_SEEDS: NOT_STATED,
         }
@@ -295,10 +300,6 @@ def settings(results: Results) -> pd.DataFrame:
 # ---- parts
 
 
-def _place(method: str) -> int:
-    return list(METHOD_NAMES).index(method)
-
-
 def _base_models(results: Results) -> pd.DataFrame:
     data = frame_of(results)
     return data[(data["round"] == 0) & (data["smoothing"] == results.report.smoothings[0])]
@@ -379,8 +380,8 @@ def _against(runs: Runs, pair: tuple[Condition, Condition], metric: Metric) -> C
 
 def _indexed(
     rows: Mapping[Any, Cells],
-    names: Sequence[str] = ("model", "from"),
-    columns: Sequence[str] | None = None,
+    names: tuple[str, ...] = ("model", "from"),
+    columns: list[str] | None = None,
 ) -> pd.DataFrame:
     """A table of rows by tuples of these names; without any it is empty."""
     index = pd.MultiIndex.from_tuples(list(rows), names=names)

@@ -72,7 +72,9 @@ def test_a_mean_is_of_values_in_the_order_of_their_items():
     assert items.statistics.tolist() == [[1.0, 8.0, 3.0], [1.0, 1.0, 1.0]]
     assert score({"en": items}) == 4.0
     # losses of items that have no numbers are numbered as they stand
-    assert numbers_of(items_of({"test/nll/items": [3.0, 1.0]}, "test/nll")) == {"en": [0, 1]}
+    for numbers in ([], [5, 6, 7]):  # those of others
+        curves = {"test/items/en": numbers, "test/nll/items": [3.0, 1.0]}
+        assert numbers_of(items_of(curves, "test/nll")) == {"en": [0, 1]}
 
 
 def test_items_of_a_task_without_languages():

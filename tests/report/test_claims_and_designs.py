@@ -34,6 +34,7 @@ def test_designs_are_what_the_rules_say_in_words(task, claims, quality, better, 
     assert [name for name in CLAIMS if task in tasks_of(name)] == claims
     assert all(rule.endswith(".") for rule in design.rules.values())
     assert (design.quality, design.better, design.seeds) == (quality, better, seeds)
+    assert report_of(task).compared[0] == quality
 
 
 def test_every_metric_of_a_design_has_a_name_and_a_side():

@@ -256,6 +256,7 @@ def test_english_stands_first_and_the_others_by_the_first_methods_score():
     assert ticks(ax.yaxis) == ["en", "de", "ja"] and ax.yaxis_inverted()
     low = [r for r in made if r.asked.method != "id"]
     low.append(record("tagging", Condition("id", 0, 0.0), 1, Level(2.5, 0.0), items=24))
+    low[-1].measured.curves["test/f1/en/numerators"] = [0.0] * 72
     figure = figures.by_language(results("tagging", low), methods=("id", "compute"))
     (ax,) = figure.axes
     assert ticks(ax.yaxis) == ["en", "ja", "de"]  # German falls by 0.6 and Japanese by 0.2
@@ -263,6 +264,10 @@ def test_english_stands_first_and_the_others_by_the_first_methods_score():
     assert legend_texts(figure) == ["intra-distillation", "K × the updates"]
     only = figures.by_language(results("tagging", [r for r in low if r.asked.method == "baseline"]))
     assert legend_texts(only) == ["baseline"]
+    for curve in [name for name in low[-1].measured.curves if "/ja" in name]:
+        del low[-1].measured.curves[curve]
+    (ax,) = figures.by_language(results("tagging", low)).axes
+    assert ticks(ax.yaxis) == ["en", "de"]  # of which both methods have a score
 
 
 def test_items_that_are_all_alike_have_a_whisker_too():

@@ -108,6 +108,8 @@ def test_numbers_of_this_build(page):
     two = results("translation", world("translation", seeds=[1, 3], profile="small"))
     assert two.gain_of_build("C8") == "+3.00 points"  # the first of two: against K passes
     assert two.of_build(BLEU, ".2f") == "41.00 to 43.00"  # base models of the baseline alone
+    images = results("images", world("images", seeds=[1]))
+    assert images.of_build("test/accuracy") == "41.0"
 
 
 def test_where_validation_loss_is_lowest_is_read_from_the_curves(page):

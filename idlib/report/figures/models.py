@@ -53,8 +53,6 @@ def by_model(results: Results, key: str) -> Figure:
                     y=[y] * len(values),
                     color=COLOURS[method],
                     marker=MARKERS[method],
-                    label=METHOD_NAMES[method],
-                    legend=False,
                     zorder=3,
                     ax=ax,
                 )
