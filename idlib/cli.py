@@ -32,9 +32,9 @@ AT_FIRST_UPDATE = 1e-3  # seconds; a bar then comes after all that can be wrong 
 
 
 class Commands(TyperGroup):
-    """Where all commands end: 2 for what the user gave wrong, 1 for what failed, 130 for Ctrl-C.
+    """Ends every command: status 2 for wrong input, 1 for what failed, 130 for Ctrl-C.
 
-    Each is said in one line.
+    The error itself is one line on stderr.
     """
 
     def invoke(self, ctx: Any) -> Any:
@@ -72,7 +72,7 @@ def _explained(error: Exception) -> tuple[int, str] | None:
     if isinstance(error, (CheckpointError, NonFiniteLoss, NotebookError, RunsFailed)):
         return 1, str(error)
     reason = (str(error).splitlines() or ["no more can be had"])[0]
-    of_torch = isinstance(error, RuntimeError) and any(said in reason for said in OUT_OF_MEMORY)
+    of_torch = isinstance(error, RuntimeError) and any(part in reason for part in OUT_OF_MEMORY)
     if of_torch or isinstance(error, MemoryError):
         return 1, (
             f"memory does not suffice ({reason}): set micro_batch, which makes an update in "

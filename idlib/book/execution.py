@@ -15,7 +15,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -77,6 +77,7 @@ def execute(
     import nbformat
     import papermill
 
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of types it cannot read
     parameters = parameters or {}
     if not notebook.is_file():
         raise NotebookError(f"{notebook}: no such notebook")
@@ -86,14 +87,13 @@ def execute(
     failed = out.with_name(f"{out.stem}.failed.ipynb")
     start = time.perf_counter()
     try:
-        with _errors_only("papermill"):
-            executed = papermill.execute_notebook(
-                *(notebook, partial, parameters),
-                kernel_name="python3",
-                language="python",
-                progress_bar=progress_bar,
-                extra_arguments=["--log-level=ERROR"],  # the kernel's own remarks on its transport
-            )
+        executed = papermill.execute_notebook(
+            *(notebook, partial, parameters),
+            kernel_name="python3",
+            language="python",
+            progress_bar=progress_bar,
+            extra_arguments=["--log-level=ERROR"],  # the kernel's own remarks on its transport
+        )
         seconds = time.perf_counter() - start
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         executed.metadata["idlib"] = {**(note or {}), "seconds": round(seconds, 2), "created": now}
@@ -240,11 +240,8 @@ def _write_summary(out: Path, names: Sequence[str], given: dict[str, str]) -> No
     seconds = {name: note["seconds"] for name, note in notes.items() if note}
     created = max((note["created"] for note in notes.values() if "created" in note), default=None)
     summary = {**given, "created": created, "notebooks": seconds}
-    text = json.dumps(summary, indent=2) + "\n"
-    path = out / "build.json"
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        with replacing(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+    with replacing(out / "build.json") as partial:
+        partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
 def _note(executed: Path) -> dict[str, Any]:
@@ -289,15 +286,3 @@ def _hash(*parts: str | bytes) -> str:
         data = part.encode() if isinstance(part, str) else part
         digest.update(str(len(data)).encode() + b":" + data)
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _errors_only(logger: str) -> Iterator[None]:
-    """Silence warnings: papermill's are of parameters whose annotation it cannot read."""
-    log = logging.getLogger(logger)
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)

@@ -1,6 +1,6 @@
 """Predictions of a page's base models on test items, as tables.
 
-Where nothing can be shown, the table that comes back says so.
+Where no items were asked for, the table is empty and its caption says so.
 """
 
 from __future__ import annotations
@@ -140,12 +140,13 @@ def _shown(data: Multilingual[Any], wanted: Sequence[str]) -> Sequence[str]:
 
 
 def _spans(words: Sequence[str], tagged: Sequence[str]) -> str:
-    found = sorted(spans(tagged))
-    return "; ".join(f"{kind}: {' '.join(words[start:end])}" for start, end, kind in found)
+    return "; ".join(
+        f"{kind}: {' '.join(words[start:end])}" for start, end, kind in sorted(spans(tagged))
+    )
 
 
 def _styled(rows: Rows, caption: str = "") -> Styler:
-    """A table in which every text stands as it is; without rows it says so."""
+    """A table with markup escaped; without rows its caption says that none was asked for."""
     index = pd.MultiIndex.from_tuples(list(rows) or [("", "")])
     table = pd.DataFrame(list(rows.values()) or [{}], index=index).iloc[: len(rows)]
     left: list[CSSDict] = [{"selector": "td", "props": "text-align: left"}]

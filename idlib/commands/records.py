@@ -29,8 +29,8 @@ def list_command(
     """
     stored, damaged = _stored(records)
     if as_json:
-        found = [{**s.record.model_dump(mode="json"), "where": str(s.where)} for s in stored]
-        typer.echo(json.dumps(found))
+        rows = [{**s.record.model_dump(mode="json"), "where": str(s.where)} for s in stored]
+        typer.echo(json.dumps(rows))
     else:
         _print_list(stored)
     for error in damaged.values():
@@ -105,10 +105,10 @@ def _find(signature: str, folder: Path) -> Record:
     for path, error in damaged.items():
         if signature and path.stem.rpartition("-")[2].startswith(signature):
             raise error
-    found = [s.record for s in stored if s.record.signature.startswith(signature)]
-    if len(found) == 1:
-        return found[0]
-    what = f"{len(found)} records have" if found else "no record has"
+    records = [s.record for s in stored if s.record.signature.startswith(signature)]
+    if len(records) == 1:
+        return records[0]
+    what = f"{len(records)} records have" if records else "no record has"
     raise RecordError(
         f"{what} a signature that begins with {signature!r}: `idlib records list` shows all"
     )

@@ -80,6 +80,6 @@ def _outside(task: TranslationTask, split: str, total: int) -> list[str]:
         "sides too different (max_ratio)": gone["ratio"],
         "not in the sample (examples)": total - kept - sum(gone.values()),
     }
-    said = ", ".join(f"{count} {reason}" for reason, count in why.items() if count)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in why.items() if count)
     what = "what the run is trained on" if split == "train" else f"what {split}/bleu is over"
-    return [f"{split}: {total - kept} of {total} lines are outside {what}: {said}"]
+    return [f"{split}: {total - kept} of {total} lines are outside {what}: {reasons}"]

@@ -46,7 +46,7 @@ def grid(
         profile: as for :class:`idlib.experiments.specs.Spec`, as are ``source``, ``overrides`` and
             ``device``.
         seeds: one integer a repetition.
-        rounds: rounds of self-distillation after the teacher.
+        rounds: rounds of self-distillation after the base model.
         smoothing: amounts of label smoothing; by default the task's own.
         controls: whether to add the controls.
         sweep: whether to add the sweep.

@@ -1,4 +1,4 @@
-"""What a record says of a trained model: its scores, its sensitivity, and what was left out."""
+"""What is measured of a trained model: its scores, its sensitivity, and what its data lack."""
 
 from __future__ import annotations
 

@@ -26,31 +26,33 @@ class Workspace:
         return self.checkpoints / signature
 
     def check(self) -> None:
-        """Whether both folders can be written to, which training would find out at its end.
+        """Refuse a folder that cannot be written to now, and not when training has ended.
 
         Raises:
-            SettingsError: one cannot; the message names it and what to give instead.
+            SettingsError: naming the folder and the option that gives another.
         """
         check_writable(self.store.root, "the folder of new records", "by --records")
         self.check_checkpoints()
 
     def check_checkpoints(self) -> None:
-        """The same for the folder of checkpoints, which is all that a model needs."""
+        """The same for the folder of checkpoints alone, where no record is made."""
         check_writable(self.checkpoints, "the folder of checkpoints", "by --checkpoints")
 
 
 def check_writable(folder: Path, what: str, how: str) -> None:
-    """Write and remove a block in ``folder``, or where it would be made.
+    """Write and remove a block in ``folder``, or in its nearest parent that exists.
 
     Args:
-        folder: it need not be there.
-        what: it is, for the message.
-        how: another is given.
+        folder: it need not exist.
+        what: the folder in words, for the error: ``the folder of new records``.
+        how: the way to give another one: ``by --records``.
 
     Raises:
-        SettingsError: that fails; nothing is left behind.
+        SettingsError: it cannot be written to; nothing is left behind.
     """
-    there = _existing(folder)
+    there = folder.absolute()
+    while not os.path.lexists(there):
+        there = there.parent
     try:
         with tempfile.TemporaryFile(dir=there) as probe:
             probe.write(bytes(BLOCK))
@@ -58,13 +60,5 @@ def check_writable(folder: Path, what: str, how: str) -> None:
     except OSError as error:
         raise SettingsError(
             f"{what} {folder} cannot be written to ({there}: {error.strerror}): give another "
-            f"{how}, or mend this one"
+            f"{how}, or make this one writable"
         ) from error
-
-
-def _existing(path: Path | str) -> Path:
-    """The path itself, or the nearest of its parents that is there."""
-    there = Path(path).absolute()
-    while not os.path.lexists(there):
-        there = there.parent
-    return there

@@ -27,5 +27,5 @@ def task_class(name: str) -> type[Task[Any, Any]]:
         SettingsError: there is none; the message names the choices.
     """
     check_choice("task", name, tuple(TASKS))
-    found: type[Task[Any, Any]] = resolve_name(TASKS[name])
-    return found
+    task: type[Task[Any, Any]] = resolve_name(TASKS[name])
+    return task

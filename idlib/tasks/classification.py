@@ -58,7 +58,7 @@ _SHORT = {
 
 
 class Outcome(NamedTuple):
-    """What a model gives on a split, each [N], in the split's order, on the CPU."""
+    """A model's losses and predictions on a split, each [N], in the split's order, on the CPU."""
 
     losses: Tensor  # float64: nats, or squared errors
     predicted: Tensor  # int64 classes, or float64 values
@@ -194,10 +194,10 @@ class ClassificationTask(EncoderTask[ClassificationSettings, classification.Clas
     def _metrics(self, outcome: Outcome) -> Metrics:
         predicted, labels = outcome.predicted.numpy(), outcome.labels.numpy()
         if self.data.regression:
-            found = of_values(predicted, labels)
+            scores = of_values(predicted, labels)
         else:
-            found = of_classes(predicted, labels, self.outputs)
-        return {"nll": outcome.losses.mean().item(), "score": found[self.score], **found}
+            scores = of_classes(predicted, labels, self.outputs)
+        return {"nll": outcome.losses.mean().item(), "score": scores[self.score], **scores}
 
     def _outcome(self, model: nn.Module, split: str, progress: bool = False) -> Outcome:
         labels, regression = self.data.splits[split].labels, self.data.regression

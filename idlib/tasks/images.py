@@ -172,14 +172,14 @@ class ImageTask(Task[ImageSettings, images.ImageData]):
 
         Beside them the temperature, fitted on validation, and each test image's NLL.
         """
-        found = {split: self._logits(model, split) for split in ("validation", "test")}
-        temperature = fit_temperature(*found["validation"])
+        outputs = {split: self._logits(model, split) for split in ("validation", "test")}
+        temperature = fit_temperature(*outputs["validation"])
         metrics = {"calibration/temperature": temperature}
-        for split, (logits, labels) in found.items():
+        for split, (logits, labels) in outputs.items():
             plain, scaled = _metrics(logits, labels), _metrics(logits / temperature, labels)
             metrics |= {f"{split}/{name}": value for name, value in plain.items()}
             metrics |= {f"{split}/{name}/calibrated": value for name, value in scaled.items()}
-        losses = cross_entropy(*found["test"]).tolist()
+        losses = cross_entropy(*outputs["test"]).tolist()
         return metrics, {"test/nll/items": [round(loss, 4) for loss in losses]}
 
     def _logits(self, model: nn.Module, split: str) -> tuple[Tensor, Tensor]:
@@ -201,8 +201,8 @@ def _resnet50(pretrained: bool, classes: int) -> nn.Module:
             f"{weights.url} into {torch.hub.get_dir()}/checkpoints, or set pretrained to False"
         ) from error
     model.fc = nn.Linear(model.fc.in_features, classes, bias=False)
-    found: nn.Module = model  # torchvision has no types
-    return found
+    network: nn.Module = model  # torchvision has no types
+    return network
 
 
 def _metrics(logits: Tensor, labels: Tensor) -> Metrics:
