@@ -56,7 +56,7 @@ def none_is_left_open():
 # ---- all figures of results
 
 
-@pytest.mark.parametrize(("task", "seeds"), [("images", [1]), ("answering", [1, 2, 3])])
+@pytest.mark.parametrize(("task", "seeds"), [("translation", [1]), ("answering", [1, 2, 3])])
 @pytest.mark.parametrize("function", OF_RESULTS)
 def test_any_number_of_seeds_draws(function, task, seeds):
     figure = function(results(task, world(task, seeds=seeds)))
