@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import nn
 
+from idlib.data.loaded import LoadedData
 from idlib.report.conditions import METHOD_NAMES
 from idlib.report.tasks.images import IMAGES
 from idlib.tasks import task_class
-from idlib.tasks.base import Data
 from idlib.training.settings import METHODS, PROFILES, Settings, resolve
 
 TRANSFORMER = ("layers", "width", "ffn", "heads", "vocabulary", "dropout", "attention_dropout")
@@ -96,14 +97,14 @@ def methods(profile: str) -> pd.DataFrame:
     return pd.DataFrame(settings).loc[list(DIFFERING)].T
 
 
-def embedded_data(tasks: Sequence[str], profile: str) -> dict[str, Data]:
+def embedded_data(tasks: Sequence[str], profile: str) -> dict[str, LoadedData[Any]]:
     """The embedded data of each task, as a profile takes them."""
     return {
         task: task_class(task)(_settings(task, profile, EMBEDDED), EMBEDDED).data for task in tasks
     }
 
 
-def data_sizes(data: Mapping[str, Data]) -> pd.DataFrame:
+def data_sizes(data: Mapping[str, LoadedData[Any]]) -> pd.DataFrame:
     """Examples and checksum of each split of :func:`embedded_data`; of tests the English ones."""
     rows = []
     for task, found in data.items():
@@ -114,7 +115,7 @@ def data_sizes(data: Mapping[str, Data]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["task", "split", "examples", "sha256 of the content"])
 
 
-def test_languages(data: Mapping[str, Data]) -> pd.DataFrame:
+def test_languages(data: Mapping[str, LoadedData[Any]]) -> pd.DataFrame:
     """Test items of each task in each language."""
     counts = {
         task: {

@@ -10,6 +10,7 @@ from made_up.texts import splits, write_encoder
 from transformers import RobertaConfig, RobertaModel
 
 from idlib.experiments.grid import grid
+from idlib.experiments.sources import locate
 from idlib.experiments.specs import Spec
 from idlib.experiments.workers import run_all
 from idlib.models import encoders
@@ -146,6 +147,17 @@ def test_the_warm_up_of_a_stretched_run_is_that_of_its_baseline(encoder, texts):
 def test_a_seed_is_a_whole_number(seed):
     with pytest.raises(SettingsError, match="seed"):
         planned("images", seed=seed)
+
+
+def test_a_folder_has_a_folder_for_each_task_or_is_the_tasks_own(tmp_path):
+    (tmp_path / "images").mkdir()
+    assert locate(str(tmp_path), "images", "small") == ("path", tmp_path / "images")
+    assert locate(str(tmp_path), "tagging", "small") == ("path", tmp_path)
+    (tmp_path / "annotations").mkdir()  # Oxford-IIIT Pet, whose pictures lie in images
+    assert locate(str(tmp_path), "images", "small") == ("path", tmp_path)
+    assert locate("hub", "images", "small") == ("hub", None)
+    kinds = [locate(None, "images", profile)[0] for profile in ("small", "paper")]
+    assert kinds == ["embedded", "hub"]
 
 
 def test_an_empty_source_is_no_source():

@@ -20,7 +20,6 @@ import torch
 from made_up.tasks import write_images
 from made_up.toy import EXAMPLES, ToySettings
 from made_up.toy_run import ToyRunTask
-from PIL import Image
 from safetensors.torch import load_file
 
 from idlib.data import DataError
@@ -41,8 +40,6 @@ from idlib.training.randomness import derive_seed, seed_everything
 from idlib.training.settings import METHODS, SettingsError
 
 ONE = Spec("images", "id", "smoke")
-# A rate that rises to far too much: the first of three evaluations is the best.
-DIVERGING = {"epochs": 3, "lr_peak": 0.05, "lr_initial": 0.0, "warmup": 12}
 TOY = Spec("toy", "id", "smoke")
 
 
@@ -53,23 +50,6 @@ def toy(monkeypatch) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_leaves_a_record_with_all_figures(shared):
-    record = run(ONE, shared)
-    metrics, curves = record.measured.metrics, record.measured.curves
-    for name in ("mean", "std", "cv", "gini"):
-        for suffix in ("", "_normalized"):
-            assert metrics[f"sensitivity/{name}{suffix}"] > 0
-            assert metrics[f"sensitivity/{name}{suffix}/last"] > 0
-    assert metrics["sensitivity/cv"] == pytest.approx(
-        metrics["sensitivity/std"] / metrics["sensitivity/mean"]
-    )
-    assert {"test/nll", "test/accuracy", "test/nll/calibrated", "train/nll"} <= set(metrics)
-    assert sum(curves["sensitivity/histogram/counts"]) == metrics["sensitivity/parameters"]
-    assert len(curves["test/nll/items"]) == 120
-    assert record.asked.settings["round"] == 0 and record.cost.seconds > 0
-
-
-@pytest.mark.slow
 def test_a_finished_run_is_found_again(shared):
     record, seen = run(ONE, shared), []
     assert run(ONE, shared, progress=seen.append) == record
@@ -77,18 +57,11 @@ def test_a_finished_run_is_found_again(shared):
 
 
 @pytest.mark.slow
-def test_the_same_spec_gives_the_same_numbers(shared, fresh):
-    assert run(ONE, fresh).measured == run(ONE, shared).measured
-
-
-@pytest.mark.slow
 def test_a_lost_record_is_measured_again_from_the_weights(shared, tmp_path):
     again = Workspace(Store(tmp_path, also=()), shared.checkpoints)
-    first = run(ONE, shared)
-    started = time.perf_counter()
-    second = run(ONE, again)
-    assert second.measured == first.measured and second.cost == first.cost
-    assert time.perf_counter() - started < 60
+    first, second = run(ONE, shared), run(ONE, again)
+    assert second.measured == first.measured
+    assert second.cost == first.cost  # so nothing was trained
 
 
 @pytest.mark.slow
@@ -107,26 +80,6 @@ def test_a_student_needs_its_teacher_and_no_record_of_it(shared, fresh):
     assert record.measured == run(spec, shared).measured
     assert fresh.store.find(ONE.signature) is None
     assert record.measured.metrics["test/nll"] != run(ONE, shared).measured.metrics["test/nll"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("overrides", [{}, DIVERGING], ids=["improving", "diverging"])
-def test_sensitivity_is_that_of_the_selected_and_of_the_last_weights(overrides, shared):
-    spec = Spec("images", "baseline", "smoke", overrides=overrides)
-    record, task = run(spec, shared), spec.plan.task
-    metrics = record.measured.metrics
-    assert (metrics["selected/step"] == spec.plan.updates) == (not overrides)
-    for which, suffix in (("best", ""), ("last", "/last")):
-        model = load_model(spec, which, shared)
-        measured = parameter_sensitivity(model, task.sensitivity_batches(), task.loss)
-        assert metrics[f"sensitivity/std{suffix}"] == measured.std
-
-
-def test_methods_differ_in_their_settings_and_not_in_their_epochs():
-    for profile in ("smoke", "small"):
-        settings = [Spec("images", m, profile).plan.asked.settings for m in ("baseline", "id")]
-        assert settings[0] != settings[1]
-        assert settings[0]["epochs"] == settings[1]["epochs"]
 
 
 @pytest.mark.parametrize(
@@ -179,10 +132,12 @@ def test_load_model_gives_the_selected_or_the_last_weights(toy, fresh):
         load_model(spec, "first", fresh)
 
 
-def test_a_record_holds_the_figures_of_the_selected_and_of_the_last_weights(toy, fresh):
+@pytest.mark.parametrize("improving", [True, False])
+def test_a_record_holds_the_figures_of_the_selected_and_of_the_last_weights(toy, fresh, improving):
     """Each equals the direct call; weights that are never seen are left out and counted."""
-    spec = diverging()
+    spec = replace(TOY, overrides={"epochs": 1}) if improving else diverging()
     record, task = run(spec, fresh), spec.plan.task
+    assert (record.measured.metrics["selected/step"] == spec.plan.updates) == improving
     best, last = (load_model(spec, which, fresh) for which in ("best", "last"))
     expected = {"selected/step": record.measured.metrics["selected/step"]}
     for model, suffix in ((best, ""), (last, "/last")):
@@ -489,21 +444,6 @@ def test_a_record_says_all_that_was_asked(shared):
 # Data of one's own ---------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-def test_a_folder_on_disk_runs_end_to_end_wherever_it_lies(fresh, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    overrides = {"examples": {}, "epochs": 1, "batch_size": 6, "sensitivity_batch": 6}
-    first, second = (
-        Spec("images", "id", "smoke", str(write_images(tmp_path / name)), overrides=overrides)
-        for name in ("here", "elsewhere")
-    )
-    record = run(first, fresh)
-    assert record.asked.source == "path" and set(record.asked.data) == {
-        *("train", "validation", "test")
-    }
-    assert first.signature == second.signature  # the content decides, not the place
-
-
 def test_a_corrupt_image_is_named_before_anything_is_trained(fresh, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     root = write_images(tmp_path / "images")
@@ -520,16 +460,3 @@ def test_worker_processes_keep_what_the_user_has_set(monkeypatch):
     with _environment({"IDLIB_SET": "ours", "IDLIB_UNSET": "ours"}):
         assert (os.environ["IDLIB_SET"], os.environ["IDLIB_UNSET"]) == ("by the user", "ours")
     assert os.environ["IDLIB_SET"] == "by the user" and "IDLIB_UNSET" not in os.environ
-
-
-def test_a_folder_of_folders_gives_each_task_its_own(tmp_path):
-    for name in ("images/train", "images/validation", "images/test"):
-        folder = tmp_path / name / "class"
-        folder.mkdir(parents=True)
-        Image.new("RGB", (8, 8), len(name)).save(folder / "0.png")
-    by_task = Spec("images", "baseline", "smoke", str(tmp_path), overrides={"examples": {}})
-    direct = Spec(
-        "images", "baseline", "smoke", str(tmp_path / "images"), overrides={"examples": {}}
-    )
-    assert by_task.plan.task.root == tmp_path / "images"
-    assert by_task.signature == direct.signature
