@@ -21,6 +21,7 @@ def idbook():
     return module
 
 
+@pytest.mark.slow
 def test_what_a_cell_shows_keeps_its_quotes_and_dashes(idbook) -> None:
     document = new_document("page")
     document.settings.language_code = "en"

@@ -63,6 +63,7 @@ def test_committed_records_are_the_evidence_below_their_profile(namespace: dict)
     assert {record.asked.profile for record in results.judged} == {"medium"}
 
 
+@pytest.mark.slow
 def test_the_status_page_judges_the_same_records(workspace: Path) -> None:
     shutil.copytree(ROOT / "records", "records")
     table = status.verdicts("small", "embedded")

@@ -146,6 +146,7 @@ def test_a_wrapper_that_still_trains_hides_no_model_in_evaluation_mode():
         call(IntraDistillation(passes=K), wrapper)
 
 
+@pytest.mark.slow
 def test_compiled_models_are_looked_at_too():
     torch.compiler.reset()
     net = model(norm=nn.BatchNorm1d)
