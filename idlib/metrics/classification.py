@@ -25,13 +25,13 @@ def of_classes(predicted: ArrayLike, labels: ArrayLike, classes: int) -> dict[st
     >>> of_classes([1, 1, 0, 0], [1, 0, 1, 0], classes=2)
     {'accuracy': 0.5, 'matthews': 0.0, 'f1': 0.5}
     """
-    from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+    from sklearn.metrics import accuracy_score, f1_score
 
     p, y = _checked(predicted, labels)
     name, average = ("f1", "binary") if classes == 2 else ("f1_macro", "macro")
     return {
         "accuracy": float(accuracy_score(y, p)),
-        "matthews": 0.0 if _one_is_constant(p, y) else float(matthews_corrcoef(y, p)),
+        "matthews": 0.0 if _one_is_constant(p, y) else _matthews(p, y),
         name: float(f1_score(y, p, average=average, zero_division=0.0)),
     }
 
@@ -54,6 +54,18 @@ def of_values(predicted: ArrayLike, values: ArrayLike) -> dict[str, float]:
         "pearson": float(pearsonr(p, y).statistic),
         "spearman": float(spearmanr(p, y).statistic),
     }
+
+
+def _matthews(p: NDArray[Any], y: NDArray[Any]) -> float:
+    """Matthews correlation of any number of classes (Gorodkin 2004), from −1 to 1.
+
+    The covariance of predictions and labels as indicator vectors, over their standard deviations.
+    scikit-learn's differs in the last digit from what the committed records hold.
+    """
+    classes = np.union1d(p, y)
+    a, b = (np.equal.outer(values, classes).astype(float) for values in (p, y))  # [N, C]
+    a, b = a - a.mean(0), b - b.mean(0)
+    return float(np.clip((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()), -1, 1))
 
 
 def _checked(predicted: ArrayLike, labels: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
