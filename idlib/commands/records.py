@@ -26,6 +26,8 @@ def list_command(
     """List the records of the working store and of records/.
 
     A damaged one is named on stderr, and the others are listed; the exit status is then 2.
+
+    Example: idlib records list --json
     """
     stored, damaged = _stored(records)
     if as_json:
@@ -62,7 +64,10 @@ def show_command(
     as_json: Annotated[bool, typer.Option("--json", help="The whole record.")] = False,
     records: Folder = WORKING_STORE,
 ) -> None:
-    """Show one record."""
+    """Show one record.
+
+    Example: idlib records show 3f2a
+    """
     record = _find(signature, records)
     if as_json:
         typer.echo(record.model_dump_json(indent=1))
@@ -76,7 +81,10 @@ def compare_command(
     second: Annotated[str, typer.Argument(help="Another.")],
     records: Folder = WORKING_STORE,
 ) -> None:
-    """Show what two records were asked differently, and their metrics side by side."""
+    """Show what two records were asked differently, and their metrics side by side.
+
+    Example: idlib records compare 3f2a 91c0
+    """
     a, b = _find(first, records), _find(second, records)
     asked = Table("asked", a.signature, b.signature)
     flat_a, flat_b = _flat(a), _flat(b)
