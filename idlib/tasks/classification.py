@@ -17,8 +17,9 @@ from idlib.data import classification
 from idlib.method.losses import cross_entropy
 from idlib.method.targets import Target
 from idlib.metrics.classification import of_classes, of_values
+from idlib.models.encoders import EMBEDDED
 from idlib.tasks.base import Curves, Metrics
-from idlib.tasks.encoder import EMBEDDED, EncoderSettings, EncoderTask
+from idlib.tasks.encoder import EncoderSettings, EncoderTask
 from idlib.training.settings import check_choice
 from idlib.training.trainable import Batch
 

@@ -18,6 +18,7 @@ from idlib.data import languages
 from idlib.data.batching import token_batches
 from idlib.data.languages import ENGLISH, Multilingual
 from idlib.metrics import items
+from idlib.models import encoders
 from idlib.tasks.base import Curves, D, Metrics, Task, TaskSettings
 from idlib.training.trainable import Batch, Selection
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
     from typing_extensions import Self
 
-EMBEDDED = "embedded"
 HEAD = "head."
 LAYERS = (  # part of the parameter's name -> how sensitivity is reported; the first that fits
     (HEAD, "head"),
@@ -93,7 +93,7 @@ class EncoderTask(Task[E, D]):
         """The encoder that comes with the source, unless one is asked for."""
         if settings.encoder is not None:
             return settings
-        name = EMBEDDED if source == EMBEDDED else cls.public_encoder
+        name = encoders.EMBEDDED if source == "embedded" else cls.public_encoder
         return settings.model_copy(update={"encoder": name})
 
     def fitted(self, named: Collection[str]) -> Self:
@@ -107,8 +107,6 @@ class EncoderTask(Task[E, D]):
         Raises:
             EncoderError: naming the setting and what it can be.
         """
-        from idlib.models import encoders  # transformers takes seconds to import
-
         s = self.settings
         encoders.check(self.encoder, layers=s.layers, max_length=s.max_length)
 
@@ -125,8 +123,6 @@ class EncoderTask(Task[E, D]):
         Raises:
             EncoderError: the encoder does not know the text.
         """
-        from idlib.models import encoders
-
         tokenizer = encoders.tokenizer(options.pop("encoder"))
         data = super().loaded(source, tokenizer=tokenizer, **options)
         for name, split in data.splits.items():
@@ -136,8 +132,6 @@ class EncoderTask(Task[E, D]):
     @property
     def checksums(self) -> dict[str, str]:
         """Sha256 of each split's content, and of the encoder's files."""
-        from idlib.models import encoders
-
         return {**self.data.checksums, "encoder": encoders.checksum(self.encoder)}
 
     def epoch(self, generator: torch.Generator) -> list[list[int]]:
@@ -153,8 +147,6 @@ class EncoderTask(Task[E, D]):
 
     def model(self) -> nn.Module:
         """The encoder with a fresh head."""
-        from idlib.models import encoders
-
         s = self.settings
         encoder = encoders.load(
             self.encoder,

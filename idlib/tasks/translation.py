@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+from transformers import MarianMTModel
 
 from idlib.data import translation
 from idlib.data.batching import token_batches
@@ -23,12 +24,10 @@ from idlib.data.vocabulary import BOS, EOS, PAD
 from idlib.method.losses import cross_entropy
 from idlib.method.targets import Target
 from idlib.metrics import bleu
+from idlib.models import transformer
 from idlib.tasks.base import Curves, Metrics, Task, TaskSettings
 from idlib.training.settings import Decay, SettingsError
 from idlib.training.trainable import Batch
-
-if TYPE_CHECKING:
-    from transformers import MarianMTModel
 
 POSITIONS = 1024  # fairseq's longest input
 LAYERS = {  # by the parameter's module: how sensitivity is reported
@@ -177,10 +176,8 @@ class TranslationTask(Task[TranslationSettings, translation.TranslationData]):
 
     def model(self) -> nn.Module:
         """A fresh Transformer."""
-        from idlib.models.transformer import transformer  # transformers takes seconds to import
-
         s = self.settings
-        return transformer(
+        return transformer.transformer(
             self.data.vocabulary.size,
             layers=s.layers,
             width=s.width,
@@ -256,15 +253,13 @@ class TranslationTask(Task[TranslationSettings, translation.TranslationData]):
             indices: of the pairs to translate, in the order that the translations come in.
             name: for the progress bar.
         """
-        from idlib.models.transformer import beam_search  # transformers takes seconds to import
-
         s, device = self.settings, next(model.parameters()).device
         texts: dict[int, str] = {}
         parts = _by_length(pairs, indices, s.batch_tokens)
         for part in tqdm(parts, desc=f"translating {name}", unit="batch", leave=False):
             batch = pairs.batch(part)
-            tokens = beam_search(
-                cast("MarianMTModel", model),
+            tokens = transformer.beam_search(
+                cast(MarianMTModel, model),
                 batch["input_ids"].to(device),
                 batch["attention_mask"].to(device),
                 beams=s.beams,
