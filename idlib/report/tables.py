@@ -292,6 +292,8 @@ def settings(results: Results) -> pd.DataFrame:
         if runs:
             updates = int(runs[-1].measured.curves["train/step"][-1])
             values = {**runs[-1].asked.settings, "updates": updates}
+            if not values.get("examples", True):
+                values["examples"] = "all"  # of every split
             known = [values.get(name) for name in names]
             columns[label] = [NOTHING if value is None else value for value in known]
     return pd.DataFrame(columns, index=names, dtype=object)

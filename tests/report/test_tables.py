@@ -386,13 +386,14 @@ def test_gains_are_positive_where_intra_distillation_is_better():
 
 
 def test_settings_are_of_base_models_of_both_and_updates():
-    build = record("tagging", PAIR[1], profile="small", layers=3, passes=3)
+    build = record("tagging", PAIR[1], profile="small", layers=3, passes=3, examples={})
     others = [record("tagging", Condition(*at, 0.0), layers=9) for at in (("id", 1), ("passes", 0))]
     page = results("tagging", [build], [record("tagging", PAIR[1], layers=12), *others])
     table = tables.settings(page)
     assert list(table.index) == [*report_of("tagging").settings, "updates"]
     assert list(table.loc["layers"]) == [3, 12] and list(table.loc["passes"]) == [3, "–"]
     assert list(table.loc["updates"]) == [30, 30] and set(table.loc["encoder"]) == {"–"}
+    assert list(table.loc["examples"]) == ["all", "–"]
 
 
 @pytest.mark.parametrize("task", TASKS)
