@@ -1,0 +1,276 @@
+"""The loss of one head and its gradient, formed together over chunks of positions.
+
+Autograd would keep a dozen tensors of the size of the logits. Here the gradient is written down in
+closed form while a chunk of positions lies in the processor's cache, in place of the logits where
+nothing else reads them. With ``p_i = softmax(z_i)``, m the mean of the ``p_i`` and ``d_i`` the
+logits minus their mean over the passes:
+
+- ``∂CE/∂z_i = (1/K) (p_i Σ_c t_c - t)`` for the target t: the smoothed label, and the teacher's
+  distribution beside it;
+- ``∂X/∂z_i = (1/K) [(p_i - m) + p_i (d_i - <p_i, d_i>)]``;
+- ``∂J/∂z_i = (1/K) p_i (l_i - <p_i, l_i>)`` with ``l_i = log(p_i / m)``.
+
+The values are those of :mod:`idlib.method.losses`, to rounding; their tests hold here too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from idlib.method.choices import Divergence
+from idlib.method.losses import full_precision
+
+CHUNK_NUMBERS = 400_000  # logits of a chunk, all passes: measured on 12,000 classes, three passes
+
+# Nodes of autograd that give a view, or a product of which they keep no copy.
+_VIEWS = ("View", "UnsafeView", "Reshape", "Unsqueeze", "Squeeze", "Transpose", "T")
+_PRODUCTS = ("Addmm", "Mm", "Bmm", "Linear")
+
+
+class HeadLoss(NamedTuple):
+    """Scalars in nats; ``total`` = task + α · divergence alone carries a gradient."""
+
+    total: Tensor
+    task: Tensor
+    divergence: Tensor
+
+
+class Against(NamedTuple):
+    """What the logits of P positions are compared with, and what each position counts.
+
+    Attributes:
+        labels: int64 ``[P]``, each a counted class where the position counts.
+        task_weight: what the task loss of a position that counts adds to the sum.
+        divergence_weight: the same of its divergence.
+        alpha: the divergence's weight in the total.
+        divergence: ``x``, ``js`` or ``kl``.
+        smoothing: label smoothing.
+        mask: bool ``[P]``, True where a position counts; ``None`` counts all.
+        class_mask: bool ``[C]`` or ``[P, C]``, True for classes that count; ``None`` counts all.
+        taught: the teacher's probabilities ``[P, C]``, or ``None``.
+        padded: whether the divergence of positions that do not count is added too.
+    """
+
+    labels: Tensor
+    task_weight: float
+    divergence_weight: float
+    alpha: float
+    divergence: Divergence = "x"
+    smoothing: float = 0.0
+    mask: Tensor | None = None
+    class_mask: Tensor | None = None
+    taught: Tensor | None = None
+    padded: bool = False
+
+    def at(self, places: slice | Tensor) -> Against:
+        """At some of the positions."""
+        per_position = self.class_mask is not None and self.class_mask.dim() > 1
+        return self._replace(
+            labels=self.labels[places],
+            class_mask=self.class_mask[places] if per_position else self.class_mask,  # type: ignore[index]
+            taught=None if self.taught is None else self.taught[places],
+        )
+
+
+def head_loss(logits: Tensor, against: Against) -> HeadLoss:
+    """The weighted sums of task loss and divergence over positions, and their total.
+
+    Args:
+        logits: ``[K, P, C]``. The gradient is written over them where they come straight from a
+            product with a weight, so nobody else may read them afterwards.
+        against: what they are compared with.
+    """
+    return HeadLoss(*_Fused.apply(logits, against))
+
+
+class _Fused(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, against: Against) -> tuple[Tensor, Tensor, Tensor]:
+        gradient = None
+        if ctx.needs_input_grad[0]:
+            gradient = logits if may_be_written_over(logits) else torch.empty_like(logits)
+        task, divergence = _over_chunks(logits, against, gradient)
+        ctx.gradient = gradient
+        ctx.mark_non_differentiable(task, divergence)
+        return task + against.alpha * divergence, task, divergence
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor, None]:
+        return (ctx.gradient if upstream.item() == 1.0 else ctx.gradient * upstream), None
+
+
+def may_be_written_over(logits: Tensor) -> bool:
+    """Whether logits are views of a product, of which autograd keeps no copy."""
+    node = logits.grad_fn
+    while node is not None:
+        name = node.name().partition("Backward")[0].lstrip("_")
+        if name in _PRODUCTS:
+            return True
+        if name not in _VIEWS:
+            return False
+        node = node.next_functions[0][0]
+    return False
+
+
+def _over_chunks(
+    logits: Tensor, against: Against, gradient: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Sums over positions, and the total's gradient; positions that do not count have none."""
+    passes, positions, classes = logits.shape
+    dtype = full_precision(logits[:0]).dtype
+    size = max(1, min(positions, CHUNK_NUMBERS // (passes * classes)))
+    buffers = torch.empty(3, passes, size, classes, dtype=dtype, device=logits.device)
+    sums = torch.zeros(2, dtype=torch.float64, device=logits.device)
+    for places, counted in _places(against.mask, positions, size):
+        if not counted and not against.padded:
+            if gradient is not None:
+                gradient[:, places] = 0
+            continue
+        z = logits[:, places].to(dtype)
+        p, d, out = buffers[:, :, : z.shape[1]]
+        here = gradient is not None and isinstance(places, slice) and gradient.dtype == dtype
+        if here and gradient is not None:
+            out = gradient[:, places]  # which z may be a view of
+        weight = against.task_weight if counted else 0.0
+        task, divergence = _chunk(z, against.at(places), weight, p, d, out)
+        sums += torch.stack([weight * task, against.divergence_weight * divergence])
+        if gradient is not None and not here:
+            gradient[:, places] = out.to(gradient.dtype)
+    return sums[0].to(dtype), sums[1].to(dtype)
+
+
+def _places(
+    mask: Tensor | None, positions: int, size: int
+) -> Iterator[tuple[slice | Tensor, bool]]:
+    """Positions in chunks, and whether those of a chunk count; as slices where all do."""
+    if mask is None or bool(mask.all()):
+        for start in range(0, positions, size):
+            yield slice(start, min(start + size, positions)), True
+        return
+    for counted, part in ((True, mask), (False, ~mask)):
+        for places in part.nonzero().squeeze(-1).split(size):
+            yield places, counted
+
+
+def _chunk(
+    z: Tensor, against: Against, weight: float, p: Tensor, d: Tensor, out: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Sums of task loss and divergence over a chunk, and the total's gradient in ``out``.
+
+    Args:
+        z: logits ``[K, n, C]``.
+        against: what they are compared with, at these positions.
+        weight: what a position's task loss counts; 0 where it does not.
+        p: to be written over, as are ``d`` and ``out``, all ``[K, n, C]``; ``out`` may be ``z``.
+    """
+    passes, counted, s = len(z), against.class_mask, against.smoothing
+    finite, classes = z, torch.tensor(z.shape[-1], dtype=z.dtype)
+    if counted is not None:  # what stands in an excluded class has no effect
+        finite, z = z.masked_fill(~counted, 0.0), z.masked_fill(~counted, -math.inf)
+        classes = counted.sum(-1, keepdim=True).to(z.dtype)
+    top = z.amax(-1, keepdim=True)  # [K, n, 1]
+    torch.softmax(z, -1, out=p)
+    log_sum = -p.amax(-1, keepdim=True).log()  # of exp(z - top)
+
+    index = against.labels.expand(passes, -1).unsqueeze(-1)
+    task = (1 - s) * (top - z.gather(-1, index) + log_sum)
+    if s:
+        task = task + s * (top - _mean(finite, classes) + log_sum)
+    if against.taught is not None:
+        torch.sub(finite, top, out=d)
+        task = task + log_sum - torch.linalg.vecdot(against.taught, d).unsqueeze(-1)
+
+    a = weight / passes
+    of_p = a if against.taught is None else 2 * a  # the targets sum up to 1, or to 2
+    divergence = torch.zeros((), dtype=p.dtype, device=p.device)
+    if passes == 1:
+        torch.mul(p, of_p, out=out)
+    else:
+        scale = passes / (passes - 1) if against.divergence == "kl" else 1.0
+        b = scale * against.alpha * against.divergence_weight / passes
+        form = _js if against.divergence == "js" else _x
+        divergence = scale * form(finite, top, log_sum, p, d, out, of_p, b)
+
+    out.scatter_add_(-1, index, torch.full_like(top, -a * (1 - s)))
+    if s:
+        uniform = a * s / classes
+        out.sub_(uniform if counted is None else torch.where(counted, uniform, 0.0).to(out.dtype))
+    if against.taught is not None:
+        out.sub_(against.taught, alpha=a)
+    return task.sum(dtype=torch.float64) / passes, divergence.to(torch.float64)
+
+
+def _mean(z: Tensor, classes: Tensor) -> Tensor:
+    """Mean over the classes that count, ``[K, n, 1]``; huge logits do not overflow."""
+    mean = z.sum(-1, keepdim=True) / classes
+    if not mean.isfinite().all():
+        mean = z.sum(-1, keepdim=True, dtype=torch.float64) / classes
+    return mean
+
+
+def _x(
+    z: Tensor,
+    top: Tensor,
+    log_sum: Tensor,
+    p: Tensor,
+    d: Tensor,
+    out: Tensor,
+    of_p: float,
+    b: float,
+) -> Tensor:
+    """X summed over positions; ``out`` becomes ``of_p · p + b · K · ∂X/∂z``.
+
+    ``X = (1/K) Σ_i <p_i - m, d_i - c_i>`` with ``c_i = <p_i, d_i>``, which takes nothing from it
+    since ``p_i - m`` sums up to zero.
+    """
+    passes = len(z)
+    gap = top - top[:1]
+    far = gap.abs() > 8  # a constant of a pass's own, on which no divergence depends
+    if far.any():
+        torch.sub(z[1:], gap.round().where(far, 0.0)[1:], out=d[1:])
+        d[1:].sub_(z[:1])
+    else:
+        torch.sub(z[1:], z[:1], out=d[1:])
+    torch.mul(sum(d[1:]), -1 / passes, out=d[0])
+    d[1:].add_(d[0])
+    c = torch.mul(p, d, out=out).sum(-1, keepdim=True)  # z, which may be out, has been read
+    torch.sub(p, sum(p) / passes, out=out)
+    value = torch.linalg.vecdot(out, d) - c.squeeze(-1) * out.sum(-1)
+    torch.add(of_p - b * c, d, alpha=b, out=d)
+    torch.add(d.mul_(p), out, alpha=b, out=out)
+    total: Tensor = value.sum(dtype=torch.float64) / passes
+    return total
+
+
+def _js(
+    z: Tensor,
+    top: Tensor,
+    log_sum: Tensor,
+    p: Tensor,
+    d: Tensor,
+    out: Tensor,
+    of_p: float,
+    b: float,
+) -> Tensor:
+    """J summed over positions; ``out`` becomes ``of_p · p + b · K · ∂J/∂z``.
+
+    ``J = (1/K) Σ_i <m, f(l_i)>`` with ``f(l) = l exp(l) - exp(l) + 1``, as in the losses.
+    """
+    passes = len(z)
+    torch.sub(z, top, out=d)
+    d.sub_(d[:1].clone())
+    d.sub_(d.mean(0))
+    ratio = (d - log_sum).log_softmax(0) + math.log(passes)  # log(p_i / m)
+    terms = ratio * ratio.exp() - ratio.expm1()
+    value = torch.linalg.vecdot(p.mean(0).expand_as(terms), terms)
+    c = torch.linalg.vecdot(p, ratio).unsqueeze(-1)
+    torch.mul(p, torch.add(of_p - b * c, ratio, alpha=b), out=out)
+    total: Tensor = value.sum(dtype=torch.float64) / passes
+    return total
