@@ -68,33 +68,38 @@ class Against(NamedTuple):
     taught: Tensor | None = None
     padded: bool = False
 
-    def at(self, places: slice | Tensor) -> Against:
-        """At some of the positions."""
+    def at(self, places: slice | Tensor, dtype: torch.dtype) -> Against:
+        """At some of the positions, what the teacher says in the type of the computation."""
         per_position = self.class_mask is not None and self.class_mask.dim() > 1
         return self._replace(
             labels=self.labels[places],
             class_mask=self.class_mask[places] if per_position else self.class_mask,  # type: ignore[index]
-            taught=None if self.taught is None else self.taught[places],
+            taught=None if self.taught is None else self.taught[places].to(dtype),
         )
 
 
-def head_loss(logits: Tensor, against: Against) -> HeadLoss:
+def head_loss(logits: Tensor, against: Against, overwrite: bool = False) -> HeadLoss:
     """The weighted sums of task loss and divergence over positions, and their total.
 
     Args:
-        logits: ``[K, P, C]``. The gradient is written over them where they come straight from a
-            product with a weight, so nobody else may read them afterwards.
+        logits: ``[K, P, C]``.
         against: what they are compared with.
+        overwrite: whether nobody reads the logits afterwards, so that the gradient may take their
+            place where autograd keeps no copy of them (:func:`may_be_written_over`).
     """
-    return HeadLoss(*_Fused.apply(logits, against))
+    if torch.is_grad_enabled() and logits.requires_grad:
+        return HeadLoss(*_Fused.apply(logits, against, overwrite))
+    task, divergence = _over_chunks(logits, against, None)
+    return HeadLoss(task + against.alpha * divergence, task, divergence)
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, against: Against) -> tuple[Tensor, Tensor, Tensor]:
-        gradient = None
-        if ctx.needs_input_grad[0]:
-            gradient = logits if may_be_written_over(logits) else torch.empty_like(logits)
+    def forward(
+        ctx: Any, logits: Tensor, against: Against, overwrite: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        in_place = overwrite and may_be_written_over(logits)
+        gradient = logits if in_place else torch.empty_like(logits)
         task, divergence = _over_chunks(logits, against, gradient)
         ctx.gradient = gradient
         ctx.mark_non_differentiable(task, divergence)
@@ -102,8 +107,9 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor, None]:
-        return (ctx.gradient if upstream.item() == 1.0 else ctx.gradient * upstream), None
+    def backward(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor, None, None]:
+        gradient = ctx.gradient if upstream.item() == 1.0 else ctx.gradient * upstream
+        return gradient, None, None
 
 
 def may_be_written_over(logits: Tensor) -> bool:
@@ -139,7 +145,7 @@ def _over_chunks(
         if here and gradient is not None:
             out = gradient[:, places]  # which z may be a view of
         weight = against.task_weight if counted else 0.0
-        task, divergence = _chunk(z, against.at(places), weight, p, d, out)
+        task, divergence = _chunk(z, against.at(places, dtype), weight, p, d, out)
         sums += torch.stack([weight * task, against.divergence_weight * divergence])
         if gradient is not None and not here:
             gradient[:, places] = out.to(gradient.dtype)

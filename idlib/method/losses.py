@@ -133,7 +133,7 @@ def cross_entropy(
     z, excluded = _checked(logits, class_mask)
     if not 0.0 <= smoothing <= 1.0:
         raise ValueError(f"smoothing must lie in 0..1, not {smoothing}")
-    index = _checked_labels(labels, z, excluded).unsqueeze(-1)  # [..., 1]
+    index = checked_labels(labels, z, excluded).unsqueeze(-1)  # [..., 1]
     log_p = z.log_softmax(-1)
     hard = -log_p.gather(-1, index).squeeze(-1)
     if smoothing == 0.0:
@@ -218,10 +218,17 @@ def _broadcast(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
         ) from None
 
 
-def _checked(
-    logits: Tensor, class_mask: Tensor | None, passes: bool = False
-) -> tuple[Tensor, Tensor | None]:
-    """Logits in float32 or better, minus infinity in excluded classes, and which those are."""
+def check_logits(logits: Tensor, class_mask: Tensor | None, passes: bool = False) -> Tensor | None:
+    """Refuse logits and class masks that cannot be meant; return the mask in the logits' shape.
+
+    Args:
+        logits: ``[..., C]``, or ``[K, ..., C]`` with ``passes``.
+        class_mask: bool ``[C]`` or ``[..., C]``.
+        passes: whether the first axis is that of the passes, which share the mask.
+
+    Raises:
+        ValueError: naming the shape or type, and what it has to be.
+    """
     axes, least = ("[K, ..., C]", 2) if passes else ("[..., C]", 1)
     if logits.ndim < least:
         raise ValueError(f"logits must have shape {axes}, not {tuple(logits.shape)}")
@@ -231,19 +238,31 @@ def _checked(
         raise ValueError(f"logits of shape {tuple(logits.shape)} have no classes (last axis)")
     if passes and logits.shape[0] == 0:
         raise ValueError(f"logits of shape {tuple(logits.shape)} have no passes (first axis)")
-    z = full_precision(logits)
     if class_mask is None:
-        return z, None
+        return None
     if class_mask.dtype != torch.bool:
         raise ValueError(f"class_mask must be bool (True = counted), not {class_mask.dtype}")
-    mask = _broadcast(class_mask, z.shape[1:] if passes else z.shape, "class_mask")
+    mask = _broadcast(class_mask, logits.shape[1:] if passes else logits.shape, "class_mask")
     if not mask.any(-1).all():
         raise ValueError("class_mask excludes every class of at least one position")
-    return z.masked_fill(~mask, -math.inf), ~mask
+    return mask
 
 
-def _checked_labels(labels: Tensor, z: Tensor, excluded: Tensor | None) -> Tensor:
-    """Labels broadcast to the positions of ``z``, each the number of a counted class."""
+def _checked(
+    logits: Tensor, class_mask: Tensor | None, passes: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """Logits in float32 or better, minus infinity in excluded classes, and which those are."""
+    mask = check_logits(logits, class_mask, passes)
+    z = full_precision(logits)
+    return (z, None) if mask is None else (z.masked_fill(~mask, -math.inf), ~mask)
+
+
+def checked_labels(labels: Tensor, z: Tensor, excluded: Tensor | None) -> Tensor:
+    """Labels broadcast to the positions of ``z`` ``[..., C]``, each that of a counted class.
+
+    Raises:
+        ValueError: naming a label that is none, and the classes.
+    """
     if labels.dtype != torch.int64:
         raise ValueError(f"labels must be int64, not {labels.dtype}")
     labels = _broadcast(labels, z.shape[:-1], "labels")

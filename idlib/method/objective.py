@@ -17,8 +17,11 @@ from torch import Tensor, nn
 
 from idlib.method.choices import REDUCTIONS, Divergence, Mode, Reduction
 from idlib.method.diagnostics import Diagnostics
+from idlib.method.fused import Against, HeadLoss, head_loss
 from idlib.method.losses import (
     DIVERGENCES,
+    check_logits,
+    checked_labels,
     cross_entropy,
     full_precision,
     soft_cross_entropy,
@@ -56,6 +59,11 @@ class IntraDistillation:
             (audit A20), so that their α weighs more: ``sum`` adds the counted positions and the
             heads, ``sum_padded`` the padding too.
 
+        fused: whether losses and gradients are formed together where that can be (heads of
+            classes, on a CPU): the same values to rounding, in less time and memory.
+        overwrite_logits: whether the fused form may write the gradient over the logits, which
+            saves their size once more; nobody may read them afterwards.
+
     It warns, once each, of batch norm in ``stack``, and of passes that are equal because the
     model is in evaluation mode or has no active dropout.
 
@@ -75,6 +83,8 @@ class IntraDistillation:
     smoothing: float = 0.0
     mode: Mode = "stack"
     divergence_reduction: Reduction = "mean"
+    fused: bool = True
+    overwrite_logits: bool = False
 
     def __post_init__(self) -> None:
         if self.passes < 1:
@@ -126,20 +136,60 @@ class IntraDistillation:
         logits, modules = self._run_passes(forward, batch)
         taught = {} if teacher is None else as_heads(teacher(batch))
         _check_heads(labelled, logits, taught)
+        if modules is not None:  # before anything is written over logits
+            self._diagnostics.check(logits, modules, self.mode)
         alpha = adaptive_alpha(step, total_steps, self.alpha, self.p, self.q)
-        heads = []
+        heads = {}
         for name, target in labelled.items():
             count = target.count if counts is None else counts[name]
             if not count > 0:
                 raise ValueError(f"head {name!r}: no position of this update is counted")
-            heads.append(self._head_loss(logits[name], target, count, taught.get(name)))
-        task, divergence = (torch.stack(losses) for losses in zip(*heads, strict=True))
+            heads[name] = logits[name], target, count, taught.get(name)
+        if self.fused and all(map(_can_be_fused, logits.values(), labelled.values())):
+            losses = [self._fused(*head, alpha, 1 / len(heads)) for head in heads.values()]
+            total, task, divergence = (torch.stack(p).sum() for p in zip(*losses, strict=True))
+            return Parts(total, task, divergence, alpha)
+        plain = [self._head_loss(*head) for head in heads.values()]
+        task, divergence = (torch.stack(parts) for parts in zip(*plain, strict=True))
         task = task.mean()
         divergence = divergence.mean() if self.divergence_reduction == "mean" else divergence.sum()
         total = task + alpha * divergence if self.passes > 1 else task
-        if modules is not None:
-            self._diagnostics.check(logits, modules, self.mode)
         return Parts(total, task, divergence, alpha)
+
+    def _fused(
+        self,
+        logits: Tensor,
+        target: Target,
+        count: Tensor,
+        taught: Tensor | None,
+        alpha: float,
+        share: float,
+    ) -> HeadLoss:
+        """As :meth:`_head_loss`, value and gradient together; ``share``: of this head among all."""
+        mask = check_logits(logits, target.class_mask, passes=True)
+        labels, classes = _counted_labels(target), logits.shape[-1]
+        checked_labels(labels, logits[0], None if mask is None else ~mask)
+        if mask is not None:
+            mask = mask.reshape(-1, classes)
+        if taught is not None:
+            taught = _probabilities(taught, target.class_mask).reshape(-1, classes)
+        mean = self.divergence_reduction == "mean"
+        return head_loss(
+            logits.reshape(len(logits), -1, classes),
+            Against(
+                labels=labels.flatten(),
+                task_weight=share / float(count),
+                divergence_weight=(share if mean else float(target.count)) / float(count),
+                alpha=alpha,
+                divergence=self.divergence,
+                smoothing=self.smoothing,
+                mask=None if target.mask is None else target.mask.flatten(),
+                class_mask=mask,
+                taught=taught,
+                padded=self.divergence_reduction == "sum_padded",
+            ),
+            self.overwrite_logits,
+        )
 
     def _head_loss(
         self, logits: Tensor, target: Target, count: Tensor, taught: Tensor | None
@@ -166,8 +216,7 @@ class IntraDistillation:
         self, z: Tensor, target: Target, taught: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Mean task loss of the passes, and their divergence, of each position ``[B, ...]``."""
-        # Where nothing counts, a label may be anything (-100, NaN): it must not reach a gradient.
-        labels = target.labels if target.mask is None else target.labels.where(target.mask, 0)
+        labels = _counted_labels(target)
         if target.kind == "regression":
             z = full_precision(z.squeeze(-1) if z.dim() > labels.dim() + 1 else z)  # [K, B, ...]
             task = (z - labels).square().mean(0)
@@ -218,6 +267,15 @@ def _check_heads(
                 f"head {name!r}: class_mask is for {target.class_mask.shape[-1]} classes, the "
                 f"logits for {shape[-1]}"
             )
+
+
+def _can_be_fused(logits: Tensor, target: Target) -> bool:
+    return target.kind == "classes" and logits.device.type == "cpu"
+
+
+def _counted_labels(target: Target) -> Tensor:
+    """Labels, 0 where nothing counts: there they may be anything (-100, NaN), not in a gradient."""
+    return target.labels if target.mask is None else target.labels.where(target.mask, 0)
 
 
 def _counted_sum(values: Tensor, mask: Tensor | None) -> Tensor:

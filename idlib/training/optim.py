@@ -17,7 +17,9 @@ from idlib.training.settings import Settings, SettingsError
 def objective_of(settings: Settings) -> IntraDistillation:
     """The objective that the settings ask for."""
     names = {field.name for field in fields(IntraDistillation)}
-    return IntraDistillation(**settings.model_dump(include=names, exclude_none=True))
+    asked = settings.model_dump(include=names, exclude_none=True)
+    # The fused form has other last digits than the records of the tasks' present revisions.
+    return IntraDistillation(**asked, fused=False)
 
 
 def optimizer_of(

@@ -10,8 +10,11 @@ import torch
 from torch import nn
 
 from idlib.method import fused
+from idlib.method.choices import REDUCTIONS
 from idlib.method.fused import Against, head_loss, may_be_written_over
 from idlib.method.losses import DIVERGENCES, cross_entropy, soft_cross_entropy
+from idlib.method.objective import IntraDistillation
+from idlib.method.targets import Target
 
 POSITIONS, CLASSES = 17, 11
 TASK, DIVERGENCE, ALPHA = 0.3, 0.7, 2.5  # weights in the total
@@ -168,7 +171,7 @@ def test_logits_of_a_product_are_written_over_and_give_its_gradients() -> None:
         logits = layer(hidden).view(3, POSITIONS, CLASSES)
         before = logits.detach().clone()
         assert may_be_written_over(logits)
-        found = torch.autograd.grad(head_loss(logits, against).total, sources)
+        found = torch.autograd.grad(head_loss(logits, against, overwrite=True).total, sources)
         assert not torch.equal(logits, before)
         again = layer(hidden).view(3, POSITIONS, CLASSES)
         expected = torch.autograd.grad(plain(again, against)[0], sources)
@@ -182,14 +185,58 @@ def test_what_somebody_else_reads_is_left_as_it_is(last) -> None:
     hidden = torch.randn(3, POSITIONS, 4, dtype=torch.float64)
     logits = last(hidden @ weight)
     before = logits.detach().clone()
-    (found,) = torch.autograd.grad(head_loss(logits, against).total, weight)
+    (found,) = torch.autograd.grad(head_loss(logits, against, overwrite=True).total, weight)
     assert torch.equal(logits, before)
     (expected,) = torch.autograd.grad(plain(last(hidden @ weight), against)[0], weight)
     torch.testing.assert_close(found, expected)
 
 
-def test_values_alone_touch_nothing() -> None:
-    z, against = made(3)
-    before = z.clone()
-    torch.testing.assert_close(tuple(head_loss(z, against)), plain(z, against))
-    assert torch.equal(z, before)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_the_objective_is_the_same_in_either_form(reduction) -> None:
+    """Two heads, masks, a teacher, and counts of an update of which this is a part."""
+    torch.manual_seed(0)
+    weights = torch.randn(2, 4, CLASSES, dtype=torch.float64, requires_grad=True)
+    taught = torch.randn(2, 5, 3, CLASSES, dtype=torch.float64)
+    x = torch.randn(5, 3, 4, dtype=torch.float64)
+    labels = torch.randint(CLASSES, (5, 3))
+    mask = torch.rand(5, 3) < 0.7
+    targets = {"a": Target(labels), "b": Target(labels.where(mask, -100), mask)}
+    counts = {name: 2 * target.count for name, target in targets.items()}
+    found = {}
+    for form in (True, False):
+        torch.manual_seed(1)
+        objective = IntraDistillation(
+            divergence_reduction=reduction, smoothing=0.1, fused=form, overwrite_logits=True
+        )
+        parts = objective(
+            lambda x: dict(zip("ab", nn.functional.dropout(x) @ weights[:, None], strict=True)),
+            lambda x: targets,
+            x,
+            step=80,
+            total_steps=100,
+            teacher=lambda x: dict(zip("ab", taught, strict=True)),
+            counts=counts,
+        )
+        (gradient,) = torch.autograd.grad(parts.total, weights)
+        found[form] = (*parts[:3], torch.tensor(parts.alpha), gradient)
+    assert found[True][3] == 5.0 and found[True][2] > 0
+    torch.testing.assert_close(found[True], found[False])
+
+
+def test_regressions_have_the_plain_form() -> None:
+    z = torch.randn(4, 1, requires_grad=True)
+    objective = IntraDistillation(passes=1, alpha=0.0)
+    parts = objective(lambda x: x, lambda x: Target(torch.zeros(4), kind="regression"), z, 0, 1)
+    assert parts.total.item() == pytest.approx(z.square().mean().item())
+
+
+def test_nothing_is_written_over_unless_that_is_allowed() -> None:
+    _, against = made(3)
+    weight = torch.randn(4, CLASSES, dtype=torch.float64, requires_grad=True)
+    logits = torch.randn(3, POSITIONS, 4, dtype=torch.float64) @ weight
+    before = logits.detach().clone()
+    head_loss(logits, against).total.backward()
+    with torch.no_grad():
+        values = head_loss(logits, against, overwrite=True)
+    torch.testing.assert_close(tuple(values), plain(logits, against))
+    assert torch.equal(logits, before)
