@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 Metrics = dict[str, float]
 Curves = dict[str, list[float]]
 
-_CROSS_ENTROPY = IntraDistillation(passes=1, alpha=0.0)
+# In the plain form, whose last digits are those of the tasks' present revisions.
+_CROSS_ENTROPY = IntraDistillation(passes=1, alpha=0.0, fused=False)
 
 
 class TaskSettings(Settings):
