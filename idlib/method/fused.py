@@ -213,6 +213,14 @@ def _chunk(
     return task.sum(dtype=torch.float64) / passes, divergence.to(torch.float64)
 
 
+def _total(x: Tensor) -> Tensor:
+    """Sum over the first axis: in turns, which a processor does faster than ``sum``."""
+    total = x[0]
+    for one in x[1:]:
+        total = total + one
+    return total
+
+
 def _mean(z: Tensor, classes: Tensor) -> Tensor:
     """Mean over the classes that count, ``[K, n, 1]``; huge logits do not overflow."""
     mean = z.sum(-1, keepdim=True) / classes
@@ -244,10 +252,10 @@ def _x(
         d[1:].sub_(z[:1])
     else:
         torch.sub(z[1:], z[:1], out=d[1:])
-    torch.mul(sum(d[1:]), -1 / passes, out=d[0])
+    torch.mul(_total(d[1:]), -1 / passes, out=d[0])
     d[1:].add_(d[0])
     c = torch.mul(p, d, out=out).sum(-1, keepdim=True)  # z, which may be out, has been read
-    torch.sub(p, sum(p) / passes, out=out)
+    torch.sub(p, _total(p), alpha=1 / passes, out=out)
     value = torch.linalg.vecdot(out, d) - c.squeeze(-1) * out.sum(-1)
     torch.add(of_p - b * c, d, alpha=b, out=d)
     torch.add(d.mul_(p), out, alpha=b, out=out)
