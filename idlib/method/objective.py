@@ -33,7 +33,10 @@ from idlib.method.targets import Forward, Target, as_heads
 
 
 class Parts(NamedTuple):
-    """The objective's value and its parts, scalars in nats; ``alpha`` is the weight used."""
+    """The objective's value and its parts, scalars in nats; ``alpha`` is the weight used.
+
+    Differentiate ``total`` alone: in the fused form the others carry no gradient.
+    """
 
     total: Tensor
     task: Tensor
