@@ -201,8 +201,10 @@ def _chunk(
     else:
         scale = passes / (passes - 1) if against.divergence == "kl" else 1.0
         b = scale * against.alpha * against.divergence_weight / passes
-        form = _js if against.divergence == "js" else _x
-        divergence = scale * form(finite, top, log_sum, p, d, out, of_p, b)
+        if against.divergence == "js":
+            divergence = _js(finite, top, log_sum, p, d, out, of_p, b)
+        else:
+            divergence = scale * _x(finite, top, p, d, out, of_p, b)
 
     out.scatter_add_(-1, index, torch.full_like(top, -a * (1 - s)))
     if s:
@@ -232,7 +234,6 @@ def _mean(z: Tensor, classes: Tensor) -> Tensor:
 def _x(
     z: Tensor,
     top: Tensor,
-    log_sum: Tensor,
     p: Tensor,
     d: Tensor,
     out: Tensor,
