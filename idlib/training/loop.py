@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from idlib.method.targets import Forward, as_heads
 from idlib.training import checkpoints
+from idlib.training.dropout import dropout_from_bits
 from idlib.training.meter import Cost, Meter
 from idlib.training.optim import objective_of, optimizer_of, set_learning_rate
 from idlib.training.order import Order
@@ -93,21 +94,22 @@ def train(
     run.resume()
     progress(run.step)
     recent = Means()
-    for indices, micro_batches in run.order.updates_after(run.step):  # fetch
-        run.step += 1
-        losses = run.forward_backward(micro_batches)
-        run.check_finite(losses, indices)
-        if settings.clip is not None:
-            run.accelerator.clip_grad_norm_(run.model.parameters(), settings.clip)
-        rate = set_learning_rate(run.optimizer, settings, run.step, run.order.total_updates)
-        run.optimizer.step()
-        run.optimizer.zero_grad()
-        recent.add({**losses, "lr": rate})
-        if run.step % run.evaluate_every == 0 or run.step == run.order.total_updates:
-            is_best = run.evaluate(recent)
-            run.save(is_best)
-            recent = Means()
-        progress(1)
+    with dropout_from_bits(settings.dropout_bits):
+        for indices, micro_batches in run.order.updates_after(run.step):  # fetch
+            run.step += 1
+            losses = run.forward_backward(micro_batches)
+            run.check_finite(losses, indices)
+            if settings.clip is not None:
+                run.accelerator.clip_grad_norm_(run.model.parameters(), settings.clip)
+            rate = set_learning_rate(run.optimizer, settings, run.step, run.order.total_updates)
+            run.optimizer.step()
+            run.optimizer.zero_grad()
+            recent.add({**losses, "lr": rate})
+            if run.step % run.evaluate_every == 0 or run.step == run.order.total_updates:
+                is_best = run.evaluate(recent)
+                run.save(is_best)
+                recent = Means()
+            progress(1)
     return run.finish()
 
 

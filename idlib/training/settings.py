@@ -50,6 +50,7 @@ class Settings(BaseModel):
     Optimisation: learning rates are per update; ``batch_size`` examples make one update, in
     slices of ``micro_batch`` where memory is short; ``stretch`` multiplies the updates and
     stretches the schedule with them. ``evaluate_every`` counts updates (``None``: each epoch).
+    ``dropout_bits`` makes dropout on a CPU cheap, with other masks; on a GPU it changes nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -82,6 +83,7 @@ class Settings(BaseModel):
 
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     threads: int = Field(1, ge=1, le=1024)  # of many more the machine would run out
+    dropout_bits: Literal[16] | None = None  # random bits of a CPU's masks; None: torch's own masks
     sensitivity_batch: int = Field(ge=1)
 
     @field_validator("*", mode="before")
