@@ -1,4 +1,4 @@
-"""The command line: ``idlib run``, ``grid``, ``translate``, ``records``, ``book`` and ``bench``.
+"""The command line: runs, alone or many, their records, translations, the book and the bench.
 
 What takes seconds to import, torch above all, is imported by the command that needs it.
 """
@@ -18,7 +18,8 @@ from typer.core import TyperGroup
 from idlib.commands.arguments import numbers_of, settings_of
 from idlib.commands.records import Folder, print_record, records_app
 from idlib.experiments.workspace import CHECKPOINTS, Workspace, check_writable
-from idlib.records import WORKING_STORE, RecordError, Store
+from idlib.protocol import ProtocolError
+from idlib.records import COMMITTED_STORE, WORKING_STORE, RecordError, Store
 from idlib.tasks import TASKS
 from idlib.training.settings import METHODS, PROFILES, SOURCES, SettingsError, check_choice
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from idlib.experiments.specs import Spec
 
 INTERRUPTED = 130  # as shells say of a command that Ctrl-C ended
-RESUMABLE = ("run", "grid", "translate", "book")
+RESUMABLE = ("run", "grid", "evidence", "translate", "book")
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "size calculation overflowed")  # torch's
 AT_FIRST_UPDATE = 1e-3  # seconds; a bar then comes after all that can be wrong before training
 
@@ -57,7 +58,7 @@ class Commands(TyperGroup):
 
 def _explained(error: Exception) -> tuple[int, str] | None:
     """Exit status and message of an error that needs no traceback."""
-    if isinstance(error, (SettingsError, RecordError, OSError)):
+    if isinstance(error, (SettingsError, RecordError, ProtocolError, OSError)):
         return 2, str(error)
     from idlib.book.execution import NotebookError
     from idlib.data.errors import DataError
@@ -182,6 +183,36 @@ def grid_command(
     _tell_what_is_left_out(specs)
     made = run_all(specs, workers=workers, workspace=Workspace(Store(records), checkpoints))
     typer.echo(f"{len(made)} records of {task} at profile {profile}, new ones in {records}/")
+
+
+@app.command("evidence")
+def evidence_command(
+    studies: Annotated[
+        list[str] | None, typer.Argument(help="Studies of protocol.yaml. Default: all of them.")
+    ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Show what is registered and what is made; make nothing.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes side by side.")] = None,
+    records: Folder = COMMITTED_STORE,
+    checkpoints: Checkpoints = CHECKPOINTS,
+) -> None:
+    """Make the runs that protocol.yaml registers, side by side.
+
+    Runs that are finished are not run again; stopped at any point, the same command goes on. Each
+    record names the protocol that it was made under; one of another protocol is no evidence.
+
+    Example: idlib evidence tagging-large --workers 12
+    """
+    from idlib import protocol
+    from idlib.commands import evidence
+
+    registered = protocol.read()
+    if list_:
+        evidence.show(registered, studies or [], Store(records))
+    else:
+        made = evidence.make(registered, studies or [], workers, records, checkpoints)
+        typer.echo(f"all {made} registered runs are made, records in {records}/")
 
 
 @app.command("translate")

@@ -19,8 +19,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
+from idlib import protocol
 from idlib.files import replacing
 
 WORKING_STORE = Path(".idlib/records")
@@ -96,12 +103,24 @@ class Cost(_Part):
 
 
 class Origin(_Part):
-    """Where and with what the run was made; decides nothing about its numbers on one machine."""
+    """Where and with what the run was made; decides nothing about its numbers on one machine.
+
+    ``protocol`` is the SHA-256 of the protocol that stood when it was made: what was seen before
+    it was fixed can confirm nothing. Records made before there was one have none.
+    """
 
     versions: dict[str, str]
     commit: str | None
     device: str
     created: str
+    protocol: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _earlier_ones_as_they_were(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        if self.protocol is None:
+            del fields["protocol"]  # their digests are over the other fields
+        return fields
 
 
 class Record(_Part):
@@ -221,6 +240,7 @@ def origin(device: str | None = None) -> Origin:
         commit=_commit(),
         device=device or _processor_name(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        protocol=protocol.sha256(),
     )
 
 

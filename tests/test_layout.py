@@ -27,13 +27,16 @@ MAY_IMPORT = {
     "method": [],
     "sensitivity": [],
     "metrics": ["method"],
-    "records": ["files"],
+    "protocol": [],
+    "records": ["files", "protocol"],
     "data": ["files", "metrics"],
     "models": ["data"],
     "training": ["files", "method"],
     "tasks": ["data", "method", "metrics", "models", "training"],
-    "experiments": ["data", "method", "models", "records", "sensitivity", "tasks", "training"],
-    "report": ["metrics", "records"],
+    "experiments": [
+        *("data", "method", "models", "protocol", "records", "sensitivity", "tasks", "training"),
+    ],
+    "report": ["metrics", "protocol", "records"],
     "audit": ["method", "records", "report", "sensitivity"],
     "explain": [
         *("audit", "data", "experiments", "method", "models", "records", "report", "sensitivity"),
@@ -43,8 +46,11 @@ MAY_IMPORT = {
         *("data", "experiments", "files", "method", "metrics", "records", "report", "tasks"),
         "training",
     ],
-    "commands": ["data", "experiments", "files", "records", "tasks", "training"],
-    "cli": ["book", "commands", "data", "experiments", "models", "records", "tasks", "training"],
+    "commands": ["data", "experiments", "files", "protocol", "records", "tasks", "training"],
+    "cli": [
+        *("book", "commands", "data", "experiments", "models", "protocol", "records", "tasks"),
+        "training",
+    ],
     "__main__": ["cli"],
     "__init__": ["method", "sensitivity"],
 }

@@ -1,0 +1,235 @@
+"""What the runs of the protocol decide: for each of its lines one outcome, and how sure it is.
+
+A line's value is taken seed by seed, so that what a seed gives both arms falls out. Its mean over
+seeds has Student's t interval. Two questions are asked of it, and each is corrected over the
+primary lines by Holm's procedure: whether it differs from zero, and whether it is smaller than δ,
+the smallest effect of interest (two one-sided tests: Schuirmann 1987; Lakens 2017).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from idlib.protocol import Line, Rules
+from idlib.report.statistics import Interval, p_value, t_interval
+from idlib.report.text import counted
+
+Outcome = Literal[
+    "supported", "contradicted", "no effect", "undecided", "not applicable", "not judged"
+]
+DECIDED: tuple[Outcome, ...] = ("supported", "contradicted", "no effect")
+MOST_SEEDS = 1000  # beyond which no number of seeds is named
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the runs say about one line.
+
+    Args:
+        line: the question.
+        outcome: the answer.
+        interval: of the mean over seeds at the rules' level; ``None`` without values.
+        equivalence: the interval that has to lie within ±δ.
+        p_difference: two-sided, of the mean being zero; as corrected once the board is made.
+        p_equivalence: of its being δ or larger on either side; likewise.
+        reason: why it is not judged or not applicable, if so.
+        size: against δ, of a difference that is decided: ``above δ`` or ``below δ``; else empty.
+        seeds: the seeds that every cell has.
+    """
+
+    line: Line
+    outcome: Outcome
+    interval: Interval | None = None
+    equivalence: Interval | None = None
+    p_difference: float = math.nan
+    p_equivalence: float = math.nan
+    reason: str = ""
+    size: str = ""
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def in_deltas(self) -> Interval | None:
+        """The interval in units of δ, the claimed side up."""
+        if self.interval is None:
+            return None
+        sign = 1.0 if self.line.better == "above" else -1.0
+        ends = sorted(sign * end / self.line.delta for end in self.interval[1:3])
+        return Interval(sign * self.interval.mean / self.line.delta, *ends, self.interval.n)
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """Seeds at which the interval would reach δ to either side, at the spread seen so far."""
+        if self.interval is None or not self.interval.bounded:
+            return None
+        half = (self.interval.high - self.interval.low) / 2
+        n = self.interval.n
+        spread = half / stats.t.ppf(0.975, n - 1) * math.sqrt(n)
+        return seeds_for(spread, self.line.delta)
+
+
+def seeds_for(spread: float, delta: float, level: float = 0.95) -> int | None:
+    """The fewest seeds at which an interval of this spread has a half-width of at most δ.
+
+    Args:
+        spread: standard deviation over seeds of the paired difference.
+        delta: in the same unit.
+        level: of the interval.
+
+    Returns:
+        At least 2; ``None`` where it would take more than a thousand.
+
+    >>> seeds_for(2.0, 1.5)
+    10
+    """
+    for n in range(2, MOST_SEEDS + 1):
+        if stats.t.ppf((1 + level) / 2, n - 1) * spread / math.sqrt(n) <= delta:
+            return n
+    return None
+
+
+def p_equivalence(values: ArrayLike, delta: float) -> float:
+    """The larger p of the two one-sided t tests that the mean lies within ±δ; NaN with one value.
+
+    >>> round(p_equivalence([-0.1, 0.0, 0.1], 1.0), 4)
+    0.0017
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if len(sample) == 1:
+        return math.nan
+    mean, error = float(sample.mean()), float(stats.sem(sample))
+    if error == 0:
+        return 0.0 if abs(mean) < delta else 1.0
+    return float(stats.t.sf((delta - abs(mean)) / error, len(sample) - 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjusted p values, in the order given (Holm 1979).
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = largest
+    return adjusted
+
+
+def measured(line: Line, values: Mapping[int, float], rules: Rules, lacking: str = "") -> Decision:
+    """A line's intervals and p values, before any correction.
+
+    Args:
+        line: the question.
+        values: its value for each seed that every cell has.
+        rules: of the protocol.
+        lacking: what is missing, in words, where there are too few seeds.
+    """
+    seeds = tuple(sorted(values))
+    sample = [values[seed] for seed in seeds]
+    if len(sample) < rules.fewest_seeds:
+        reason = lacking or f"{counted(len(sample), 'seed')}, where {rules.fewest_seeds} are needed"
+        interval = t_interval(sample, rules.level) if sample else None
+        return Decision(line, "not judged", interval, reason=reason, seeds=seeds)
+    return Decision(
+        line,
+        "undecided",
+        t_interval(sample, rules.level),
+        t_interval(sample, rules.equivalence),
+        p_value(sample),
+        p_equivalence(sample, line.delta),
+        seeds=seeds,
+    )
+
+
+def board(decisions: Mapping[str, Decision], rules: Rules) -> dict[str, Decision]:
+    """Outcomes, the primary lines corrected over all of them that have enough seeds.
+
+    A line that is not primary is decided without correction, and said to be so by its line.
+    """
+    corrected = dict(decisions)
+    family = [name for name, d in decisions.items() if d.line.primary and d.outcome != "not judged"]
+    differences = holm([decisions[name].p_difference for name in family])
+    equivalences = holm([decisions[name].p_equivalence for name in family])
+    for name, difference, equivalence in zip(family, differences, equivalences, strict=True):
+        corrected[name] = replace(
+            decisions[name], p_difference=difference, p_equivalence=equivalence
+        )
+    decided = {name: _decided(decision, rules) for name, decision in corrected.items()}
+    return {name: _applicable(decision, decided) for name, decision in decided.items()}
+
+
+def _decided(decision: Decision, rules: Rules) -> Decision:
+    if decision.outcome == "not judged" or decision.interval is None:
+        return decision
+    line, mean = decision.line, decision.interval.mean
+    equivalent = decision.p_equivalence <= rules.family
+    if decision.p_difference <= rules.family:
+        claimed = (mean > 0) == (line.better == "above")
+        beyond = min(abs(decision.interval.low), abs(decision.interval.high)) > line.delta
+        size = "above δ" if beyond else "below δ" if equivalent else ""
+        return replace(decision, outcome="supported" if claimed else "contradicted", size=size)
+    return replace(decision, outcome="no effect") if equivalent else decision
+
+
+def _applicable(decision: Decision, decided: Mapping[str, Decision]) -> Decision:
+    needed = decision.line.needs
+    if needed is None or decided[needed].outcome not in ("no effect", "contradicted"):
+        return decision
+    reason = f"there is no gain to explain: {needed} is {decided[needed].outcome}"
+    return replace(decision, outcome="not applicable", reason=reason, size="")
+
+
+def simulated(
+    line_effects: ArrayLike,
+    spread: float,
+    delta: float,
+    n: int,
+    rules: Rules,
+    boards: int,
+    rng: np.random.Generator,
+) -> dict[Outcome, NDArray[np.float64]]:
+    """How often each outcome comes, of boards of lines whose true effects are known.
+
+    Args:
+        line_effects: true mean of each primary line, [L]; positive is the claimed side.
+        spread: standard deviation over seeds, of every line.
+        delta: of every line.
+        n: seeds.
+        rules: of the protocol.
+        boards: how many are drawn.
+        rng: of the draws (normal).
+
+    Returns:
+        For each outcome its share of the boards, [L].
+    """
+    effects = np.asarray(line_effects, dtype=np.float64)
+    line = Line(
+        claim="C1",
+        study="",
+        metric="",
+        better="above",
+        contrast={},
+        delta=delta,
+        why="",
+        words="",
+    )
+    counts: dict[Outcome, NDArray[np.float64]] = {
+        outcome: np.zeros(len(effects)) for outcome in (*DECIDED, "undecided")
+    }
+    for _ in range(boards):
+        draws = rng.normal(effects[:, None], spread, (len(effects), n))
+        lines = {
+            str(place): measured(line, dict(enumerate(map(float, row))), rules)
+            for place, row in enumerate(draws)
+        }
+        for place, decision in enumerate(board(lines, rules).values()):
+            counts[decision.outcome][place] += 1
+    return {outcome: count / boards for outcome, count in counts.items()}

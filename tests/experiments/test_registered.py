@@ -1,0 +1,118 @@
+"""Registered runs: made under the protocol or refused, and counted on the command line."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from made_up.records import made_up_record
+
+from idlib import protocol
+from idlib.experiments.registered import answers, spec_of, specs_of
+from idlib.records import Record, Store
+from idlib.report.conditions import Condition
+
+TEXT = yaml.safe_dump(
+    {
+        "rules": {"level": 0.95, "equivalence": 0.9, "family": 0.05, "fewest_seeds": 2},
+        "studies": {
+            name: {
+                "purpose": "To see.",
+                "task": "images",
+                "profile": "smoke",
+                "seeds": "11-12",
+                "cells": cells,
+            }
+            for name, cells in {
+                "one": {
+                    "baseline": {"method": "baseline"},
+                    "id": {"method": "id", "settings": {"alpha": 2.5, "epochs": 1}},
+                },
+                "two": {"plain": {"method": "baseline"}},
+            }.items()
+        },
+        "lines": {},
+    }
+)
+
+
+@pytest.fixture
+def ours(tmp_path, monkeypatch):
+    """A protocol of our own in the place of the committed one."""
+    path = tmp_path / "ours" / protocol.NAME
+    path.parent.mkdir()
+    path.write_text(TEXT)
+    monkeypatch.setattr(protocol, "_PLACES", (path,))
+    protocol.read.cache_clear()
+    yield protocol.read()
+    protocol.read.cache_clear()
+
+
+def record_of(ours: protocol.Protocol, run: protocol.Registered, made_under: str | None) -> Record:
+    asked = spec_of(ours, run).plan.asked
+    made_up = made_up_record(Condition("id", 0, 0.0), 1, "smoke", {})
+    origin = made_up.origin.model_copy(update={"protocol": made_under})
+    return made_up.model_copy(
+        update={"asked": asked, "signature": asked.signature, "origin": origin}
+    )
+
+
+def test_a_cell_asks_for_its_settings_and_the_same_run_is_made_once(ours):
+    runs = list(ours.runs("one"))
+    spec = spec_of(ours, runs[1])
+    assert (spec.method, spec.seed, spec.device) == ("id", 11, "cpu")
+    assert spec.plan.settings.alpha == 2.5
+    assert len(specs_of(ours)) == len(specs_of(ours, ["one"])) == 4  # those of two are in one
+
+
+def test_records_of_another_protocol_are_named_and_left_out(ours, tmp_path):
+    store = Store(tmp_path / "records", also=())
+    runs = list(ours.runs("one"))
+    under = (protocol.sha256(), None, "0" * 64)
+    for run, made_under in zip(runs, under, strict=False):
+        store.save(record_of(ours, run, made_under))
+    found = answers(ours, "one", store)
+    assert found.records == {
+        "baseline": {11: store.find(spec_of(ours, runs[0]).signature)},
+        "id": {},
+    }
+    assert [refused.run for refused in found.refused] == runs[1:3]
+    assert "without one" in found.refused[0].reason and "0000" in found.refused[1].reason
+    assert found.missing == runs[3:]
+
+
+def test_a_record_made_before_an_amendment_counts(ours, tmp_path, monkeypatch):
+    before = protocol.sha256()
+    amended = {
+        **yaml.safe_load(TEXT),
+        "amendments": [{"date": "2026-01-01", "before": before, "what": "A seed more."}],
+    }
+    path = tmp_path / protocol.NAME
+    path.write_text(yaml.safe_dump(amended))
+    monkeypatch.setattr(protocol, "_PLACES", (path,))
+    protocol.read.cache_clear()
+    store = Store(tmp_path / "records", also=())
+    run = next(ours.runs("one"))
+    store.save(record_of(ours, run, before))
+    found = answers(protocol.read(), "one", store)
+    assert list(found.records["baseline"]) == [11] and not found.refused
+
+
+def test_the_command_shows_and_makes_them(ours, command):
+    status, _, err = command("evidence", "three")
+    assert status == 2 and "unknown study 'three': choose one of one, two" in err
+    status, out, _ = command("evidence", "--list")
+    assert status == 0 and "0 of 6 registered runs are made" in out
+
+
+@pytest.mark.slow
+def test_the_command_makes_them_once(ours, command):
+    given = ("evidence", "one", "--workers", "1")
+    status, out, _ = command(*given)
+    assert status == 0 and "all 4 registered runs are made" in out
+    made = Store("records").all()
+    assert {stored.record.origin.protocol for stored in made} == {protocol.sha256()}
+    status, out, err = command(*given)
+    assert status == 0 and "update" not in err
+    assert Store("records").all() == made
+    status, out, _ = command("evidence", "--list")
+    assert "6 of 6 registered runs are made" in out

@@ -1,0 +1,143 @@
+"""Decisions: known answers, outside references, and the error rates that are promised."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from idlib.protocol import Line, Rules
+from idlib.report.decisions import (
+    Decision,
+    board,
+    holm,
+    measured,
+    p_equivalence,
+    seeds_for,
+    simulated,
+)
+
+RULES = Rules(level=0.95, equivalence=0.9, family=0.05, fewest_seeds=3)
+LINE = Line(
+    claim="C1",
+    study="s",
+    metric="test/bleu",
+    better="above",
+    contrast={"id": 1, "baseline": -1},
+    delta=1.5,
+    why="made up",
+    words="id minus baseline",
+)
+STEPS = np.linspace(-1, 1, 10)
+
+
+def decided(mean: float, spread: float = 0.5, line: Line = LINE, n: int = 10) -> Decision:
+    """The decision on a line alone, of values around a mean."""
+    values = dict(enumerate((mean + spread * STEPS[:n]).tolist()))
+    return board({"only": measured(line, values, RULES)}, RULES)["only"]
+
+
+def test_equivalence_is_two_one_sided_t_tests() -> None:
+    values = np.random.default_rng(1).normal(0.3, 1.0, 12)
+    sides = [
+        stats.ttest_1samp(values, bound, alternative=side).pvalue
+        for bound, side in ((-0.8, "greater"), (0.8, "less"))
+    ]
+    assert p_equivalence(values, 0.8) == pytest.approx(max(sides), rel=1e-12)
+
+
+def test_equivalence_at_five_percent_is_the_ninety_percent_interval_within_delta() -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(200):
+        values = dict(enumerate(rng.normal(0.0, 1.0, 8).tolist()))
+        decision = measured(LINE, values, RULES)
+        assert decision.equivalence is not None
+        within = -1.5 < decision.equivalence.low and decision.equivalence.high < 1.5
+        assert within == (decision.p_equivalence < 0.05)
+
+
+def test_holm_is_scipys_bonferroni_at_its_smallest_and_the_largest_itself() -> None:
+    p = [0.02, 0.5, 0.001, 0.04]
+    assert holm(p) == pytest.approx([0.06, 0.5, 0.004, 0.08])
+    assert holm([]) == []
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "outcome", "size"),
+    [
+        (3.0, 0.5, "supported", "above δ"),
+        (0.5, 0.2, "supported", "below δ"),
+        (1.5, 0.5, "supported", ""),
+        (-3.0, 0.5, "contradicted", "above δ"),
+        (0.0, 0.5, "no effect", ""),
+        (0.5, 4.0, "undecided", ""),
+    ],
+)
+def test_outcomes(mean: float, spread: float, outcome: str, size: str) -> None:
+    decision = decided(mean, spread)
+    assert (decision.outcome, decision.size) == (outcome, size)
+
+
+def test_the_better_side_decides_between_supported_and_contradicted() -> None:
+    below = LINE.model_copy(update={"better": "below"})
+    assert decided(-3.0, line=below).outcome == "supported"
+    assert decided(3.0, line=below).outcome == "contradicted"
+    in_deltas = decided(-3.0, line=below).in_deltas
+    assert in_deltas is not None and in_deltas.low < in_deltas.mean == 2.0 < in_deltas.high
+
+
+def test_too_few_seeds_are_not_judged_and_say_what_is_missing() -> None:
+    assert decided(3.0, n=2).outcome == "not judged"
+    assert "2 seeds, where 3 are needed" in decided(3.0, n=2).reason
+    assert measured(LINE, {}, RULES, "no record of id").reason == "no record of id"
+
+
+def test_more_primary_lines_ask_for_more() -> None:
+    close = dict(enumerate((0.55 + STEPS).tolist()))
+    one = {"C1": measured(LINE, close, RULES)}
+    assert board(one, RULES)["C1"].outcome == "supported"
+    wide = LINE.model_copy(update={"delta": 0.1})
+    spread = dict(enumerate((4 * STEPS).tolist()))
+    many = {f"line {name}": measured(wide, spread, RULES) for name in "abc"}
+    assert board({**one, **many}, RULES)["C1"].outcome == "no effect"
+    apart = wide.model_copy(update={"primary": False})
+    beside = {name: replace(decision, line=apart) for name, decision in many.items()}
+    assert board({**one, **beside}, RULES)["C1"].outcome == "supported"
+
+
+@pytest.mark.parametrize(
+    ("gain", "outcome"),
+    [(3.0, "supported"), (0.0, "not applicable"), (-3.0, "not applicable"), (0.5, "supported")],
+)
+def test_where_there_is_no_gain_there_is_nothing_to_explain(gain: float, outcome: str) -> None:
+    cause = LINE.model_copy(update={"claim": "C8", "needs": "C1"})
+    spread = 4.0 if gain == 0.5 else 0.5  # which is undecided, and rules nothing out
+    lines = {
+        "C1": measured(LINE, dict(enumerate((gain + spread * STEPS).tolist())), RULES),
+        "C8": measured(cause, dict(enumerate((2.0 + 0.5 * STEPS).tolist())), RULES),
+    }
+    decision = board(lines, RULES)["C8"]
+    assert decision.outcome == outcome
+    assert ("C1" in decision.reason) == (outcome == "not applicable")
+
+
+def test_seeds_that_it_would_take() -> None:
+    n = seeds_for(2.0, 1.0)
+    assert n is not None
+    halves = [stats.t.ppf(0.975, k - 1) * 2.0 / np.sqrt(k) for k in (n - 1, n)]
+    assert halves[0] > 1.0 >= halves[1]
+    assert seeds_for(1e9, 1e-9) is None
+    wide = decided(0.5, 4.0)
+    assert wide.seeds_needed == seeds_for(float(np.std(4.0 * STEPS, ddof=1)), 1.5)
+
+
+def test_false_positives_stay_below_five_percent_of_boards() -> None:
+    rng = np.random.default_rng(3)
+    shares = simulated([0.0] * 8, 1.5, 1.5, 5, RULES, 400, rng)
+    wrong = (shares["supported"] + shares["contradicted"]).sum()  # at most: each board's lines
+    assert wrong < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+    at_delta = simulated([1.5] * 8, 1.5, 1.5, 5, RULES, 400, rng)["no effect"].sum()
+    assert at_delta < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
