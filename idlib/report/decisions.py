@@ -60,8 +60,8 @@ class Decision:
         if self.interval is None:
             return None
         sign = 1.0 if self.line.better == "above" else -1.0
-        ends = sorted(sign * end / self.line.delta for end in self.interval[1:3])
-        return Interval(sign * self.interval.mean / self.line.delta, *ends, self.interval.n)
+        mean, low, high = (sign * value / self.line.delta for value in self.interval[:3])
+        return Interval(mean, min(low, high), max(low, high), self.interval.n)
 
     @property
     def seeds_needed(self) -> int | None:
