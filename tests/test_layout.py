@@ -31,10 +31,11 @@ MAY_IMPORT = {
     "records": ["files", "protocol"],
     "data": ["files", "metrics"],
     "models": ["data"],
-    "training": ["files", "method"],
+    "training": ["files", "method", "metrics"],
     "tasks": ["data", "method", "metrics", "models", "training"],
     "experiments": [
-        *("data", "method", "models", "protocol", "records", "sensitivity", "tasks", "training"),
+        *("data", "method", "metrics", "models", "protocol", "records", "sensitivity", "tasks"),
+        "training",
     ],
     "report": ["metrics", "protocol", "records"],
     "audit": ["method", "records", "report", "sensitivity"],

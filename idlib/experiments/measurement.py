@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
 from idlib.data.loaded import LoadedData
 from idlib.experiments.specs import Plan
+from idlib.metrics.names import BEST, SELECTIONS, at
 from idlib.records import Measured
 from idlib.sensitivity.first_order import parameter_sensitivity
 from idlib.sensitivity.statistics import Sensitivity
-from idlib.tasks.base import Task, TaskSettings
+from idlib.tasks.base import Curves, Metrics, Task, TaskSettings
 from idlib.training.loop import Trained
 
 # Bins of log10 sensitivity, five a decade: trained networks lie within, the ends hold the rest.
@@ -20,28 +22,33 @@ QUANTILE_LEVELS = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
 STATISTICS = ("mean", "std", "cv", "gini")
 
 
-def measure(plan: Plan, trained: Trained, best: nn.Module, last: nn.Module) -> Measured:
-    """Metrics and curves of the selected model ``best``, some of them of the ``last`` one too.
+def measure(plan: Plan, trained: Trained, load: Callable[[str], nn.Module]) -> Measured:
+    """Metrics of the three selected models by their names, and the curves of the first.
 
-    Those of the last one, after the last update, end in ``/last``.
+    Selections of one update are one model, which is measured once.
+
+    Args:
+        plan: of the run.
+        trained: the run.
+        load: from a selection to its model.
     """
-    task = plan.task
-    tested, test_curves = task.test(best)
-    at_best = sensitivity(task, best)
-    # What was selected after the last update is the last model, and is not measured twice.
-    same = trained.selected_step == plan.updates
-    at_last = at_best if same else sensitivity(task, last)
-    metrics = {
-        "selected/step": trained.selected_step,
-        **tested,
-        **{f"test/{name}/last": value for name, value in task.evaluate(last, "test").items()},
-        **_statistics(at_best),
-        **_by_layer(task, at_best),
-        **_left_out(task),
-        **{f"{name}/last": value for name, value in _statistics(at_last).items()},
-    }
-    curves = {**trained.curves, **test_curves, **_distribution(at_best)}
-    return Measured(metrics=metrics, curves=curves)
+    models: dict[int, tuple[Metrics, Curves]] = {}  # by update
+    metrics: Metrics = {}
+    for selection in SELECTIONS:
+        step = trained.selected[selection]
+        if step not in models:
+            models[step] = _model(plan.task, load(selection))
+        measured = {"selected/step": step, **models[step][0]}
+        metrics |= {at(name, selection): value for name, value in measured.items()}
+    curves = {**trained.curves, **models[trained.selected[BEST]][1]}
+    return Measured(metrics={**metrics, **_left_out(plan.task)}, curves=curves)
+
+
+def _model(task: Task[TaskSettings, LoadedData[Any]], model: nn.Module) -> tuple[Metrics, Curves]:
+    metrics, curves = task.test(model)
+    found = sensitivity(task, model)
+    metrics = {**metrics, **_statistics(found), **_by_layer(task, found)}
+    return metrics, {**curves, **_distribution(found)}
 
 
 def sensitivity(task: Task[TaskSettings, LoadedData[Any]], model: nn.Module) -> Sensitivity:

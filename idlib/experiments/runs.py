@@ -17,6 +17,7 @@ from idlib.experiments.measurement import measure
 from idlib.experiments.specs import Plan, Spec
 from idlib.experiments.workspace import Workspace
 from idlib.method.distillation import frozen_teacher
+from idlib.metrics.names import BEST, LOSS, SELECTIONS
 from idlib.records import Cost, Record, origin
 from idlib.training import checkpoints
 from idlib.training.loop import Progress, Trained, train
@@ -58,20 +59,19 @@ def run(spec: Spec, workspace: Workspace | None = None, progress: Progress | Non
     return made
 
 
-def load_model(
-    spec: Spec, checkpoint: str = "best", workspace: Workspace | None = None
-) -> nn.Module:
+def load_model(spec: Spec, checkpoint: str = BEST, workspace: Workspace | None = None) -> nn.Module:
     """A run's model in evaluation mode, trained now if its weights are not there.
 
     Args:
         spec: the run.
-        checkpoint: ``best`` (the selected one) or ``last`` (after the last update).
+        checkpoint: ``best`` (by the task's validation metric), ``loss`` (lowest validation loss)
+            or ``last`` (after the last update).
         workspace: where checkpoints lie.
     """
-    check_choice("checkpoint", checkpoint, ("best", "last"))
+    check_choice("checkpoint", checkpoint, SELECTIONS)
     with _threads(spec.plan.settings.threads):
         trained = _trained(spec.plan, workspace or Workspace(), None)
-        return _load(spec.plan, trained.best if checkpoint == "best" else trained.last)
+        return _load(spec.plan, trained.weights(checkpoint))
 
 
 def _trained(plan: Plan, workspace: Workspace, progress: Progress | None) -> Trained:
@@ -84,7 +84,7 @@ def _trained(plan: Plan, workspace: Workspace, progress: Progress | None) -> Tra
         folder = workspace.folder(plan.asked.signature)
         if plan.settings.round and checkpoints.read_finished(folder) is None:
             before = plan.spec.round(plan.settings.round - 1).plan
-            weights = _trained(before, workspace, None).best
+            weights = _trained(before, workspace, None).weights(LOSS)
             teacher = frozen_teacher(_load(before, weights), before.task.forward)
         seed_everything(derive_seed(plan.spec.seed, "round", plan.settings.round, "weights"))
         return train(
@@ -105,12 +105,11 @@ def _load(plan: Plan, weights: Path) -> nn.Module:
 
 
 def _record(plan: Plan, trained: Trained) -> Record:
-    best, last = _load(plan, trained.best), _load(plan, trained.last)
-    device = next(best.parameters()).device
+    device = torch.device(plan.asked.device_type)
     return Record(
         signature=plan.asked.signature,
         asked=plan.asked,
-        measured=measure(plan, trained, best, last),
+        measured=measure(plan, trained, lambda name: _load(plan, trained.weights(name))),
         cost=Cost(
             seconds=trained.seconds,
             peak_memory_bytes=trained.peak_memory_bytes,

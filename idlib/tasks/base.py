@@ -66,7 +66,8 @@ class Task(ABC, Generic[S, D]):
         load: the data module's function; it takes source, root, sizes, and ``loaded_by``.
         loaded_by: settings that decide what is loaded, beside ``examples``.
         limits: settings that decide which items of the data are left out.
-        selection: the validation metric that selects the checkpoint.
+        selection: the validation metric that selects the best checkpoint.
+        costly_every: evaluations from one with the costly metrics to the next.
         smoothing: amounts of label smoothing in the grid.
         sweep: changes of settings that the gain of intra-distillation is shown against.
         datasets: names of data sets by source, where a task has several.
@@ -80,6 +81,7 @@ class Task(ABC, Generic[S, D]):
     loaded_by: ClassVar[tuple[str, ...]]
     limits: ClassVar[tuple[str, ...]] = ()
     selection: ClassVar[Selection] = Selection("nll")
+    costly_every: int = 1
     smoothing: ClassVar[tuple[float, ...]] = (0.0,)
     sweep: ClassVar[tuple[dict[str, Any], ...]] = ()
     datasets: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -221,11 +223,15 @@ class Task(ABC, Generic[S, D]):
 
     @abstractmethod
     def evaluate(self, model: nn.Module, split: str) -> Metrics:
-        """Metrics of a model in evaluation mode on a split."""
+        """Metrics of a model in evaluation mode on a split, by one pass; ``nll`` is among them."""
+
+    def costly(self, model: nn.Module, split: str) -> Metrics:
+        """Metrics that take more than a pass, if there are any."""
+        return {}
 
     @abstractmethod
     def test(self, model: nn.Module) -> tuple[Metrics, Curves]:
-        """Final metrics and curves by ``split/name``, at the selected checkpoint; called once."""
+        """Final metrics and curves by ``split/name``, at a checkpoint of a finished run."""
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Plain cross-entropy of one pass, in nats: the loss that sensitivity is measured of."""

@@ -1,17 +1,18 @@
 """Checkpoints of one run in one folder, each written whole or not at all.
 
-While it trains: ``state-<update>.pt`` (all that a resume needs) and ``best-<update>.safetensors``
-(the selected weights so far). When it has finished: ``best.safetensors``, ``last.safetensors`` and
-``finished.json``. ``CHECKSUMS`` lists the files that count with their sha256, as ``sha256sum``
-does. It is written last, so that a run which is killed at any point has the old files or the new
-ones, and whatever is read is first compared with it.
+While it trains: ``state-<update>.pt`` (all that a resume needs) and the weights selected so far,
+``weights-<update>.safetensors``. When it has finished: the weights of its selections, and
+``finished.json``, which says whose update is whose. Selections of one update share a file.
+``CHECKSUMS`` lists the files that count with their sha256, as ``sha256sum`` does. It is written
+last, so that a run which is killed at any point has the old files or the new ones, and whatever is
+read is first compared with it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from torch import Tensor, nn
 from idlib.files import replacing, sha256
 
 CHECKSUMS = "CHECKSUMS"
-BEST, LAST, FINISHED = "best.safetensors", "last.safetensors", "finished.json"
-_STATE, _BEST_SO_FAR = re.compile(r"state-\d+\.pt"), re.compile(r"best-\d+\.safetensors")
+FINISHED = "finished.json"
+_STATE, _WEIGHTS = re.compile(r"state-\d+\.pt"), re.compile(r"weights-\d+\.safetensors")
 _WITHOUT_CHECKSUMS = ("state.pt", FINISHED)  # files of earlier versions
 
 
@@ -32,15 +33,18 @@ class CheckpointError(RuntimeError):
     """A checkpoint that cannot be read, or is not what was written."""
 
 
-def save(folder: Path, best_weights: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Save ``state``, and before it the selected weights where they are new (else empty)."""
-    best, now = f"best-{state['selected_step']}.safetensors", f"state-{state['step']}.pt"
-    if best_weights:
-        checksum = _write_weights(folder / best, best_weights)
-    else:
-        checksum = _listed(folder)[best]
-    written = _write(folder / now, lambda path: torch.save(state, path))
-    _commit(folder, {best: checksum, now: written})
+def save(folder: Path, weights: Mapping[str, Tensor], state: dict[str, Any]) -> None:
+    """Save ``state``, and before it the weights of its update where a selection took them.
+
+    Args:
+        folder: of the run.
+        weights: at ``state["step"]``.
+        state: all that a resume needs; ``selected`` has the update of each selection so far.
+    """
+    kept = _keep(folder, state["selected"].values(), state["step"], weights)
+    name = f"state-{state['step']}.pt"
+    written = _write(folder / name, lambda path: torch.save(state, path))
+    _commit(folder, {**kept, name: written})
 
 
 def load(folder: Path) -> dict[str, Any] | None:
@@ -68,18 +72,25 @@ def state_path(folder: Path) -> Path | None:
 
 
 def finish(
-    folder: Path, selected_step: int, last: dict[str, Tensor], finished: dict[str, Any]
+    folder: Path, step: int, weights: Mapping[str, Tensor], finished: dict[str, Any]
 ) -> None:
-    """Leave the two sets of weights and the account of the training; drop what resumes it."""
-    best, text = folder / f"best-{selected_step}.safetensors", json.dumps(finished)
-    _commit(
-        folder,
-        {
-            LAST: _write_weights(folder / LAST, last),
-            BEST: _write(folder / BEST, lambda path: path.write_bytes(best.read_bytes())),
-            FINISHED: _write(folder / FINISHED, lambda path: path.write_text(text)),
-        },
-    )
+    """Leave the selected weights and the account of the training; drop what resumes it.
+
+    Args:
+        folder: of the run.
+        step: the last update.
+        weights: after it.
+        finished: the account; ``selected`` has the update of each selection.
+    """
+    text = json.dumps(finished)
+    kept = _keep(folder, finished["selected"].values(), step, weights)
+    written = _write(folder / FINISHED, lambda path: path.write_text(text))
+    _commit(folder, {**kept, FINISHED: written})
+
+
+def weights_path(folder: Path, step: int) -> Path:
+    """The file of the weights after update ``step``, if a selection took them."""
+    return folder / f"weights-{step}.safetensors"
 
 
 def read_finished(folder: Path) -> dict[str, Any] | None:
@@ -110,13 +121,26 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
     return model
 
 
+def _keep(
+    folder: Path, steps: Iterable[int], now: int, weights: Mapping[str, Tensor]
+) -> dict[str, str]:
+    """Checksums by name of the weights of these updates; those of ``now`` are written if new."""
+    listed, kept = _listed(folder), {}
+    for path in [weights_path(folder, step) for step in sorted(set(steps))]:
+        if path.name not in listed and path == weights_path(folder, now):
+            kept[path.name] = _write_weights(path, weights)
+        else:
+            kept[path.name] = listed[path.name]
+    return kept
+
+
 def _commit(folder: Path, checksums: Mapping[str, str]) -> None:
     """These files count from now on; earlier states and selected weights go."""
     lines = "".join(f"{checksum}  {name}\n" for name, checksum in checksums.items())
     with replacing(folder / CHECKSUMS) as temporary:
         temporary.write_text(lines)
     for old in list(folder.iterdir()):
-        ours = _STATE.fullmatch(old.name) or _BEST_SO_FAR.fullmatch(old.name)
+        ours = _STATE.fullmatch(old.name) or _WEIGHTS.fullmatch(old.name)
         if ours and old.name not in checksums:
             old.unlink()
 
@@ -130,14 +154,15 @@ def _listed(folder: Path) -> dict[str, str]:
                 raise _unreadable(folder / name, f"there is no {CHECKSUMS} beside it")
         return {}
     try:
-        lines = path.read_text(encoding="ascii").splitlines()
+        lines = path.read_text(encoding="ascii").split("\n")[:-1]
         checksums = {name: checksum for checksum, name in (line.split("  ") for line in lines)}
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
-    names = sorted(checksums)  # best-<update> comes before state-<update>
-    training = len(names) == 2 and _BEST_SO_FAR.fullmatch(names[0]) and _STATE.fullmatch(names[1])
-    if not training and set(names) != {BEST, LAST, FINISHED}:
-        raise _unreadable(path, f"it lists {', '.join(names) or 'nothing'}")
+    weights = [name for name in checksums if _WEIGHTS.fullmatch(name)]
+    others = [name for name in checksums if name not in weights]
+    known = len(others) == 1 and (_STATE.fullmatch(others[0]) or others == [FINISHED])
+    if not weights or not known or len(checksums) < len(lines):
+        raise _unreadable(path, f"it lists {', '.join(sorted(checksums)) or 'nothing'}")
     return checksums
 
 

@@ -19,6 +19,7 @@ from accelerate.utils import DistributedDataParallelKwargs, gather_object
 from torch import Tensor, nn
 
 from idlib.method.targets import Forward, as_heads
+from idlib.metrics.names import BEST, LAST, LOSS, steps_name
 from idlib.training import checkpoints
 from idlib.training.dropout import dropout_from_bits
 from idlib.training.meter import Cost, Meter
@@ -32,7 +33,7 @@ from idlib.training.randomness import (
     set_generator_states,
 )
 from idlib.training.settings import Settings
-from idlib.training.trainable import Batch, Trainable
+from idlib.training.trainable import Batch, Selection, Trainable
 
 Progress = Callable[[int], object]
 
@@ -42,15 +43,18 @@ class NonFiniteLoss(RuntimeError):
 
 
 class Trained(NamedTuple):
-    """A finished training: its weights, curves, selected update and cost."""
+    """A finished training: its weights, curves, the update of each selection, and its cost."""
 
-    best: Path
-    last: Path
+    folder: Path
     curves: dict[str, list[float]]
-    selected_step: int
+    selected: dict[str, int]
     seconds: float
     peak_memory_bytes: int
     energy_joules: float | None
+
+    def weights(self, selection: str) -> Path:
+        """The file of the weights that one of :data:`idlib.metrics.names.SELECTIONS` chose."""
+        return checkpoints.weights_path(self.folder, self.selected[selection])
 
 
 def train(
@@ -64,7 +68,10 @@ def train(
     teacher: Forward | None = None,
     progress: Progress | None = None,
 ) -> Trained:
-    """Train ``model`` and leave its selected and its last weights in ``folder``.
+    """Train ``model`` and leave three sets of weights in ``folder``.
+
+    They are those of the task's best validation metric, of the lowest validation loss, and of the
+    last update.
 
     A run that was stopped at any point goes on from its last evaluation and ends, on processors
     of one kind (the same instruction sets) with the same threads and versions of the libraries,
@@ -88,7 +95,7 @@ def train(
         checkpoints.CheckpointError: a checkpoint in ``folder`` cannot be read.
     """
     if finished := checkpoints.read_finished(folder):
-        return Trained(folder / checkpoints.BEST, folder / checkpoints.LAST, **finished)
+        return Trained(folder, **finished)
     progress = progress or (lambda updates: None)
     run = Run(model, task, settings, seed, folder, device, teacher)
     run.resume()
@@ -106,8 +113,8 @@ def train(
             run.optimizer.zero_grad()
             recent.add({**losses, "lr": rate})
             if run.step % run.evaluate_every == 0 or run.step == run.order.total_updates:
-                is_best = run.evaluate(recent)
-                run.save(is_best)
+                run.evaluate(recent)
+                run.save()
                 recent = Means()
             progress(1)
     return run.finish()
@@ -143,8 +150,10 @@ class Run:
         )
         every = settings.evaluate_every or self.order.updates_per_epoch
         self.evaluate_every = every * settings.stretch  # as many checkpoints as its baseline
-        self.step, self.selected_step = 0, 0
-        self.best: float | None = None
+        self.step = 0
+        self.rules = {BEST: task.selection, LOSS: Selection("nll")}
+        self.selected: dict[str, int] = {}  # the update that each rule has chosen so far
+        self.best: dict[str, float] = {}  # and its value
         self.curves: dict[str, list[float]] = {}
         self.meter = Meter(accelerator.device)
         rank = accelerator.process_index
@@ -197,27 +206,35 @@ class Run:
                 f"({values}); its training examples were {json.dumps(indices)}"
             )
 
-    def evaluate(self, recent: Means) -> bool:
-        """Extend the curves, and return whether the model is the best one so far."""
+    def evaluate(self, recent: Means) -> None:
+        """Extend the curves, and let each rule look at the model."""
         model = self.accelerator.unwrap_model(self.model)
         model.eval()
         metrics = self.task.evaluate(model, "validation")
+        costly = self.task.costly(model, "validation") if self.is_costly_due() else {}
         self.model.train()
         points = {"train/step": self.step, **recent.means(), "validation/step": self.step}
-        points |= {f"validation/{name}": value for name, value in metrics.items()}
+        points |= {f"validation/{name}": value for name, value in {**metrics, **costly}.items()}
+        points |= {steps_name(f"validation/{name}"): self.step for name in costly}
         for name, value in points.items():
             self.curves.setdefault(name, []).append(float(value))
-        selection = self.task.selection
-        value = metrics[selection.metric]
-        if not math.isfinite(value):
-            self.stop(f"validation {selection.metric} is {value} at update {self.step}")
-        if not selection.improves(value, self.best):
-            return False
-        self.best, self.selected_step = value, self.step
-        return True
+        for name, rule in self.rules.items():
+            value = {**metrics, **costly}.get(rule.metric)
+            if value is None:  # it was not measured this time
+                continue
+            if not math.isfinite(value):
+                self.stop(f"validation {rule.metric} is {value} at update {self.step}")
+            if rule.improves(value, self.best.get(name)):
+                self.best[name], self.selected[name] = value, self.step
 
-    def save(self, is_best: bool) -> None:
-        """Save all that a resume needs, and the weights of the best model where they are new."""
+    def is_costly_due(self) -> bool:
+        """Whether this evaluation has the costly metrics; the last one always has."""
+        number, more = divmod(self.step, self.evaluate_every)
+        at_interval = not more and number % self.task.costly_every == 0
+        return at_interval or self.step == self.order.total_updates
+
+    def save(self) -> None:
+        """Save all that a resume needs, and the weights where a rule has just chosen them."""
         generators = gather_object([generator_states()])
         if not self.accelerator.is_main_process:
             return
@@ -225,7 +242,7 @@ class Run:
         state = {
             "step": self.step,
             "best": self.best,
-            "selected_step": self.selected_step,
+            "selected": self.selected,
             "curves": self.curves,
             **self.meter.cost._asdict(),
             "model": self.weights(),
@@ -233,7 +250,7 @@ class Run:
             "scaler": scaler.state_dict() if scaler else {},
             "generators": generators,
         }
-        checkpoints.save(self.folder, self.weights() if is_best else {}, state)
+        checkpoints.save(self.folder, state["model"], state)
 
     def resume(self) -> None:
         """Go on from the saved state, if there is one."""
@@ -246,20 +263,20 @@ class Run:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         set_generator_states(state["generators"][self.accelerator.process_index])
         self.step, self.curves = state["step"], state["curves"]
-        self.best, self.selected_step = state["best"], state["selected_step"]
+        self.best, self.selected = state["best"], state["selected"]
         self.meter.before = Cost(*(state[name] for name in Cost._fields))
 
     def finish(self) -> Trained:
-        """Leave the two sets of weights and the account of the training."""
+        """Leave the selected weights and the account of the training."""
         finished: dict[str, Any] = {
             "curves": self.curves,
-            "selected_step": self.selected_step,
+            "selected": {**self.selected, LAST: self.step},
             **self.meter.cost._asdict(),
         }
         if self.accelerator.is_main_process:
-            checkpoints.finish(self.folder, self.selected_step, self.weights(), finished)
+            checkpoints.finish(self.folder, self.step, self.weights(), finished)
         self.accelerator.wait_for_everyone()
-        return Trained(self.folder / checkpoints.BEST, self.folder / checkpoints.LAST, **finished)
+        return Trained(self.folder, **finished)
 
     def weights(self) -> dict[str, Tensor]:
         """The model's state, without a wrapper's names."""

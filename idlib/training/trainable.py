@@ -14,7 +14,7 @@ Batch = dict[str, Tensor]
 
 
 class Selection(NamedTuple):
-    """The validation metric that chooses the checkpoint, and whether more of it is better."""
+    """The validation metric that chooses a checkpoint, and whether more of it is better."""
 
     metric: str
     higher_is_better: bool = False
@@ -31,7 +31,11 @@ class Trainable(Protocol):
 
     @property
     def selection(self) -> Selection:
-        """What chooses the checkpoint."""
+        """What chooses the best checkpoint."""
+
+    @property
+    def costly_every(self) -> int:
+        """Evaluations from one with the costly metrics to the next."""
 
     def epoch(self, generator: torch.Generator) -> list[list[int]]:
         """One epoch: for each update the indices of its training examples."""
@@ -49,4 +53,7 @@ class Trainable(Protocol):
         """Whether a parameter belongs to the new head of a pretrained encoder."""
 
     def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
-        """Metrics of a model in evaluation mode on a split."""
+        """Metrics of a model in evaluation mode on a split, by one pass; ``nll`` is among them."""
+
+    def costly(self, model: nn.Module, split: str) -> dict[str, float]:
+        """Metrics that take more than a pass, if there are any."""

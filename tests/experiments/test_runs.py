@@ -30,6 +30,7 @@ from idlib.experiments.specs import Spec
 from idlib.experiments.workers import RunsFailed, _environment, run_all
 from idlib.experiments.workspace import Workspace
 from idlib.method.distillation import frozen_teacher
+from idlib.metrics.names import BEST, LAST, LOSS, SELECTIONS, at
 from idlib.records import Store
 from idlib.sensitivity.first_order import parameter_sensitivity
 from idlib.tasks import TASKS
@@ -38,6 +39,7 @@ from idlib.training import checkpoints
 from idlib.training.loop import train
 from idlib.training.randomness import derive_seed, seed_everything
 from idlib.training.settings import METHODS, SettingsError
+from idlib.training.trainable import Selection
 
 ONE = Spec("images", "id", "smoke")
 TOY = Spec("toy", "id", "smoke")
@@ -118,79 +120,107 @@ def diverging(method: str = "id", **overrides) -> Spec:
 def test_the_selected_weights_of_the_diverging_run_are_not_its_last(toy, fresh):
     record = run(diverging(), fresh)
     assert 0 < record.measured.metrics["selected/step"] < diverging().plan.updates
-    assert record.measured.metrics["test/nll"] < record.measured.metrics["test/nll/last"] - 0.1
+    assert record.measured.metrics["test/nll"] < record.measured.metrics["test/nll@last"] - 0.1
 
 
-def test_load_model_gives_the_selected_or_the_last_weights(toy, fresh):
+class TwoRules(ToyRunTask):
+    """Its score is best where its loss is 3."""
+
+    selection = Selection("score", higher_is_better=True)
+
+    def evaluate(self, model, split):
+        nll = super().evaluate(model, split)
+        return {**nll, "score": -abs(nll["nll"] - 3)}
+
+
+@pytest.fixture
+def two_rules(monkeypatch) -> None:
+    """The toy task, its score and its loss lead to different checkpoints."""
+    monkeypatch.setitem(TASKS, "toy", f"{__name__}:TwoRules")
+
+
+def test_load_model_gives_the_weights_of_each_selection(two_rules, fresh):
     spec = diverging()
-    validation = run(spec, fresh).measured.curves["validation/nll"]
-    best, last = (load_model(spec, which, fresh) for which in ("best", "last"))
-    assert not best.training and not last.training
-    found = [spec.plan.task.evaluate(model, "validation")["nll"] for model in (best, last)]
-    assert found == [min(validation), validation[-1]] and found[0] < found[1]
-    with pytest.raises(SettingsError, match="choose one of best, last"):
+    curves, found = run(spec, fresh).measured.curves, {}
+    for which in SELECTIONS:
+        model = load_model(spec, which, fresh)
+        assert not model.training
+        found[which] = spec.plan.task.evaluate(model, "validation")
+    assert found[BEST]["score"] == max(curves["validation/score"])
+    assert found[LOSS]["nll"] == min(curves["validation/nll"])
+    assert found[LAST]["nll"] == curves["validation/nll"][-1]
+    assert len({values["nll"] for values in found.values()}) == 3
+    with pytest.raises(SettingsError, match="choose one of best, loss, last"):
         load_model(spec, "first", fresh)
 
 
 @pytest.mark.parametrize("improving", [True, False])
-def test_a_record_holds_the_figures_of_the_selected_and_of_the_last_weights(toy, fresh, improving):
+def test_a_record_holds_the_figures_of_each_selection(toy, fresh, improving, monkeypatch):
     """Each equals the direct call; weights that are never seen are left out and counted."""
+    tested, test = [], ToyRunTask.test
+    monkeypatch.setattr(ToyRunTask, "test", lambda *given: tested.append(1) or test(*given))
     spec = replace(TOY, overrides={"epochs": 1}) if improving else diverging()
     record, task = run(spec, fresh), spec.plan.task
     assert (record.measured.metrics["selected/step"] == spec.plan.updates) == improving
-    best, last = (load_model(spec, which, fresh) for which in ("best", "last"))
-    expected = {"selected/step": record.measured.metrics["selected/step"]}
-    for model, suffix in ((best, ""), (last, "/last")):
-        expected[f"test/nll{suffix}"] = task.evaluate(model, "test")["nll"]
+    assert len(tested) == (1 if improving else 2)  # one checkpoint is not measured twice
+    steps = checkpoints.read_finished(fresh.checkpoints / spec.signature)["selected"]
+    expected = {}
+    for which in SELECTIONS:
+        model = load_model(spec, which, fresh)
         measured = parameter_sensitivity(
             model, task.sensitivity_batches(), task.loss, task.never_seen(model)
         )
+        figures = {
+            "selected/step": steps[which],
+            "test/nll": task.evaluate(model, "test")["nll"],
+            "sensitivity/parameters": measured.count,
+            "sensitivity/batches": 3,
+            "sensitivity/excluded": 8,
+            "train/nll": measured.loss,
+        }
         for name in ("mean", "std", "cv", "gini"):
             for kind in (name, f"{name}_normalized"):
-                expected[f"sensitivity/{kind}{suffix}"] = getattr(measured, kind)
-        expected |= {
-            f"sensitivity/parameters{suffix}": measured.count,
-            f"sensitivity/batches{suffix}": 3,
-            f"sensitivity/excluded{suffix}": 8,
-            f"train/nll{suffix}": measured.loss,
-        }
-        if model is best:
-            layers = {row.layer: row for row in measured.by_layer()}
-            expected |= {f"sensitivity/mean/{name}": row.mean for name, row in layers.items()}
-            expected |= {f"sensitivity/std/{name}": row.std for name, row in layers.items()}
+                figures[f"sensitivity/{kind}"] = getattr(measured, kind)
+        layers = {row.layer: row for row in measured.by_layer()}
+        figures |= {f"sensitivity/mean/{name}": row.mean for name, row in layers.items()}
+        figures |= {f"sensitivity/std/{name}": row.std for name, row in layers.items()}
+        expected |= {at(name, which): value for name, value in figures.items()}
+        if which == BEST:
             curves = {
                 "sensitivity/histogram/edges": HISTOGRAM_EDGES,
                 "sensitivity/histogram/counts": measured.histogram(HISTOGRAM_EDGES),
                 "sensitivity/quantiles/levels": QUANTILE_LEVELS,
                 "sensitivity/quantiles/values": measured.quantiles(QUANTILE_LEVELS),
-                "test/nll/items": task.losses(best, "test").tolist(),
+                "test/nll/items": task.losses(model, "test").tolist(),
             }
     assert record.measured.metrics == expected
     assert {name: record.measured.curves[name] for name in curves} == curves
-    weights = sum(parameter.numel() for parameter in best.parameters())
+    weights = sum(parameter.numel() for parameter in model.parameters())
     assert expected["sensitivity/parameters"] == weights - 8
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_student_is_taught_by_the_selected_weights_of_the_round_before(toy, fresh, number):
+def test_a_student_is_taught_by_the_round_before_at_its_lowest_loss(two_rules, fresh, number):
     spec, before = diverging(round=number), diverging(round=number - 1)
     curves = run(spec, fresh).measured.curves
     taught = {}
-    for which in ("best", "last"):
+    for which in SELECTIONS:
         teacher = frozen_teacher(load_model(before, which, fresh), before.plan.task.forward)
         seed_everything(derive_seed(1, "round", number, "weights"))
         model, task, folder = spec.plan.task.model(), spec.plan.task, fresh.checkpoints / which
         made = train(model, task, spec.plan.settings, seed=1, folder=folder, teacher=teacher)
         taught[which] = made.curves
-    assert {name: curves[name] for name in taught["best"]} == taught["best"]
-    assert taught["last"]["train/task"] != taught["best"]["train/task"]
+    assert {name: curves[name] for name in taught[LOSS]} == taught[LOSS]
+    for other in (BEST, LAST):
+        assert taught[other]["train/task"] != taught[LOSS]["train/task"]
 
 
 def start_of(spec: Spec, workspace: Workspace) -> dict[str, list]:
     """The weights that a run starts from: its rates are too small to move them."""
     still = replace(spec, overrides={**spec.overrides, "lr_peak": 1e-30})
     run(still, workspace)
-    weights = load_file(workspace.checkpoints / still.signature / checkpoints.LAST)
+    folder = workspace.folder(still.signature)
+    weights = load_file(checkpoints.weights_path(folder, still.plan.updates))
     return {name: value.tolist() for name, value in weights.items()}
 
 

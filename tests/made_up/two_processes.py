@@ -11,6 +11,7 @@ from accelerate.utils import gather_object
 from made_up.toy import ToySettings, ToyTask, interrupt_at
 from safetensors.torch import load_file
 
+from idlib.metrics.names import LAST
 from idlib.training.loop import train
 
 if __name__ == "__main__":
@@ -32,7 +33,7 @@ if __name__ == "__main__":
             "processes": PartialState().num_processes,
             "task": trained.curves["train/task"],
             "dropout": seeds,
-            "whole": [t.tolist() for t in load_file(whole.last).values()],
-            "resumed": [t.tolist() for t in load_file(resumed.last).values()],
+            "whole": [t.tolist() for t in load_file(whole.weights(LAST)).values()],
+            "resumed": [t.tolist() for t in load_file(resumed.weights(LAST)).values()],
         }
         (folder / "results.json").write_text(json.dumps(results))

@@ -129,8 +129,8 @@ def test_the_seed_decides_the_weights():
 
 def test_weights_survive_safetensors(tmp_path):
     model, fresh = small(seed=0).float(), small(seed=1).float()
-    checkpoints.save(tmp_path / "run", model.state_dict(), {"step": 1, "selected_step": 1})
-    checkpoints.load_weights(fresh, tmp_path / "run/best-1.safetensors")
+    checkpoints.save(tmp_path / "run", model.state_dict(), {"step": 1, "selected": {"best": 1}})
+    checkpoints.load_weights(fresh, tmp_path / "run/weights-1.safetensors")
     model.save_pretrained(tmp_path / "pretrained")
     transformers_own = MarianMTModel.from_pretrained(
         tmp_path / "pretrained", attn_implementation=model.config._attn_implementation

@@ -11,6 +11,7 @@ from torch.nn import functional
 from idlib.experiments.runs import load_model, run
 from idlib.method.objective import IntraDistillation
 from idlib.method.targets import as_heads
+from idlib.metrics.names import LAST, LOSS, at, steps_of
 from idlib.models.encoders import EncoderError
 from idlib.sensitivity.first_order import parameter_sensitivity
 from idlib.training.optim import optimizer_of
@@ -146,17 +147,24 @@ def test_a_run_leaves_a_record_with_all_figures(small, shared, case) -> None:
     model = load_model(spec, workspace=shared)
     for name, value in task.evaluate(model, "validation").items():
         assert metrics[f"validation/{name}"] == value
-        assert f"test/{name}/last" in metrics and len(curves[f"validation/{name}"]) > 0
+        assert len(curves[f"validation/{name}"]) > 0
     assert metrics["test/nll"] == pytest.approx(task.evaluate(model, "test")["nll"])
     mean = sum(curves["test/nll/items"]) / len(curves["test/nll/items"])
     assert mean == pytest.approx(metrics["test/nll"], abs=1e-4)
-    assert {"selected/step", "train/nll", "sensitivity/cv", "sensitivity/cv/last"} <= set(metrics)
+    plain = {name for name in metrics if "@" not in name and not name.startswith("dropped/")}
+    assert {"selected/step", "train/nll", "sensitivity/cv", "validation/nll"} <= plain
+    assert {at(name, which) for name in plain for which in (LOSS, LAST)} <= set(metrics)
     layers = {task.layer(name) for name, p in model.named_parameters() if p.requires_grad}
     assert all(metrics[f"sensitivity/std/{layer}"] > 0 for layer in layers)
     chosen, values = task.selection, curves[f"validation/{task.selection.metric}"]
     best = max(values) if chosen.higher_is_better else min(values)
     assert metrics[f"validation/{chosen.metric}"] == pytest.approx(best)
-    assert metrics["selected/step"] == curves["validation/step"][values.index(best)]
+    steps = steps_of(curves, f"validation/{chosen.metric}")
+    assert metrics["selected/step"] == steps[values.index(best)]
+    losses = curves["validation/nll"]
+    lowest = curves["validation/step"][losses.index(min(losses))]
+    assert metrics[at("selected/step", LOSS)] == lowest
+    assert metrics[at("selected/step", LAST)] == spec.plan.updates
     assert set(record.asked.data) == set(task.checksums) >= set(task.data.splits)
     assert record.asked.source == "path" and record.asked.task == CASES[case][0]
 

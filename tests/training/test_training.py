@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from idlib.method.distillation import frozen_teacher
 from idlib.method.objective import Parts
 from idlib.method.schedules import adaptive_alpha, linear_decay
+from idlib.metrics.names import BEST, LAST, LOSS, SELECTIONS
 from idlib.training import checkpoints
 from idlib.training.loop import NonFiniteLoss, train
 from idlib.training.randomness import derive_seed
@@ -34,10 +35,10 @@ def go(folder, settings=ID, task=None, seed=1, dropout=0.2, **kwargs):
     return train(task.model(dropout), task, settings, seed=seed, folder=folder, **kwargs)
 
 
-def outcome(folder: Path, trained) -> tuple:
-    weights = {name: load_file(folder / name) for name in (checkpoints.BEST, checkpoints.LAST)}
+def outcome(trained) -> tuple:
+    weights = {name: load_file(trained.weights(name)) for name in SELECTIONS}
     flat = {f"{a}/{b}": t.tolist() for a, group in weights.items() for b, t in group.items()}
-    return flat, trained.curves, trained.selected_step
+    return flat, trained.curves, trained.selected
 
 
 def test_training_lowers_the_loss_and_keeps_curves(tmp_path):
@@ -47,14 +48,15 @@ def test_training_lowers_the_loss_and_keeps_curves(tmp_path):
     assert nll[-1] < 0.7 * nll[0]
     assert trained.curves["validation/step"] == [3.0 * epoch for epoch in range(1, 61)]
     assert {len(curve) for curve in trained.curves.values()} == {60}
-    assert trained.selected_step == trained.curves["validation/step"][nll.index(min(nll))]
+    best = trained.curves["validation/step"][nll.index(min(nll))]
+    assert trained.selected == {BEST: best, LOSS: best, LAST: 180}
     assert trained.seconds > 0 and trained.peak_memory_bytes > 0
 
 
 def test_the_same_twice_and_another_seed_differs(tmp_path):
-    first = outcome(tmp_path / "a", go(tmp_path / "a"))
-    assert outcome(tmp_path / "b", go(tmp_path / "b")) == first
-    assert outcome(tmp_path / "c", go(tmp_path / "c", seed=2)) != first
+    first = outcome(go(tmp_path / "a"))
+    assert outcome(go(tmp_path / "b")) == first
+    assert outcome(go(tmp_path / "c", seed=2)) != first
 
 
 def test_the_selected_weights_are_those_of_the_best_evaluation(tmp_path):
@@ -62,30 +64,71 @@ def test_the_selected_weights_are_those_of_the_best_evaluation(tmp_path):
     nll = trained.curves["validation/nll"]
     best, last = (
         task.evaluate(checkpoints.load_weights(task.model(), path).eval(), "validation")["nll"]
-        for path in (trained.best, trained.last)
+        for path in map(trained.weights, (BEST, LAST))
     )
     assert best == min(nll) and last == nll[-1] and best < last
 
 
 class ScriptedTask(ToyTask):
-    """Its validation loss falls at every evaluation, and its F1 is written down."""
+    """Its validation loss and its F1 are written down, and the F1 may be costly."""
 
     selection = Selection("f1", higher_is_better=True)
 
-    def __init__(self, *f1: float) -> None:
+    def __init__(self, nll: list[float], f1: list[float], costly_every: int = 0) -> None:
         super().__init__()
-        self.f1, self.nll = iter(f1), 9.0
+        self.nll, self.f1 = iter(nll), iter(f1)
+        self.costly_every, self.is_costly = costly_every or 1, bool(costly_every)
 
     def evaluate(self, model, split):
-        self.nll -= 1
-        return {"nll": self.nll, "f1": next(self.f1)}
+        assert not model.training
+        nll = {"nll": next(self.nll)}
+        return nll if self.is_costly else {**nll, "f1": next(self.f1)}
+
+    def costly(self, model, split):
+        assert not model.training and split == "validation"
+        return {"f1": next(self.f1)} if self.is_costly else {}
 
 
-def test_the_tasks_own_metric_selects(tmp_path):
-    settings = BASELINE.model_copy(update={"epochs": 4})
-    trained = go(tmp_path, settings, ScriptedTask(0.2, 0.7, 0.7, 0.4))
-    assert trained.curves["validation/f1"] == [0.2, 0.7, 0.7, 0.4]
-    assert trained.selected_step == 6  # the first of the two best
+def test_each_rule_selects_for_itself(tmp_path):
+    settings, task = BASELINE.model_copy(update={"epochs": 5}), ToyTask()
+    scripted = ScriptedTask([9.0, 7.0, 8.0, 7.0, 9.0], [0.2, 0.5, 0.7, 0.7, 0.4])
+    trained = go(tmp_path, settings, scripted)
+    assert trained.curves["validation/f1"] == [0.2, 0.5, 0.7, 0.7, 0.4]
+    assert trained.selected == {BEST: 9, LOSS: 6, LAST: 15}  # the first of equals
+    for number, name in ((3, BEST), (2, LOSS), (5, LAST)):
+        shorter = go(tmp_path / str(number), settings.model_copy(update={"epochs": number}))
+        ours, theirs = (load_file(path) for path in (trained.weights(name), shorter.weights(LAST)))
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs), name
+    assert task.model()[0].weight.tolist() != ours["0.weight"].tolist()
+
+
+@pytest.mark.parametrize(("epochs", "measured"), [(5, [6.0, 12.0, 15.0]), (4, [6.0, 12.0])])
+def test_what_is_costly_is_measured_more_rarely_and_at_the_end(tmp_path, epochs, measured):
+    settings = BASELINE.model_copy(update={"epochs": epochs})
+    task = ScriptedTask([9.0, 8.0, 7.0, 6.0, 7.0][:epochs], [0.5, 0.7, 0.6], costly_every=2)
+    trained = go(tmp_path, settings, task)
+    assert trained.curves["validation/f1/step"] == measured
+    assert trained.curves["validation/f1"] == [0.5, 0.7, 0.6][: len(measured)]
+    assert len(trained.curves["validation/nll"]) == epochs
+    assert trained.selected == {BEST: 12, LOSS: 12, LAST: 3 * epochs}
+
+
+def test_a_stretched_run_has_what_is_costly_as_often(tmp_path):
+    compute = BASELINE.model_copy(update={"stretch": 3, "epochs": 4})
+    task = ScriptedTask([9.0, 8.0, 7.0, 6.0], [0.5, 0.7], costly_every=2)
+    assert go(tmp_path, compute, task).curves["validation/f1/step"] == [18.0, 36.0]
+
+
+def test_a_run_is_resumed_before_anything_costly_was_measured(tmp_path):
+    def task():
+        return ScriptedTask([9.0, 8.0], [0.5], costly_every=2)
+
+    whole = go(tmp_path / "whole", BASELINE, task())
+    scripted = task()
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path / "part", BASELINE, scripted, progress=interrupt_at(5))
+    assert checkpoints.load(tmp_path / "part")["selected"] == {LOSS: 3}
+    assert outcome(go(tmp_path / "part", BASELINE, scripted)) == outcome(whole)
 
 
 def test_the_last_update_is_evaluated_whatever_the_interval(tmp_path):
@@ -141,22 +184,22 @@ def kill_at(point: int, folder: Path) -> bool:
 
 @pytest.mark.slow
 def test_killed_at_any_point_and_started_again_gives_the_same_bits(tmp_path):
-    whole = outcome(tmp_path / "whole", go(tmp_path / "whole"))
+    whole = outcome(go(tmp_path / "whole"))
     points = 0
     while kill_at(points, tmp_path / f"{points}"):
         folder = tmp_path / f"{points}"
-        assert outcome(folder, go(folder)) == whole, f"killed at point {points}"
+        assert outcome(go(folder)) == whole, f"killed at point {points}"
         points += 1
     assert points > 20
 
 
 @pytest.mark.slow
 def test_killed_again_and_again_gives_the_same_bits(tmp_path):
-    whole = outcome(tmp_path / "whole", go(tmp_path / "whole"))
+    whole = outcome(go(tmp_path / "whole"))
     folder = tmp_path / "often"
     for point in (6, 4, 5, 7):
         assert kill_at(point, folder)
-    assert outcome(folder, go(folder)) == whole
+    assert outcome(go(folder)) == whole
 
 
 def stopped(folder: Path, settings: ToySettings, update: int) -> None:
@@ -174,21 +217,21 @@ def stopped(folder: Path, settings: ToySettings, update: int) -> None:
 )
 def test_a_resume_is_exact(tmp_path, asked, update, evaluated):
     settings = ToySettings(**asked)
-    whole = outcome(tmp_path / "whole", go(tmp_path / "whole", settings))
+    whole = outcome(go(tmp_path / "whole", settings))
     stopped(tmp_path / "part", settings, update)
     done = []
     trained = go(tmp_path / "part", settings, progress=done.append)
     assert done[0] == evaluated and sum(done) == 6
-    assert outcome(tmp_path / "part", trained) == whole
+    assert outcome(trained) == whole
 
 
 def test_a_resumed_run_remembers_what_was_best(tmp_path):
     worse = DIVERGING.model_copy(update={"epochs": 5})  # after the first it is only worse
     whole = go(tmp_path / "whole", worse)
-    assert whole.selected_step == 3
+    assert whole.selected == {BEST: 3, LOSS: 3, LAST: 15}
     stopped(tmp_path / "part", worse, 7)
     resumed = go(tmp_path / "part", worse)
-    assert outcome(tmp_path / "part", resumed) == outcome(tmp_path / "whole", whole)
+    assert outcome(resumed) == outcome(whole)
 
 
 def test_a_resumed_run_costs_what_all_its_sessions_cost(tmp_path):
@@ -220,7 +263,7 @@ def test_micro_batches_give_the_update_of_one_batch(tmp_path, settings):
     cut, tasks = one.model_copy(update={"micro_batch": size}), [ToyTask(12), ToyTask(12)]
     runs = [go(tmp_path / str(i), (one, cut)[i], tasks[i], dropout=0.0) for i in (0, 1)]
     assert [[len(rows) for rows in task.seen] for task in tasks] == [[12] * 2, slices * 2]
-    a, b = (load_file(run.last) for run in runs)
+    a, b = (load_file(run.weights(LAST)) for run in runs)
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=1e-6, atol=1e-6)
     assert runs[0].curves["train/task"] == pytest.approx(runs[1].curves["train/task"], rel=1e-6)
@@ -251,7 +294,7 @@ def test_two_processes_give_the_update_of_one(tmp_path):
         results["processes"] == 2 and len(set(results["dropout"])) == 2
     )  # each draws its own masks
     assert results["resumed"] == results["whole"]  # with those masks, stopped in between
-    a, b = load_file(alone.last), load_file(tmp_path / "two" / checkpoints.LAST)
+    a, b = load_file(alone.weights(LAST)), load_file(tmp_path / "two" / alone.weights(LAST).name)
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=1e-6, atol=1e-6)
     assert results["task"] == pytest.approx(alone.curves["train/task"], rel=1e-6)
@@ -267,7 +310,7 @@ def test_bfloat16_trains_with_float32_weights(tmp_path):
     settings = ToySettings(passes=3, epochs=10, precision="bf16")
     trained = go(tmp_path, settings)
     assert trained.curves["validation/nll"][-1] < trained.curves["validation/nll"][0]
-    assert {t.dtype for t in load_file(trained.last).values()} == {torch.float32}
+    assert {t.dtype for t in load_file(trained.weights(LAST)).values()} == {torch.float32}
     go(tmp_path / "after", ID)  # another precision in the same process
 
 
@@ -294,7 +337,8 @@ def test_model_and_teacher_compute_in_the_precision_asked_for(tmp_path, precisio
 def moved(folder: Path, settings: ToySettings) -> dict[str, torch.Tensor]:
     """By how much one update of the whole toy data changes each parameter."""
     one = settings.model_copy(update={"epochs": 1, "batch_size": 12})
-    start, last = ToyTask().model().state_dict(), load_file(go(folder, one, dropout=0.0).last)
+    start = ToyTask().model().state_dict()
+    last = load_file(go(folder, one, dropout=0.0).weights(LAST))
     return {name: last[name] - start[name] for name in start}
 
 
@@ -345,9 +389,9 @@ def test_both_rates_follow_the_schedule(tmp_path):
 @pytest.mark.parametrize("optimizer", ["adamw", "adamax"])
 def test_a_head_at_the_bodys_rate_changes_nothing(tmp_path, optimizer):
     settings = ID.model_copy(update={"optimizer": optimizer})
-    one = outcome(tmp_path / "one", go(tmp_path / "one", settings))
+    one = outcome(go(tmp_path / "one", settings))
     same = settings.model_copy(update={"lr_head": settings.lr_peak})
-    assert outcome(tmp_path / "two", go(tmp_path / "two", same)) == one
+    assert outcome(go(tmp_path / "two", same)) == one
 
 
 # Order, masks, schedules and methods ---------------------------------------------------------
@@ -480,6 +524,6 @@ def test_a_first_update_without_a_checkpoint_says_so(tmp_path):
 
 def test_a_validation_metric_that_is_not_finite_stops_the_run_and_says_where(tmp_path):
     with pytest.raises(NonFiniteLoss, match="validation f1 is nan at update 6") as raised:
-        go(tmp_path, ID, ScriptedTask(0.2, math.nan))
+        go(tmp_path, ID, ScriptedTask([9.0, 8.0], [0.2, math.nan]))
     assert str(tmp_path / "state-3.pt") in str(raised.value)
     assert checkpoints.load(tmp_path)["step"] == 3
