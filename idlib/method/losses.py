@@ -30,6 +30,8 @@ def _without_autocast(loss: LossFunction) -> LossFunction:
 
     @functools.wraps(loss)
     def wrapped(logits: Tensor, *args: object, **kwargs: object) -> Tensor:
+        if not torch.amp.is_autocast_available(logits.device.type):  # the meta device
+            return loss(logits, *args, **kwargs)
         with torch.autocast(logits.device.type, enabled=False):
             return loss(logits, *args, **kwargs)
 
@@ -37,7 +39,9 @@ def _without_autocast(loss: LossFunction) -> LossFunction:
 
 
 @_without_autocast
-def x_divergence(logits: Tensor, class_mask: Tensor | None = None) -> Tensor:
+def x_divergence(
+    logits: Tensor, class_mask: Tensor | None = None, *, checked: bool = False
+) -> Tensor:
     """X-divergence of K passes (Xu et al. 2022; the method page of the book).
 
     ``X = (1/K) sum_i [KL(p_i || m) + KL(m || p_i)]`` with ``p_i = softmax(z_i)`` and m the mean of
@@ -48,6 +52,8 @@ def x_divergence(logits: Tensor, class_mask: Tensor | None = None) -> Tensor:
     Args:
         logits: ``[K, ..., C]``, the passes first, the classes last.
         class_mask: bool ``[C]`` or ``[..., C]``, ``True`` = counted; the same for all passes.
+        checked: whether the values of masks and labels are known to be right, so that they are
+            not read here: on a GPU that would wait for it.
 
     Returns:
         ``[...]``, nats per position. Zero for equal passes and for K = 1; indifferent to the order
@@ -60,7 +66,7 @@ def x_divergence(logits: Tensor, class_mask: Tensor | None = None) -> Tensor:
     >>> x_divergence(torch.tensor([[[0.0, 1.0]], [[1.0, 0.0]]]))
     tensor([0.2311])
     """
-    z, excluded = _checked(logits, class_mask, passes=True)
+    z, excluded = _checked(logits, class_mask, passes=True, checked=checked)
     z = _aligned(z)
     p, d = z.softmax(-1), _centred(_zero_where(excluded, z))  # [K, ..., C]
     middle = (p.mean(0) * d).sum(-1, keepdim=True).detach()  # [K, ..., 1]
@@ -68,7 +74,9 @@ def x_divergence(logits: Tensor, class_mask: Tensor | None = None) -> Tensor:
 
 
 @_without_autocast
-def js_divergence(logits: Tensor, class_mask: Tensor | None = None) -> Tensor:
+def js_divergence(
+    logits: Tensor, class_mask: Tensor | None = None, *, checked: bool = False
+) -> Tensor:
     """Generalised Jensen-Shannon divergence of K passes (the alternative in Xu et al. 2022).
 
     ``J = (1/K) sum_i KL(p_i || m)`` with m the mean of the ``p_i``; at most X and at most log K.
@@ -80,7 +88,7 @@ def js_divergence(logits: Tensor, class_mask: Tensor | None = None) -> Tensor:
     >>> js_divergence(torch.tensor([[[0.0, 1.0]], [[1.0, 0.0]]]))
     tensor([0.1109])
     """
-    z, excluded = _checked(logits, class_mask, passes=True)
+    z, excluded = _checked(logits, class_mask, passes=True, checked=checked)
     z = z - z.detach().amax(-1, keepdim=True)
     # log p_i up to a constant that the passes share at a position and class
     log_p = _centred(_zero_where(excluded, z)) - z.logsumexp(-1, keepdim=True)
@@ -90,7 +98,9 @@ def js_divergence(logits: Tensor, class_mask: Tensor | None = None) -> Tensor:
 
 
 @_without_autocast
-def symmetric_kl(logits: Tensor, class_mask: Tensor | None = None) -> Tensor:
+def symmetric_kl(
+    logits: Tensor, class_mask: Tensor | None = None, *, checked: bool = False
+) -> Tensor:
     """Mean over the pairs i < j of ``[KL(p_i || p_j) + KL(p_j || p_i)] / 2``.
 
     At K = 2 this is the regulariser of R-Drop (Liang et al. 2021). For every K it is
@@ -101,12 +111,18 @@ def symmetric_kl(logits: Tensor, class_mask: Tensor | None = None) -> Tensor:
     >>> symmetric_kl(torch.tensor([[[0.0, 1.0]], [[1.0, 0.0]]]))
     tensor([0.4621])
     """
-    return x_divergence(logits, class_mask) * (len(logits) / max(len(logits) - 1, 1))
+    divergence = x_divergence(logits, class_mask, checked=checked)
+    return divergence * (len(logits) / max(len(logits) - 1, 1))
 
 
 @_without_autocast
 def cross_entropy(
-    logits: Tensor, labels: Tensor, smoothing: float = 0.0, class_mask: Tensor | None = None
+    logits: Tensor,
+    labels: Tensor,
+    smoothing: float = 0.0,
+    class_mask: Tensor | None = None,
+    *,
+    checked: bool = False,
 ) -> Tensor:
     """Cross-entropy to labels, with label smoothing s: ``(1 - s) CE + s mean_c(-log p_c)``.
 
@@ -119,6 +135,7 @@ def cross_entropy(
             caller does not count the position, each is a counted class.
         smoothing: s, from 0 to 1.
         class_mask: bool ``[C]`` or ``[..., C]``, ``True`` = counted.
+        checked: as in :func:`x_divergence`.
 
     Returns:
         ``[...]``, nats per position.
@@ -130,10 +147,10 @@ def cross_entropy(
     >>> cross_entropy(torch.zeros(1, 2), torch.tensor([1]), smoothing=0.1)
     tensor([0.6931])
     """
-    z, excluded = _checked(logits, class_mask)
+    z, excluded = _checked(logits, class_mask, checked=checked)
     if not 0.0 <= smoothing <= 1.0:
         raise ValueError(f"smoothing must lie in 0..1, not {smoothing}")
-    index = checked_labels(labels, z, excluded).unsqueeze(-1)  # [..., 1]
+    index = checked_labels(labels, z, excluded, checked).unsqueeze(-1)  # [..., 1]
     log_p = z.log_softmax(-1)
     hard = -log_p.gather(-1, index).squeeze(-1)
     if smoothing == 0.0:
@@ -144,7 +161,11 @@ def cross_entropy(
 
 @_without_autocast
 def soft_cross_entropy(
-    logits: Tensor, target_probs: Tensor, class_mask: Tensor | None = None
+    logits: Tensor,
+    target_probs: Tensor,
+    class_mask: Tensor | None = None,
+    *,
+    checked: bool = False,
 ) -> Tensor:
     """Cross-entropy to a distribution: ``-sum_c t_c log p_c``, as in distillation.
 
@@ -153,6 +174,7 @@ def soft_cross_entropy(
         target_probs: probabilities ``[..., C]`` (they are not renormalised), broadcast against
             leading axes of the logits.
         class_mask: bool ``[C]`` or ``[..., C]``, ``True`` = counted.
+        checked: as in :func:`x_divergence`.
 
     Returns:
         ``[...]``, nats per position.
@@ -164,7 +186,7 @@ def soft_cross_entropy(
     >>> soft_cross_entropy(torch.zeros(1, 2), torch.tensor([[0.5, 0.5]]))
     tensor([0.6931])
     """
-    z, excluded = _checked(logits, class_mask)
+    z, excluded = _checked(logits, class_mask, checked=checked)
     if not target_probs.is_floating_point():
         raise ValueError(f"target_probs must be floating-point, not {target_probs.dtype}")
     target = _broadcast(target_probs, z.shape, "target_probs").to(z.dtype)
@@ -218,13 +240,16 @@ def _broadcast(tensor: Tensor, shape: torch.Size, name: str) -> Tensor:
         ) from None
 
 
-def check_logits(logits: Tensor, class_mask: Tensor | None, passes: bool = False) -> Tensor | None:
+def check_logits(
+    logits: Tensor, class_mask: Tensor | None, passes: bool = False, checked: bool = False
+) -> Tensor | None:
     """Refuse logits and class masks that cannot be meant; return the mask in the logits' shape.
 
     Args:
         logits: ``[..., C]``, or ``[K, ..., C]`` with ``passes``.
-        class_mask: bool ``[C]`` or ``[..., C]``.
+        class_mask: bool ``[C]`` or ``[..., C]``; it may lie on another device.
         passes: whether the first axis is that of the passes, which share the mask.
+        checked: whether the mask's values are known to be right, and are not read.
 
     Raises:
         ValueError: naming the shape or type, and what it has to be.
@@ -243,22 +268,27 @@ def check_logits(logits: Tensor, class_mask: Tensor | None, passes: bool = False
     if class_mask.dtype != torch.bool:
         raise ValueError(f"class_mask must be bool (True = counted), not {class_mask.dtype}")
     mask = _broadcast(class_mask, logits.shape[1:] if passes else logits.shape, "class_mask")
-    if not mask.any(-1).all():
+    if not checked and not mask.any(-1).all():
         raise ValueError("class_mask excludes every class of at least one position")
     return mask
 
 
 def _checked(
-    logits: Tensor, class_mask: Tensor | None, passes: bool = False
+    logits: Tensor, class_mask: Tensor | None, passes: bool = False, checked: bool = False
 ) -> tuple[Tensor, Tensor | None]:
     """Logits in float32 or better, minus infinity in excluded classes, and which those are."""
-    mask = check_logits(logits, class_mask, passes)
+    mask = check_logits(logits, class_mask, passes, checked)
     z = full_precision(logits)
     return (z, None) if mask is None else (z.masked_fill(~mask, -math.inf), ~mask)
 
 
-def checked_labels(labels: Tensor, z: Tensor, excluded: Tensor | None) -> Tensor:
+def checked_labels(
+    labels: Tensor, z: Tensor, excluded: Tensor | None, checked: bool = False
+) -> Tensor:
     """Labels broadcast to the positions of ``z`` ``[..., C]``, each that of a counted class.
+
+    Of ``z``, which may lie on another device, only the shape is read; of labels that are
+    ``checked``, nothing but type and shape.
 
     Raises:
         ValueError: naming a label that is none, and the classes.
@@ -266,6 +296,8 @@ def checked_labels(labels: Tensor, z: Tensor, excluded: Tensor | None) -> Tensor
     if labels.dtype != torch.int64:
         raise ValueError(f"labels must be int64, not {labels.dtype}")
     labels = _broadcast(labels, z.shape[:-1], "labels")
+    if checked:
+        return labels
     outside = (labels < 0) | (labels >= z.shape[-1])
     if outside.any():
         raise ValueError(

@@ -29,7 +29,7 @@ from idlib.method.losses import (
 from idlib.method.modules import observed_modules
 from idlib.method.passes import MODES, run_passes
 from idlib.method.schedules import adaptive_alpha
-from idlib.method.targets import Forward, Target, as_heads
+from idlib.method.targets import Forward, Target, as_heads, check_counts
 
 
 class Parts(NamedTuple):
@@ -41,7 +41,7 @@ class Parts(NamedTuple):
     total: Tensor
     task: Tensor
     divergence: Tensor
-    alpha: float
+    alpha: float | Tensor
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,8 @@ class IntraDistillation:
         total_steps: int,
         teacher: Forward | None = None,
         counts: Mapping[str, Tensor] | None = None,
+        at_hand: Mapping[str, Target] | None = None,
+        alpha: float | Tensor | None = None,
     ) -> Parts:
         """Run the K passes of ``batch`` and return the objective's parts.
 
@@ -130,6 +132,12 @@ class IntraDistillation:
             counts: for each head the positions counted in the whole update, where this batch is
                 only a part of it (micro-batches, processes): the parts' losses then add up to
                 the update's. By default the positions of this batch.
+            at_hand: the batch's targets by head as they lay in the host's memory, where the batch
+                is on a GPU: labels and masks are then checked there, and nothing waits for the
+                GPU. Who gives ``counts`` too has checked that they are not zero
+                (:func:`~idlib.method.targets.check_counts`).
+            alpha: the weight of the divergence where it is not to be that of ``step``, as in a
+                step that is recorded once and run again with other weights.
 
         Raises:
             ValueError: heads without targets (or the reverse), shapes that do not fit, an update
@@ -138,16 +146,21 @@ class IntraDistillation:
         labelled = as_heads(targets(batch))
         logits, modules = self._run_passes(forward, batch)
         taught = {} if teacher is None else as_heads(teacher(batch))
-        _check_heads(labelled, logits, taught)
+        _check_heads(labelled if at_hand is None else at_hand, logits, taught)
         if modules is not None:  # before anything is written over logits
             self._diagnostics.check(logits, modules, self.mode)
-        alpha = adaptive_alpha(step, total_steps, self.alpha, self.p, self.q)
-        heads = {}
-        for name, target in labelled.items():
-            count = target.count if counts is None else counts[name]
-            if not count > 0:
-                raise ValueError(f"head {name!r}: no position of this update is counted")
-            heads[name] = logits[name], target, count, taught.get(name)
+        if alpha is None:
+            alpha = adaptive_alpha(step, total_steps, self.alpha, self.p, self.q)
+        if counts is None:
+            readable = labelled if at_hand is None else at_hand
+            check_counts({name: target.count for name, target in readable.items()})
+            counts = {name: target.count for name, target in labelled.items()}
+        elif at_hand is None:
+            check_counts(counts)
+        heads = {
+            name: (logits[name], target, counts[name], taught.get(name))
+            for name, target in labelled.items()
+        }
         if self.fused and all(map(_can_be_fused, logits.values(), labelled.values())):
             losses = [self._fused(*head, alpha, 1 / len(heads)) for head in heads.values()]
             total, task, divergence = (torch.stack(p).sum() for p in zip(*losses, strict=True))
@@ -165,13 +178,12 @@ class IntraDistillation:
         target: Target,
         count: Tensor,
         taught: Tensor | None,
-        alpha: float,
+        alpha: float | Tensor,
         share: float,
     ) -> HeadLoss:
         """As :meth:`_head_loss`, value and gradient together; ``share``: of this head among all."""
-        mask = check_logits(logits, target.class_mask, passes=True)
+        mask = check_logits(logits, target.class_mask, passes=True, checked=True)
         labels, classes = _counted_labels(target), logits.shape[-1]
-        checked_labels(labels, logits[0], None if mask is None else ~mask)
         if mask is not None:
             mask = mask.reshape(-1, classes)
         if taught is not None:
@@ -227,12 +239,13 @@ class IntraDistillation:
                 task = task + (z - taught.view_as(z[0])).square().mean(0)
             return task, (z - z.mean(0)).square().mean(0)
         allowed = target.class_mask
-        task = cross_entropy(z, labels, self.smoothing, allowed).mean(0)
+        task = cross_entropy(z, labels, self.smoothing, allowed, checked=True).mean(0)
         if taught is not None:
-            task = task + soft_cross_entropy(z, _probabilities(taught, allowed), allowed).mean(0)
+            probabilities = _probabilities(taught, allowed)
+            task = task + soft_cross_entropy(z, probabilities, allowed, checked=True).mean(0)
         if self.passes == 1:
             return task, torch.zeros_like(task)
-        return task, DIVERGENCES[self.divergence](z, allowed)
+        return task, DIVERGENCES[self.divergence](z, allowed, checked=True)
 
     def _run_passes(
         self, forward: Forward, batch: Any
@@ -269,6 +282,11 @@ def _check_heads(
             raise ValueError(
                 f"head {name!r}: class_mask is for {target.class_mask.shape[-1]} classes, the "
                 f"logits for {shape[-1]}"
+            )
+        if target.kind == "classes":
+            mask = check_logits(logits[name], target.class_mask, passes=True)
+            checked_labels(
+                _counted_labels(target), logits[name][0], None if mask is None else ~mask
             )
 
 

@@ -76,6 +76,17 @@ class Target:
         return counted.sum(dtype=torch.float64)
 
 
+def check_counts(counts: Mapping[str, Tensor]) -> None:
+    """Refuse an update without a counted position; reads the counts, so give them from the host.
+
+    Raises:
+        ValueError: naming the head.
+    """
+    for name, count in counts.items():
+        if not count > 0:
+            raise ValueError(f"head {name!r}: no position of this update is counted")
+
+
 def _as_bool(mask: Any, name: str) -> Tensor:
     """A mask as bool. Only the values of other types are read, which waits for the device."""
     if not isinstance(mask, Tensor):

@@ -21,6 +21,7 @@ from idlib.data.errors import TooFewItems
 from idlib.data.loaded import LoadedData
 from idlib.method.objective import IntraDistillation
 from idlib.method.targets import Target
+from idlib.training.devices import to_device
 from idlib.training.settings import Profiles, Settings
 from idlib.training.trainable import Batch, Selection
 
@@ -260,8 +261,7 @@ def in_order(count: int, size: int) -> list[list[int]]:
 
 
 def _on_device_of(model: nn.Module, batch: Batch) -> Batch:
-    device = next(model.parameters()).device
-    return {name: value.to(device) for name, value in batch.items()}
+    return to_device(batch, next(model.parameters()).device)
 
 
 @lru_cache(maxsize=16)  # the grid, its sweep and this build, of several data sets

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -18,9 +18,11 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, gather_object
 from torch import Tensor, nn
 
-from idlib.method.targets import Forward, as_heads
+from idlib.method.schedules import adaptive_alpha
+from idlib.method.targets import Forward, Target, as_heads, check_counts
 from idlib.metrics.names import BEST, LAST, LOSS, steps_name
 from idlib.training import checkpoints
+from idlib.training.devices import Arrivals, Losses, Means, to_device
 from idlib.training.dropout import dropout_from_bits
 from idlib.training.meter import Cost, Meter
 from idlib.training.optim import objective_of, optimizer_of, set_learning_rate
@@ -39,7 +41,7 @@ Progress = Callable[[int], object]
 
 
 class NonFiniteLoss(RuntimeError):
-    """The loss became NaN or infinite; the run stopped before the update was made."""
+    """The loss became NaN or infinite; the run stopped before anything of it was kept."""
 
 
 class Trained(NamedTuple):
@@ -104,15 +106,13 @@ def train(
     with dropout_from_bits(settings.dropout_bits):
         for indices, micro_batches in run.order.updates_after(run.step):  # fetch
             run.step += 1
-            losses = run.forward_backward(micro_batches)
-            run.check_finite(losses, indices)
-            if settings.clip is not None:
-                run.accelerator.clip_grad_norm_(run.model.parameters(), settings.clip)
             rate = set_learning_rate(run.optimizer, settings, run.step, run.order.total_updates)
-            run.optimizer.step()
-            run.optimizer.zero_grad()
-            recent.add({**losses, "lr": rate})
+            losses = run.update(micro_batches)
+            recent.add(losses, alpha=run.alpha, lr=rate)
+            run.arrivals.send(Losses(run.step, indices, run.alpha, losses))
+            run.check_finite()
             if run.step % run.evaluate_every == 0 or run.step == run.order.total_updates:
+                run.check_finite(everything=True)  # before anything is kept
                 run.evaluate(recent)
                 run.save()
                 recent = Means()
@@ -134,6 +134,7 @@ class Run:
         teacher: Forward | None,
     ) -> None:
         processes(device)
+        self.arrivals = Arrivals()
         self.accelerator = accelerator = Accelerator(
             cpu=device == "cpu",
             mixed_precision={"fp32": "no"}.get(settings.precision, settings.precision),
@@ -155,55 +156,92 @@ class Run:
         self.selected: dict[str, int] = {}  # the update that each rule has chosen so far
         self.best: dict[str, float] = {}  # and its value
         self.curves: dict[str, list[float]] = {}
-        self.meter = Meter(accelerator.device)
+        self.device = accelerator.device
+        self.meter = Meter(self.device)
         rank = accelerator.process_index
         seed_everything(derive_seed(seed, "round", settings.round, "dropout", rank))
         self.model.train()
 
-    def forward_backward(self, micro_batches: list[Batch]) -> dict[str, float]:
-        """The gradients of one update, and its losses, over micro-batches and processes."""
+    @property
+    def alpha(self) -> float:
+        """The weight of the divergence in this update."""
+        a = self.objective
+        return adaptive_alpha(self.step, self.order.total_updates, a.alpha, a.p, a.q)
+
+    def update(self, micro_batches: list[Batch]) -> Tensor:
+        """Make one update, and return its losses as :meth:`forward_backward` does."""
+        losses = self.forward_backward(micro_batches)
+        if self.settings.clip is not None:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return losses
+
+    def forward_backward(self, micro_batches: list[Batch]) -> Tensor:
+        """The gradients of one update, and its losses, over micro-batches and processes.
+
+        Nothing here waits for a GPU: what has to be read of a batch is read before it goes there.
+
+        Returns:
+            Total, task loss and divergence ``[3]``, on the device.
+        """
         accelerator = self.accelerator
-        batches = [
-            {name: value.to(accelerator.device) for name, value in batch.items()}
-            for batch in micro_batches
-        ]
-        counts = self.counts(batches)
+        labelled = [as_heads(self.task.targets(batch)) for batch in micro_batches]
+        counts = self.counts(labelled)
         summed: Tensor | None = None
-        for number, batch in enumerate(batches, start=1):
-            is_last = number == len(batches)
+        for number, (batch, at_hand) in enumerate(
+            zip(micro_batches, labelled, strict=True), start=1
+        ):
+            is_last = number == len(micro_batches)
             with nullcontext() if is_last else accelerator.no_sync(self.model):
                 with accelerator.autocast():
                     parts = self.objective(
                         self.forward,
                         self.task.targets,
-                        batch,
+                        to_device(batch, self.device),
                         step=self.step,
                         total_steps=self.order.total_updates,
                         teacher=self.teacher,
                         counts=counts,
+                        at_hand=at_hand,
                     )
                 # Gradients are averaged over processes, and this is the update's own sum.
                 accelerator.backward(parts.total * accelerator.num_processes)
             losses = torch.stack([parts.total, parts.task, parts.divergence]).detach()
             summed = losses if summed is None else summed + losses
-        total, task, divergence = accelerator.reduce(summed, "sum").tolist()
-        return {"total": total, "task": task, "divergence": divergence, "alpha": parts.alpha}
+        reduced: Tensor = accelerator.reduce(summed, "sum")
+        return reduced
 
-    def counts(self, batches: list[Batch]) -> dict[str, Tensor]:
-        """Counted positions of the whole update by head, over micro-batches and processes."""
+    def counts(self, labelled: list[dict[str, Target]]) -> dict[str, Tensor]:
+        """Counted positions of the whole update by head, over micro-batches and processes.
+
+        Args:
+            labelled: the targets of each micro-batch by head, on the host.
+        """
         totals: dict[str, Tensor] = {}
-        for batch in batches:
-            for name, target in as_heads(self.task.targets(batch)).items():
+        for heads in labelled:
+            for name, target in heads.items():
                 totals[name] = totals[name] + target.count if name in totals else target.count
-        return {name: self.accelerator.reduce(count, "sum") for name, count in totals.items()}
+        reduced = {
+            name: self.accelerator.reduce(count, "sum")
+            for name, count in to_device(totals, self.device).items()
+        }
+        if self.accelerator.num_processes == 1:
+            check_counts(totals)
+        elif self.device.type == "cpu":  # on several GPUs the loss would not be finite
+            check_counts(reduced)
+        return reduced
 
-    def check_finite(self, losses: Mapping[str, float], indices: list[int]) -> None:
-        """Stop where a loss of an update is not finite, of the examples of these indices."""
-        if not all(map(math.isfinite, losses.values())):
-            values = ", ".join(f"{name} {value:g}" for name, value in losses.items())
+    def check_finite(self, everything: bool = False) -> None:
+        """Stop where a loss is not finite, of the updates whose losses are due or of all."""
+        for losses in self.arrivals.take(everything):
+            if losses.values.isfinite().all():
+                continue
+            total, task, divergence = losses.values.tolist()
             self.stop(
-                f"the loss is not finite at update {self.step} of {self.order.total_updates} "
-                f"({values}); its training examples were {json.dumps(indices)}"
+                f"the loss is not finite at update {losses.step} of {self.order.total_updates} "
+                f"(total {total:g}, task {task:g}, divergence {divergence:g}, alpha "
+                f"{losses.alpha:g}); its training examples were {json.dumps(losses.indices)}"
             )
 
     def evaluate(self, recent: Means) -> None:
@@ -291,21 +329,3 @@ class Run:
             path = checkpoints.state_path(self.folder)
             good = f"The last good checkpoint is {path}, update {state['step']}."
         raise NonFiniteLoss(f"{reason}. {good}")
-
-
-class Means:
-    """Means of named numbers over updates."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, float] = {}
-        self.updates = 0
-
-    def add(self, values: Mapping[str, float]) -> None:
-        """Count the numbers of one update."""
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        self.updates += 1
-
-    def means(self) -> dict[str, float]:
-        """The mean of each, by its name as a curve."""
-        return {f"train/{name}": total / self.updates for name, total in self.sums.items()}
