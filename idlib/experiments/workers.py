@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -30,13 +30,6 @@ from idlib.training.settings import SettingsError
 
 UPDATES_WORTH_A_PROCESS = 100  # a process takes seconds to start
 POLL_SECONDS = 0.2  # between looks at the progress of the worker processes
-
-# glibc gives large tensors back to the system at once and faults their pages in again at every
-# update: half the time of K passes over a vocabulary. Worker processes keep what they have freed.
-KEEP_FREED_MEMORY = {
-    "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296"
-    ":glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456"
-}
 
 Chain = list[Spec]
 """Runs that differ only in their round of self-distillation, in order."""
@@ -132,7 +125,6 @@ def _run_side_by_side(
     with (
         receiver,
         sender,
-        _environment(KEEP_FREED_MEMORY),
         ProcessPoolExecutor(workers, context, _start_worker, (sender,)) as pool,
     ):
         try:
@@ -210,15 +202,3 @@ def _run_chain(chain: Chain, workspace: Workspace, progress: Progress) -> list[s
             skipped = f" ({later} later rounds were not run)" if later else ""
             return [f"- {spec.description}: {type(error).__name__}: {error}{skipped}"]
     return []
-
-
-@contextmanager
-def _environment(defaults: Mapping[str, str]) -> Iterator[None]:
-    """Variables for the processes started inside, where they are not set already."""
-    added = {name: value for name, value in defaults.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]

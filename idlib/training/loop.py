@@ -24,6 +24,7 @@ from idlib.metrics.names import BEST, LAST, LOSS, steps_name
 from idlib.training import checkpoints
 from idlib.training.devices import Arrivals, Losses, Means, to_device
 from idlib.training.dropout import dropout_from_bits
+from idlib.training.memory import keep_freed_memory
 from idlib.training.meter import Cost, Meter
 from idlib.training.optim import objective_of, optimizer_of, set_learning_rate
 from idlib.training.order import Order
@@ -96,6 +97,8 @@ def train(
             examples and the last good checkpoint.
         checkpoints.CheckpointError: a checkpoint in ``folder`` cannot be read.
     """
+    if device == "cpu":
+        keep_freed_memory()
     if finished := checkpoints.read_finished(folder):
         return Trained(folder, **finished)
     progress = progress or (lambda updates: None)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import torch
 
+from idlib.training.memory import release_freed_memory
+
 
 class Cost(NamedTuple):
     """Wall seconds, the largest peak of memory, and joules (None where nothing reported them)."""
@@ -25,7 +27,7 @@ class Meter:
 
     On a GPU the peak is that of the allocator, and the energy the whole card's; on a CPU the peak
     is the process's resident one since the meter was made (elsewhere than on Linux: since the
-    process began).
+    process began), to which memory that was freed before does not count.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -34,6 +36,7 @@ class Meter:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         else:
+            release_freed_memory()
             with suppress(OSError):  # not Linux, or not allowed
                 Path("/proc/self/clear_refs").write_text("5")  # the resident peak begins again
 

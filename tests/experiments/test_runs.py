@@ -27,7 +27,7 @@ from idlib.experiments.grid import grid, recorded
 from idlib.experiments.measurement import HISTOGRAM_EDGES, QUANTILE_LEVELS
 from idlib.experiments.runs import load_model, run
 from idlib.experiments.specs import Spec
-from idlib.experiments.workers import RunsFailed, _environment, run_all
+from idlib.experiments.workers import RunsFailed, run_all
 from idlib.experiments.workspace import Workspace
 from idlib.method.distillation import frozen_teacher
 from idlib.metrics.names import BEST, LAST, LOSS, SELECTIONS, at
@@ -482,11 +482,3 @@ def test_a_corrupt_image_is_named_before_anything_is_trained(fresh, tmp_path, mo
     with pytest.raises(DataError, match="3.png"):
         run_all([Spec("images", "id", "smoke", str(root))], workspace=fresh)
     assert not fresh.checkpoints.exists()
-
-
-def test_worker_processes_keep_what_the_user_has_set(monkeypatch):
-    monkeypatch.setenv("IDLIB_SET", "by the user")
-    monkeypatch.delenv("IDLIB_UNSET", raising=False)
-    with _environment({"IDLIB_SET": "ours", "IDLIB_UNSET": "ours"}):
-        assert (os.environ["IDLIB_SET"], os.environ["IDLIB_UNSET"]) == ("by the user", "ours")
-    assert os.environ["IDLIB_SET"] == "by the user" and "IDLIB_UNSET" not in os.environ
