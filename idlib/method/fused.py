@@ -10,13 +10,17 @@ logits minus their mean over the passes:
 - ``∂X/∂z_i = (1/K) [(p_i - m) + p_i (d_i - <p_i, d_i>)]``;
 - ``∂J/∂z_i = (1/K) p_i (l_i - <p_i, l_i>)`` with ``l_i = log(p_i / m)``.
 
-The values are those of :mod:`idlib.method.losses`, to rounding; their tests hold here too.
+The values are those of :mod:`idlib.method.losses`, to rounding; their tests hold here too. On a GPU
+the kernel of :mod:`idlib.method.kernel` takes the place of the chunks where it can.
 """
 
 from __future__ import annotations
 
+import functools
+import logging
 import math
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -46,7 +50,8 @@ class Against(NamedTuple):
 
     Attributes:
         labels: int64 ``[P]``, each a counted class where the position counts.
-        task_weight: what the task loss of a position that counts adds to the sum.
+        task_weight: what the task loss of a position that counts adds to the sum. The weights are
+            numbers, or scalars on the device of the logits, so that nothing waits for it.
         divergence_weight: the same of its divergence.
         alpha: the divergence's weight in the total.
         divergence: ``x``, ``js`` or ``kl``.
@@ -58,9 +63,9 @@ class Against(NamedTuple):
     """
 
     labels: Tensor
-    task_weight: float
-    divergence_weight: float
-    alpha: float
+    task_weight: float | Tensor
+    divergence_weight: float | Tensor
+    alpha: float | Tensor
     divergence: Divergence = "x"
     smoothing: float = 0.0
     mask: Tensor | None = None
@@ -89,8 +94,8 @@ def head_loss(logits: Tensor, against: Against, overwrite: bool = False) -> Head
     """
     if torch.is_grad_enabled() and logits.requires_grad:
         return HeadLoss(*_Fused.apply(logits, against, overwrite))
-    task, divergence = _over_chunks(logits, against, None)
-    return HeadLoss(task + against.alpha * divergence, task, divergence)
+    task, divergence = _sums(logits, against, None)
+    return HeadLoss(_total_of(task, divergence, against), task, divergence)
 
 
 class _Fused(torch.autograd.Function):
@@ -100,16 +105,29 @@ class _Fused(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         in_place = overwrite and may_be_written_over(logits)
         gradient = logits if in_place else torch.empty_like(logits)
-        task, divergence = _over_chunks(logits, against, gradient)
+        task, divergence = _sums(logits, against, gradient)
         ctx.gradient = gradient
         ctx.mark_non_differentiable(task, divergence)
-        return task + against.alpha * divergence, task, divergence
+        return _total_of(task, divergence, against), task, divergence
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor, None, None]:
-        gradient = ctx.gradient if upstream.item() == 1.0 else ctx.gradient * upstream
+        if ctx.gradient is None:
+            raise RuntimeError(
+                "the gradient of a fused loss on a GPU is scaled in place and serves one backward "
+                "pass: build the objective with fused=False to go back twice"
+            )
+        kernel = _kernel_for(ctx.gradient)
+        if kernel is None:
+            gradient = ctx.gradient if upstream.item() == 1.0 else ctx.gradient * upstream
+        else:
+            gradient, ctx.gradient = kernel.scale(ctx.gradient, upstream), None
         return gradient, None, None
+
+
+def _total_of(task: Tensor, divergence: Tensor, against: Against) -> Tensor:
+    return (task + against.alpha * divergence).to(task.dtype)
 
 
 def may_be_written_over(logits: Tensor) -> bool:
@@ -123,6 +141,42 @@ def may_be_written_over(logits: Tensor) -> bool:
             return False
         node = node.next_functions[0][0]
     return False
+
+
+def _sums(logits: Tensor, against: Against, gradient: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Sums over positions, and the total's gradient, by the kernel or over chunks."""
+    kernel = _kernel_for(logits)
+    if kernel is None:
+        return _over_chunks(logits, against, gradient)
+    return kernel.losses(logits, against, gradient)
+
+
+def _kernel_for(logits: Tensor) -> ModuleType | None:
+    """The module of the kernel where it can take logits ``[K, P, C]``."""
+    if logits.device.type != "cuda":
+        return None
+    kernel = _kernel_of(logits.device)
+    return kernel if kernel is not None and kernel.takes(logits) else None
+
+
+@functools.cache
+def _kernel_of(device: torch.device) -> ModuleType | None:
+    """The module of the kernel, once it has run on a GPU; a warning in the log where it cannot."""
+    try:
+        if torch.version.cuda is None or torch.cuda.get_device_capability(device) < (8, 0):
+            raise RuntimeError("it is made for CUDA and compute capability 8.0 or higher")
+        from idlib.method import kernel  # which needs triton, and a compiler for its launcher
+
+        kernel.scale(torch.ones(1, device=device), torch.full((), 2.0, device=device))
+    except Exception as error:
+        logging.getLogger(__name__).warning(
+            "the fused loss runs over chunks, which is slower: its kernel, for which triton 3.6 or "
+            "later and a C compiler must be there, cannot run on %s: %s",
+            device,
+            error,
+        )
+        return None
+    return kernel
 
 
 def _over_chunks(
@@ -144,9 +198,9 @@ def _over_chunks(
         here = gradient is not None and isinstance(places, slice) and gradient.dtype == dtype
         if here and gradient is not None:
             out = gradient[:, places]  # which z may be a view of
-        weight = against.task_weight if counted else 0.0
+        weight = float(against.task_weight) if counted else 0.0
         task, divergence = _chunk(z, against.at(places, dtype), weight, p, d, out)
-        sums += torch.stack([weight * task, against.divergence_weight * divergence])
+        sums += torch.stack([weight * task, float(against.divergence_weight) * divergence])
         if gradient is not None and not here:
             gradient[:, places] = out.to(gradient.dtype)
     return sums[0].to(dtype), sums[1].to(dtype)
@@ -200,7 +254,7 @@ def _chunk(
         torch.mul(p, of_p, out=out)
     else:
         scale = passes / (passes - 1) if against.divergence == "kl" else 1.0
-        b = scale * against.alpha * against.divergence_weight / passes
+        b = scale * float(against.alpha) * float(against.divergence_weight) / passes
         if against.divergence == "js":
             divergence = _js(finite, top, log_sum, p, d, out, of_p, b)
         else:

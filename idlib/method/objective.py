@@ -63,7 +63,7 @@ class IntraDistillation:
             heads, ``sum_padded`` the padding too.
 
         fused: whether losses and gradients are formed together where that can be (heads of
-            classes, on a CPU): the same values to rounding, in less time and memory.
+            classes, on a CPU or with CUDA): the same values to rounding, in less time and memory.
         overwrite_logits: whether the fused form may write the gradient over the logits, which
             saves their size once more; nobody may read them afterwards.
 
@@ -193,8 +193,8 @@ class IntraDistillation:
             logits.reshape(len(logits), -1, classes),
             Against(
                 labels=labels.flatten(),
-                task_weight=share / float(count),
-                divergence_weight=(share if mean else float(target.count)) / float(count),
+                task_weight=share / _number(count),
+                divergence_weight=(share if mean else _number(target.count)) / _number(count),
                 alpha=alpha,
                 divergence=self.divergence,
                 smoothing=self.smoothing,
@@ -291,7 +291,12 @@ def _check_heads(
 
 
 def _can_be_fused(logits: Tensor, target: Target) -> bool:
-    return target.kind == "classes" and logits.device.type == "cpu"
+    return target.kind == "classes" and logits.device.type in ("cpu", "cuda")
+
+
+def _number(count: Tensor) -> Tensor | float:
+    """A count as a number; a GPU's stays there, so that nothing waits for it."""
+    return count if count.device.type == "cuda" else float(count)
 
 
 def _counted_labels(target: Target) -> Tensor:

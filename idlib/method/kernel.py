@@ -1,0 +1,589 @@
+"""The fused loss of a head on a GPU: one Triton kernel, two reads of the logits and one write.
+
+A program takes one position, a tile of classes at a time. The first read gives each pass's largest
+logit, its sum of exponentials and ``<p_i, d_i>`` beside them; the second gives X's value and the
+gradient as :mod:`idlib.method.fused` states it. The Jensen-Shannon divergence takes one more read
+between, since ``l_i`` needs the sums. A tile is ``[groups, width]``: a group is what one thread
+loads at once, 16 bytes wherever the rows allow it, and has a running maximum of its own, so that
+the threads of a program meet once a read and not once a tile.
+
+In the first read ``d_i`` is that of logits minus their running maxima, so that a constant of a
+pass's own costs no digits: where the maxima rise by r_i, ``<e_i, d_i>`` falls by ``r_i - mean r``
+times the sum of the ``e_i``. The second read knows the maxima, and aligns the passes as
+:func:`~idlib.method.losses.x_divergence` does.
+
+Nothing here waits for the device: labels are checked there, and a wrong one stops it.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from idlib.method.fused import Against
+
+MOST_PASSES = 8  # a program keeps a tile of each in its registers
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+LOW = tl.constexpr(-3.0e38)  # for a class that does not count: differences from it are finite
+
+
+@triton.jit
+def _load(
+    row, mask_row, at, group, start, shift, classes,
+    EDGE: tl.constexpr, MASKED: tl.constexpr, HINT: tl.constexpr, K: tl.constexpr,
+):  # fmt: skip
+    """Tiles of the passes in float32, ``LOW`` where a class does not count; which do."""
+    counted = _in_row(at, start, shift, classes)
+    if MASKED:
+        counted = tl.load(mask_row + (start + at - shift), mask=counted, other=0) != 0
+    z = ()
+    for k in tl.static_range(K):
+        place = row[k] + start + at
+        if EDGE:  # a group is loaded whole where it holds a class of the row
+            inside = start + group + tl.zeros_like(at) < shift + classes
+            one = tl.load(place, mask=inside, other=0.0, eviction_policy=HINT)
+        else:
+            one = tl.load(place, eviction_policy=HINT)
+        one = one.to(tl.float32)
+        if EDGE or MASKED:
+            one = tl.where(counted, one, LOW)
+        z = z + (one,)
+    return z, counted
+
+
+@triton.jit
+def _in_row(at, start, shift, classes):
+    return (start + at >= shift) & (start + at < shift + classes)
+
+
+@triton.jit
+def _centred(x, K: tl.constexpr):
+    """A tuple of one tensor a pass, minus their mean; exactly 0 where they are equal."""
+    mean = tl.zeros_like(x[0])
+    for k in tl.static_range(1, K):
+        mean += (x[k] - x[0]) * (1.0 / K)
+    out = (-mean,)
+    for k in tl.static_range(1, K):
+        out = out + (x[k] - x[0] - mean,)
+    return out
+
+
+@triton.jit
+def _first(
+    z, counted, top, total, inner, raw, share,
+    X: tl.constexpr, SMOOTHED: tl.constexpr, SELECT: tl.constexpr, K: tl.constexpr,
+):  # fmt: skip
+    """Running maxima, sums of exponentials, ``<e_i, d_i>`` and mean logits, with one tile more."""
+    tops, below, rise = (), (), ()
+    for k in tl.static_range(K):
+        highest = tl.maximum(top[k], tl.max(z[k], 1))
+        tops = tops + (highest,)
+        below = below + (z[k] - highest[:, None],)
+        rise = rise + (highest - top[k],)
+    d = _centred(below, K)
+    more = _centred(rise, K)
+    totals, inners, raws = (), (), ()
+    for k in tl.static_range(K):
+        e = tl.exp(below[k])
+        before = total[k] * tl.exp(-rise[k])
+        totals = totals + (before + tl.sum(e, 1),)
+        if X:
+            now = inner[k] * tl.exp(-rise[k]) - before * more[k]
+            inners = inners + (now + tl.sum(e * d[k], 1),)
+        else:
+            inners = inners + (inner[k],)
+        if SMOOTHED:
+            part = z[k] * share  # before the sum, so that huge logits do not overflow
+            if SELECT:
+                part = tl.where(counted, part, 0.0)
+            raws = raws + (raw[k] + tl.sum(part, 1),)
+        else:
+            raws = raws + (raw[k],)
+    return tops, totals, inners, raws
+
+
+@triton.jit
+def _merged(top, total, inner, raw, X: tl.constexpr, SMOOTHED: tl.constexpr, K: tl.constexpr):
+    """The same over all groups: scalars."""
+    tops, rise, totals, inners, raws = (), (), (), (), ()
+    for k in tl.static_range(K):
+        highest = tl.max(top[k], 0)
+        tops = tops + (highest,)
+        rise = rise + (highest - top[k],)
+    more = _centred(rise, K)
+    for k in tl.static_range(K):
+        factor = tl.exp(-rise[k])
+        totals = totals + (tl.sum(factor * total[k], 0),)
+        if X:
+            inners = inners + (tl.sum(factor * inner[k] - factor * total[k] * more[k], 0),)
+        else:
+            inners = inners + (0.0,)
+        if SMOOTHED:
+            raws = raws + (tl.sum(raw[k], 0),)
+        else:
+            raws = raws + (0.0,)
+    return tops, totals, inners, raws
+
+
+@triton.jit
+def _expm1(x):
+    """Of x <= 0."""
+    near = x * (1 + x / 2 * (1 + x / 3 * (1 + x / 4 * (1 + x / 5 * (1 + x / 6 * (1 + x / 7))))))
+    return tl.where(x > -0.25, near, tl.exp(x) - 1)
+
+
+@triton.jit
+def _log1p(x):
+    """Of -1 < x <= 0."""
+    s = x / (2 + x)
+    near = 2 * s * (1 + s * s * (1 / 3 + s * s * (1 / 5 + s * s * (1 / 7 + s * s / 9))))
+    return tl.where(x > -0.25, near, tl.log(1 + x))
+
+
+@triton.jit
+def _log_ratios(z, top, total, K: tl.constexpr):
+    """``log(p_i / m)`` of each pass; exactly 0 where the passes are equal."""
+    below = ()
+    for k in tl.static_range(K):
+        below = below + (z[k] - top[k],)
+    d = _centred(below, K)
+    log_p = ()  # up to what the passes share
+    highest = d[0] - tl.log(total[0])
+    for k in tl.static_range(K):
+        log_p = log_p + (d[k] - tl.log(total[k]),)
+        highest = tl.maximum(highest, log_p[k])
+    mean = tl.zeros_like(highest)
+    for k in tl.static_range(K):
+        mean += _expm1(log_p[k] - highest) * (1.0 / K)
+    log_mean = _log1p(mean)
+    out = ()
+    for k in tl.static_range(K):
+        out = out + (log_p[k] - highest - log_mean,)
+    return out
+
+
+@triton.jit
+def _excess(x):
+    """``x exp(x) - exp(x) + 1``, by its series near 0."""
+    near = x * x * (0.5 + x * (1 / 3 + x * (1 / 8 + x * (1 / 30 + x * (1 / 144 + x / 840)))))
+    e = tl.exp(x)
+    return tl.where(tl.abs(x) < 0.2, near, x * e - e + 1)
+
+
+@triton.jit
+def _probabilities(z, top, total, K: tl.constexpr):
+    p = ()
+    for k in tl.static_range(K):
+        p = p + (tl.exp(z[k] - top[k]) * (1.0 / total[k]),)
+    return p
+
+
+@triton.jit
+def _last(
+    z, top, total, gap, inner, value, of_p, b,
+    X: tl.constexpr, JS: tl.constexpr, K: tl.constexpr,
+):  # fmt: skip
+    """The gradient without the targets, and X's value with one tile more."""
+    p = _probabilities(z, top, total, K)
+    out = ()
+    if X:
+        near = ()
+        for k in tl.static_range(K):
+            near = near + (z[k] - gap[k],)
+        d = _centred(near, K)
+        r = _centred(p, K)
+        for k in tl.static_range(K):
+            over = d[k] - inner[k]
+            value += tl.sum(r[k] * over * (1.0 / K), 1)
+            out = out + (p[k] * (of_p + b * over) + b * r[k],)
+    elif JS:
+        ratio = _log_ratios(z, top, total, K)
+        for k in tl.static_range(K):
+            out = out + (p[k] * (of_p + b * (ratio[k] - inner[k])),)
+    else:
+        for k in tl.static_range(K):
+            out = out + (p[k] * of_p,)
+    return out, value
+
+
+@triton.jit
+def _between(z, top, total, inner, value, K: tl.constexpr):
+    """``<p_i, l_i>`` and the Jensen-Shannon divergence with one tile more."""
+    p = _probabilities(z, top, total, K)
+    ratio = _log_ratios(z, top, total, K)
+    mean = tl.zeros_like(p[0])
+    terms = tl.zeros_like(p[0])
+    inners = ()
+    for k in tl.static_range(K):
+        mean += p[k] * (1.0 / K)
+        terms += _excess(ratio[k]) * (1.0 / K)
+        inners = inners + (inner[k] + tl.sum(p[k] * ratio[k], 1),)
+    return inners, value + tl.sum(mean * terms, 1)
+
+
+@triton.jit
+def _target(
+    z, top, spoken, taught_row, counted, at, start, shift, label, hard, soft, a,
+    TAUGHT: tl.constexpr, SMOOTHED: tl.constexpr, SELECT: tl.constexpr, K: tl.constexpr,
+):  # fmt: skip
+    """What a pass's gradient loses to label, smoothing and teacher; what the teacher has said."""
+    here = start + at - shift
+    target = tl.where(here == label, hard, 0.0)
+    if SMOOTHED:
+        if SELECT:
+            target += tl.where(counted, soft, 0.0)
+        else:
+            target += soft
+    if TAUGHT:
+        word = tl.load(taught_row + here, mask=counted, other=0.0).to(tl.float32)
+        target += a * word
+        for k in tl.static_range(K):
+            spoken += tl.sum(word * ((z[k] - top[k]) * (1.0 / K)), 1)
+    return target, spoken
+
+
+@triton.jit
+def _store(row, out, target, at, start, shift, classes, EDGE: tl.constexpr, K: tl.constexpr):
+    for k in tl.static_range(K):
+        place = row[k] + start + at
+        value = (out[k] - target).to(place.dtype.element_ty)
+        if EDGE:
+            tl.store(place, value, mask=_in_row(at, start, shift, classes))
+        else:
+            tl.store(place, value)
+
+
+@triton.jit(do_not_specialize=["stride_pass", "stride_position"])
+def _loss(
+    logits, gradient, labels, mask, class_mask, taught, task_weight, divergence_weight, values,
+    smoothing, classes, stride_pass, stride_position, mask_stride,
+    K: tl.constexpr, X: tl.constexpr, JS: tl.constexpr, SCALE: tl.constexpr,
+    SMOOTHED: tl.constexpr, MASKED: tl.constexpr, PADDED: tl.constexpr,
+    CLASS_MASKED: tl.constexpr, TAUGHT: tl.constexpr, GRADIENT: tl.constexpr,
+    GROUPS: tl.constexpr, WIDTH: tl.constexpr,
+    BACKWARDS: tl.constexpr, KEEP: tl.constexpr, LEAVE: tl.constexpr, STAGES: tl.constexpr,
+):  # fmt: skip
+    """One position; ``values`` is ``[3, positions]``: task, divergence, whether its label is wrong.
+
+    ``gradient`` may be ``logits``: a row is written when all that the program reads of it later
+    are the tiles behind.
+    """
+    position, positions = tl.program_id(0).to(tl.int64), tl.num_programs(0).to(tl.int64)
+    counts = True
+    if MASKED:
+        counts = tl.load(mask + position) != 0
+    start = position * stride_position.to(tl.int64)
+    first = start // WIDTH * WIDTH  # where a group begins
+    shift = (start - first).to(tl.int32)
+    row, into = (), ()
+    for k in tl.static_range(K):
+        place = first + k * stride_pass.to(tl.int64) // WIDTH * WIDTH
+        row = row + (logits + place,)
+        if GRADIENT:
+            into = into + (gradient + place,)
+    mask_row = class_mask
+    if CLASS_MASKED:
+        mask_row = class_mask + position * mask_stride
+    taught_row = taught
+    if TAUGHT:
+        taught_row = taught + position * classes
+
+    # Whole tiles lie between low and high; a part of one may stand at either end.
+    group = tl.arange(0, GROUPS)[:, None] * WIDTH
+    at = group + tl.arange(0, WIDTH)[None, :]
+    SPAN: tl.constexpr = GROUPS * WIDTH
+    end = shift + classes
+    before = tl.minimum(shift, 1)
+    low, high = before * SPAN, end // SPAN * SPAN
+    after = (high < end) & ((high > 0) | (before == 0))
+    edges, edges_end = 1 - before, 1 + after.to(tl.int32)
+
+    if MASKED and not PADDED:
+        if not counts:
+            for k in tl.static_range(3):
+                tl.store(values + k * positions + position, 0.0)
+            if GRADIENT:
+                none = tl.zeros([GROUPS, WIDTH], tl.float32)
+                zeros = (none,) * K
+                for edge in range(edges, edges_end):
+                    _store(into, zeros, none, at, edge * high, shift, classes, True, K)
+                for tile in range(low, high, SPAN):
+                    _store(into, zeros, none, at, tile, shift, classes, False, K)
+            return
+
+    label = tl.load(labels + position)
+    known = (label >= 0) & (label < classes)
+    label = tl.where(known, label, 0).to(tl.int32)
+    if CLASS_MASKED:
+        known = known & (tl.load(mask_row + label) != 0)
+    a = tl.load(task_weight) / K
+    if MASKED:
+        a = tl.where(counts, a, 0.0)
+    b = SCALE * tl.load(divergence_weight) / K
+    of_label = ()
+    for k in tl.static_range(K):
+        of_label = of_label + (tl.load(row[k] + shift + label).to(tl.float32),)
+
+    # First read.
+    top, total, inner, raw = (), (), (), ()
+    nothing = tl.zeros([GROUPS], tl.float32)
+    for _ in tl.static_range(K):
+        top = top + (nothing + LOW,)
+        total = total + (nothing,)
+        inner = inner + (nothing,)
+        raw = raw + (nothing,)
+    share = 1.0 / classes
+    number = nothing
+    for tile in tl.range(low, high, SPAN, num_stages=STAGES):
+        z, counted = _load(
+            row, mask_row, at, group, tile, shift, classes, False, CLASS_MASKED, KEEP, K
+        )
+        top, total, inner, raw = _first(
+            z, counted, top, total, inner, raw, share, X, SMOOTHED, CLASS_MASKED, K
+        )
+        if CLASS_MASKED and SMOOTHED:
+            number += tl.sum(counted.to(tl.float32), 1)
+    for edge in range(edges, edges_end):
+        z, counted = _load(
+            row, mask_row, at, group, edge * high, shift, classes, True, CLASS_MASKED, KEEP, K
+        )
+        top, total, inner, raw = _first(
+            z, counted, top, total, inner, raw, share, X, SMOOTHED, True, K
+        )
+        if CLASS_MASKED and SMOOTHED:
+            number += tl.sum(counted.to(tl.float32), 1)
+    top, total, inner, raw = _merged(top, total, inner, raw, X, SMOOTHED, K)
+
+    task = 0.0
+    for k in tl.static_range(K):
+        log_total = tl.log(total[k])
+        task += (1 - smoothing) * (top[k] - of_label[k] + log_total) / K
+        if SMOOTHED:
+            mean = raw[k]
+            if CLASS_MASKED:
+                mean *= classes / tl.sum(number, 0)
+            task += smoothing * (top[k] - mean + log_total) / K
+        if TAUGHT:
+            task += log_total / K
+
+    gap, value, spoken = (), nothing, nothing
+    if X:
+        far, over = (), ()
+        for k in tl.static_range(K):
+            difference = top[k] - top[0]
+            whole = tl.where(tl.abs(difference) > 8, tl.floor(difference + 0.5), 0.0)
+            gap = gap + (whole,)
+            over = over + (top[k] - whole - top[0],)
+        over = _centred(over, K)
+        for k in tl.static_range(K):  # <p_i, d_i> of the logits as the second read aligns them
+            far = far + (inner[k] / total[k] + over[k],)
+        inner = far
+    if JS:
+        among, value = (), nothing
+        for _ in tl.static_range(K):
+            among = among + (nothing,)
+        for edge in range(edges, edges_end):
+            z, counted = _load(
+                row, mask_row, at, group, edge * high, shift, classes, True, CLASS_MASKED, KEEP, K
+            )
+            among, value = _between(z, top, total, among, value, K)
+        for tile in tl.range(low, high, SPAN, num_stages=STAGES):
+            z, counted = _load(
+                row, mask_row, at, group, tile, shift, classes, False, CLASS_MASKED, KEEP, K
+            )
+            among, value = _between(z, top, total, among, value, K)
+        inner = ()
+        for k in tl.static_range(K):
+            inner = inner + (tl.sum(among[k], 0),)
+
+    # Last read: from the end, where the first one was just now.
+    if GRADIENT or X or TAUGHT:
+        of_p = a * 2 if TAUGHT else a  # the targets sum up to 1, or to 2
+        hard, soft = a * (1 - smoothing), a * smoothing / classes
+        if CLASS_MASKED and SMOOTHED:
+            soft = a * smoothing / tl.sum(number, 0)
+        for edge in range(edges, edges_end):
+            tile = edge * high
+            z, counted = _load(
+                row, mask_row, at, group, tile, shift, classes, True, CLASS_MASKED, LEAVE, K
+            )
+            out, value = _last(z, top, total, gap, inner, value, of_p, b, X, JS, K)
+            target, spoken = _target(
+                z, top, spoken, taught_row, counted, at, tile, shift, label, hard, soft, a,
+                TAUGHT, SMOOTHED, True, K,
+            )  # fmt: skip
+            if GRADIENT:
+                _store(into, out, target, at, tile, shift, classes, True, K)
+        for step in tl.range(0, high - low, SPAN, num_stages=STAGES):
+            tile = high - SPAN - step if BACKWARDS else low + step
+            z, counted = _load(
+                row, mask_row, at, group, tile, shift, classes, False, CLASS_MASKED, LEAVE, K
+            )
+            out, value = _last(z, top, total, gap, inner, value, of_p, b, X, JS, K)
+            target, spoken = _target(
+                z, top, spoken, taught_row, counted, at, tile, shift, label, hard, soft, a,
+                TAUGHT, SMOOTHED, CLASS_MASKED, K,
+            )  # fmt: skip
+            if GRADIENT:
+                _store(into, out, target, at, tile, shift, classes, False, K)
+    if TAUGHT:
+        task -= tl.sum(spoken, 0)
+    divergence = SCALE * tl.sum(value, 0)
+    wrong = tl.where(known, 0.0, 1.0)
+    if MASKED:
+        task = tl.where(counts, task, 0.0)
+        wrong = tl.where(counts, wrong, 0.0)
+    tl.store(values + position, task)
+    tl.store(values + positions + position, divergence)
+    tl.store(values + 2 * positions + position, wrong)
+
+
+@triton.jit
+def _scale(numbers, by, size, BLOCK: tl.constexpr):
+    factor = tl.load(by).to(tl.float32)
+    if factor != 1.0:  # else nothing is read
+        each = tl.num_programs(0).to(tl.int64) * BLOCK
+        for start in range(tl.program_id(0).to(tl.int64) * BLOCK, size, each):
+            at = start + tl.arange(0, BLOCK)
+            number = tl.load(numbers + at, mask=at < size)
+            scaled = (number.to(tl.float32) * factor).to(number.dtype)
+            tl.store(numbers + at, scaled, mask=at < size)
+
+
+class Launch(NamedTuple):
+    """How a row is cut up: a tile of ``groups`` times ``width`` classes, and what reads it.
+
+    Attributes:
+        groups: groups of a tile, a power of two.
+        width: classes of a group, a power of two.
+        warps: warps of a program.
+        backwards: whether the last read begins at the end of the row.
+        keep: what the cache is told of the tiles that will be read again.
+        leave: the same of those that will not.
+        stages: tiles under way.
+        registers: of a thread, at most.
+    """
+
+    groups: int
+    width: int
+    warps: int
+    backwards: bool = True
+    keep: str = ""
+    leave: str = ""
+    stages: int = 1
+    registers: int | None = None
+
+
+def takes(logits: Tensor) -> bool:
+    """Whether the kernel is made for logits ``[K, P, C]`` of this type and number of passes."""
+    return logits.dtype in DTYPES and len(logits) <= MOST_PASSES
+
+
+def launch_of(logits: Tensor) -> Launch:
+    """The launch for logits ``[K, P, C]`` that are to be read where they lie."""
+    passes, _, classes = logits.shape
+    width = 16 // logits.element_size()
+    # Groups of all passes must begin at the same class, each at a multiple of its size.
+    apart = logits.stride(0) if passes > 1 else 0
+    while width > 1 and (apart % width or logits.data_ptr() % (width * logits.element_size())):
+        width //= 2
+    groups = triton.next_power_of_2(triton.cdiv(classes, width))
+    warps = min(max(groups // 32, 1), 8)
+    return Launch(min(max(groups, 32), 32 * warps), width, warps)
+
+
+def losses(
+    logits: Tensor, against: Against, gradient: Tensor | None, launch: Launch | None = None
+) -> tuple[Tensor, Tensor]:
+    """Sums over positions, and the total's gradient; positions that do not count have none.
+
+    Args:
+        logits: ``[K, P, C]`` of one of ``DTYPES``, K at most ``MOST_PASSES``.
+        against: what they are compared with; the weights may be scalars on the device.
+        gradient: what the gradient is written to, maybe the logits themselves.
+        launch: how the rows are cut up, by default :func:`launch_of`.
+
+    Returns:
+        Weighted task loss and divergence, float32 scalars on the device. A label that is no
+        counted class fails an assertion there, which the next call that waits for it reports.
+    """
+    passes, positions, classes = logits.shape
+    at_hand = gradient is None or gradient.stride() == logits.stride()
+    if not at_hand or (classes > 1 and logits.stride(2) != 1):
+        dense = logits.clone(memory_format=torch.contiguous_format)
+        sums = losses(dense, against, None if gradient is None else dense, launch)
+        if gradient is not None:
+            gradient.copy_(dense)
+        return sums
+    values = torch.zeros(3, positions, device=logits.device)
+    of_task = _scalar(against.task_weight, logits.device)
+    of_divergence = _scalar(against.divergence_weight, logits.device)
+    mask = against.class_mask
+    if mask is not None and mask.stride(-1) != 1:
+        mask = mask.contiguous()
+    chosen = launch_of(logits) if launch is None else launch
+    if positions:
+        with _on(logits.device):
+            _loss[(positions,)](
+                logits,
+                gradient,
+                against.labels.contiguous(),
+                None if against.mask is None else against.mask.contiguous(),
+                mask,
+                None if against.taught is None else against.taught.contiguous(),
+                of_task,
+                (of_divergence * against.alpha).float(),
+                values,
+                float(against.smoothing),
+                classes,
+                logits.stride(0) if passes > 1 else 0,
+                logits.stride(1) if positions > 1 else 0,
+                0 if mask is None or mask.dim() == 1 else mask.stride(0),
+                K=passes,
+                X=passes > 1 and against.divergence != "js",
+                JS=passes > 1 and against.divergence == "js",
+                SCALE=passes / (passes - 1) if passes > 1 and against.divergence == "kl" else 1.0,
+                SMOOTHED=against.smoothing > 0,
+                MASKED=against.mask is not None,
+                PADDED=against.padded,
+                CLASS_MASKED=mask is not None,
+                TAUGHT=against.taught is not None,
+                GRADIENT=gradient is not None,
+                GROUPS=chosen.groups,
+                WIDTH=chosen.width,
+                BACKWARDS=chosen.backwards,
+                KEEP=chosen.keep,
+                LEAVE=chosen.leave,
+                STAGES=chosen.stages,
+                num_warps=chosen.warps,
+                maxnreg=chosen.registers,
+            )
+    task, divergence, wrong = values.sum(1, dtype=torch.float64)
+    torch._assert_async(wrong == 0, "a label of a position that counts is no counted class")
+    return (of_task * task).float(), (of_divergence * divergence).float()
+
+
+def scale(numbers: Tensor, by: Tensor) -> Tensor:
+    """``numbers``, multiplied in place by a scalar on the device; nothing is read where it is 1."""
+    if not numbers.is_contiguous():
+        return numbers.mul_(by)
+    with _on(numbers.device):
+        _scale[(1024,)](numbers, by, numbers.numel(), BLOCK=2048)
+    return numbers
+
+
+def _scalar(weight: float | Tensor, device: torch.device) -> Tensor:
+    """A scalar on the device, where it is filled in: a copy from the host would wait."""
+    if isinstance(weight, Tensor) and weight.device == device:
+        return weight.to(torch.float32)
+    return torch.full((), float(weight), device=device)
+
+
+def _on(device: torch.device) -> AbstractContextManager[Any]:
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
