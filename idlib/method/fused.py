@@ -118,11 +118,11 @@ class _Fused(torch.autograd.Function):
                 "the gradient of a fused loss on a GPU is scaled in place and serves one backward "
                 "pass: build the objective with fused=False to go back twice"
             )
-        kernel = _kernel_for(ctx.gradient)
-        if kernel is None:
+        launch = _launch_for(ctx.gradient)
+        if launch is None:
             gradient = ctx.gradient if upstream.item() == 1.0 else ctx.gradient * upstream
         else:
-            gradient, ctx.gradient = kernel.scale(ctx.gradient, upstream), None
+            gradient, ctx.gradient = launch.scale(ctx.gradient, upstream), None
         return gradient, None, None
 
 
@@ -145,29 +145,30 @@ def may_be_written_over(logits: Tensor) -> bool:
 
 def _sums(logits: Tensor, against: Against, gradient: Tensor | None) -> tuple[Tensor, Tensor]:
     """Sums over positions, and the total's gradient, by the kernel or over chunks."""
-    kernel = _kernel_for(logits)
-    if kernel is None:
+    launch = _launch_for(logits)
+    if launch is None:
         return _over_chunks(logits, against, gradient)
-    return kernel.losses(logits, against, gradient)
+    task, divergence = launch.losses(logits, against, gradient)
+    return task, divergence
 
 
-def _kernel_for(logits: Tensor) -> ModuleType | None:
-    """The module of the kernel where it can take logits ``[K, P, C]``."""
+def _launch_for(logits: Tensor) -> ModuleType | None:
+    """The module that launches the kernel, where that can take logits ``[K, P, C]``."""
     if logits.device.type != "cuda":
         return None
-    kernel = _kernel_of(logits.device)
-    return kernel if kernel is not None and kernel.takes(logits) else None
+    launch = _launch_on(logits.device)
+    return launch if launch is not None and launch.takes(logits) else None
 
 
 @functools.cache
-def _kernel_of(device: torch.device) -> ModuleType | None:
-    """The module of the kernel, once it has run on a GPU; a warning in the log where it cannot."""
+def _launch_on(device: torch.device) -> ModuleType | None:
+    """That module, once a kernel has run on the GPU; a warning in the log where none can."""
     try:
         if torch.version.cuda is None or torch.cuda.get_device_capability(device) < (8, 0):
             raise RuntimeError("it is made for CUDA and compute capability 8.0 or higher")
-        from idlib.method import kernel  # which needs triton, and a compiler for its launcher
+        from idlib.method import launch  # which needs triton, and a compiler for its launcher
 
-        kernel.scale(torch.ones(1, device=device), torch.full((), 2.0, device=device))
+        launch.scale(torch.ones(1, device=device), torch.full((), 2.0, device=device))
     except Exception as error:
         logging.getLogger(__name__).warning(
             "the fused loss runs over chunks, which is slower: its kernel, for which triton 3.6 or "
@@ -176,7 +177,7 @@ def _kernel_of(device: torch.device) -> ModuleType | None:
             error,
         )
         return None
-    return kernel
+    return launch
 
 
 def _over_chunks(

@@ -26,7 +26,7 @@ DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 WEIGHTS = 0.3, 0.7, 2.5  # of task loss, divergence, and α
 
 if ON_GPU or INTERPRETED:
-    kernel = pytest.importorskip("idlib.method.kernel", reason="triton is not installed")
+    launch = pytest.importorskip("idlib.method.launch", reason="triton is not installed")
 
 runs = pytest.mark.skipif(
     not (ON_GPU or INTERPRETED), reason="test_the_kernel_in_the_interpreter runs this one"
@@ -98,7 +98,7 @@ def test_equal_to_the_chunks(passes: int, divergence: str) -> None:
         )
         expected, inside = torch.empty_like(z), z.clone()
         sums = fused._over_chunks(z, against, expected)
-        torch.testing.assert_close(kernel.losses(inside, against, inside), sums)
+        torch.testing.assert_close(launch.losses(inside, against, inside), sums)
         torch.testing.assert_close(inside, expected)
 
 
@@ -106,9 +106,9 @@ def test_equal_to_the_chunks(passes: int, divergence: str) -> None:
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 def test_without_a_gradient_the_values_are_the_same(divergence) -> None:
     z, against = made(3, 2, 83), asked(2, 83, smoothing=0.1, divergence=divergence)
-    expected = kernel.losses(z, against, gradient := poisoned(z))
+    expected = launch.losses(z, against, gradient := poisoned(z))
     assert gradient.isfinite().all()
-    torch.testing.assert_close(kernel.losses(z, against, None), expected)
+    torch.testing.assert_close(launch.losses(z, against, None), expected)
 
 
 SHAPES = [(2, 5), (2, 64), (3, 333), (4, 333)]  # rows begin at multiples of 1, 4, 16 bytes
@@ -127,7 +127,7 @@ def test_equal_to_the_plain_losses_in_double_precision(positions, classes, dtype
     exact = plain(whole, against)
     exact[0].backward()
     gradient = poisoned(z)
-    found = kernel.losses(z, against, gradient)
+    found = launch.losses(z, against, gradient)
     torch.testing.assert_close(found, tuple(part.float() for part in exact[1:]))
     assert gradient.dtype == dtype
     error = (gradient.double() - whole.grad).norm() / whole.grad.norm()
@@ -151,7 +151,7 @@ def test_small_divergences_keep_the_digits_that_they_have(offset) -> None:
         z = made(3, 4, 40, noise=1e-4) + offset * torch.arange(3, device=DEVICE)[:, None, None]
         against = asked(4, 40)._replace(task_weight=0.0)
         exact, whole = z.double().requires_grad_(), z.clone().requires_grad_()
-        ours = kernel.losses(z, against, gradient := poisoned(z))
+        ours = launch.losses(z, against, gradient := poisoned(z))
         theirs, value = plain(whole, against), plain(exact, against)
         theirs[0].backward()
         value[0].backward()
@@ -174,7 +174,7 @@ def test_equal_passes_have_no_divergence_and_no_gradient_of_it(divergence) -> No
     z = made(1, 3, 77).expand(3, -1, -1).contiguous()
     against = asked(3, 77, divergence=divergence)._replace(task_weight=0.0)
     gradient = poisoned(z)
-    assert kernel.losses(z, against, gradient)[1] == 0
+    assert launch.losses(z, against, gradient)[1] == 0
     assert not gradient.any()
 
 
@@ -184,7 +184,7 @@ def test_equal_passes_have_no_divergence_and_no_gradient_of_it(divergence) -> No
 def test_huge_logits_stay_finite(size: float, divergence) -> None:
     z = size * made(3, 3, 77).sign()
     gradient = poisoned(z)
-    found = kernel.losses(z, asked(3, 77, divergence=divergence, smoothing=0.1), gradient)
+    found = launch.losses(z, asked(3, 77, divergence=divergence, smoothing=0.1), gradient)
     assert all(part.isfinite() for part in found) and gradient.isfinite().all()
 
 
@@ -195,12 +195,12 @@ def test_what_does_not_count_may_be_anything(rubbish: float) -> None:
     counted = torch.arange(77, device=DEVICE) < 70
     against = asked(3, 70, mask=mask, class_mask=counted, smoothing=0.1)
     against = against._replace(labels=against.labels.where(mask, -100))
-    expected = kernel.losses(z, against, None)
+    expected = launch.losses(z, against, None)
     spoilt = z.clone()
     spoilt[:, ~mask] = rubbish
     spoilt[..., 70:] = rubbish
     gradient = poisoned(z)
-    torch.testing.assert_close(kernel.losses(spoilt, against, gradient), expected)
+    torch.testing.assert_close(launch.losses(spoilt, against, gradient), expected)
     assert gradient.isfinite().all()
     assert not gradient[:, ~mask].any() and not gradient[..., 70:].any()
 
@@ -208,14 +208,14 @@ def test_what_does_not_count_may_be_anything(rubbish: float) -> None:
 @runs
 def test_each_launch_gives_the_same() -> None:
     z, against = made(3, 2, 300), asked(2, 300, smoothing=0.1)
-    expected = kernel.losses(z, against, None)
-    for launch in (
-        kernel.Launch(32, 4, 1),
-        kernel.Launch(64, 1, 2, False),
-        kernel.Launch(32, 2, 1),
+    expected = launch.losses(z, against, None)
+    for cut in (
+        launch.Launch(32, 4, 1),
+        launch.Launch(64, 1, 2, False),
+        launch.Launch(32, 2, 1),
     ):
         gradient = poisoned(z)
-        torch.testing.assert_close(kernel.losses(z, against, gradient, launch), expected)
+        torch.testing.assert_close(launch.losses(z, against, gradient, cut), expected)
         assert gradient.isfinite().all()
 
 
@@ -227,12 +227,12 @@ def test_weights_may_lie_on_the_device_and_logits_anyhow() -> None:
         **dict(zip(("task_weight", "divergence_weight"), weights, strict=True))
     )
     expected = torch.empty_like(z)
-    sums = kernel.losses(z, against, expected)
+    sums = launch.losses(z, against, expected)
     turned = z.movedim(0, 1).contiguous().movedim(1, 0)  # [K, P, C], the passes side by side
     across = z.mT.contiguous().mT  # the classes apart
     for form in (turned, across, torch.cat([z, z], -1)[..., 33:]):
         for into in (poisoned(z), form):
-            torch.testing.assert_close(kernel.losses(form, on_device, into), sums)
+            torch.testing.assert_close(launch.losses(form, on_device, into), sums)
             torch.testing.assert_close(into, expected)
 
 
@@ -242,9 +242,9 @@ def test_scaling_in_place(factor: float) -> None:
     numbers = torch.randn(3, 1001, device=DEVICE)
     expected = numbers * factor
     by = torch.tensor(factor, device=DEVICE)
-    assert torch.equal(kernel.scale(numbers, by), expected)
+    assert torch.equal(launch.scale(numbers, by), expected)
     assert torch.equal(numbers, expected)
-    assert torch.equal(kernel.scale(numbers.mT, by), expected.mT * factor)
+    assert torch.equal(launch.scale(numbers.mT, by), expected.mT * factor)
 
 
 @runs
@@ -255,7 +255,7 @@ def test_a_wrong_label_is_told() -> None:
         labels = against.labels.clone()
         labels[1] = wrong
         with pytest.raises(RuntimeError, match="no counted class"):
-            kernel.losses(z, against._replace(labels=labels), None)
+            launch.losses(z, against._replace(labels=labels), None)
     excluded = torch.arange(10) != int(against.labels[0])
     with pytest.raises(RuntimeError, match="no counted class"):
-        kernel.losses(z, against._replace(class_mask=excluded), None)
+        launch.losses(z, against._replace(class_mask=excluded), None)
