@@ -239,6 +239,14 @@ def _target(
 
 
 @triton.jit
+def _number(x, POINTER: tl.constexpr):
+    if POINTER:
+        return tl.load(x).to(tl.float32)
+    else:
+        return x
+
+
+@triton.jit
 def _store(row, out, target, at, start, shift, classes, EDGE: tl.constexpr, K: tl.constexpr):
     for k in tl.static_range(K):
         place = row[k] + start + at
@@ -251,15 +259,15 @@ def _store(row, out, target, at, start, shift, classes, EDGE: tl.constexpr, K: t
 
 @triton.jit(do_not_specialize=["stride_pass", "stride_position"])
 def loss_kernel(
-    logits, gradient, labels, mask, class_mask, taught, task_weight, divergence_weight, values,
-    smoothing, classes, stride_pass, stride_position, mask_stride,
+    logits, gradient, labels, mask, class_mask, taught, values,
+    task_weight, divergence_weight, alpha, smoothing, classes, stride_pass, stride_position, mask_stride,
     K: tl.constexpr, X: tl.constexpr, JS: tl.constexpr, SCALE: tl.constexpr,
     SMOOTHED: tl.constexpr, MASKED: tl.constexpr, PADDED: tl.constexpr,
     CLASS_MASKED: tl.constexpr, TAUGHT: tl.constexpr, GRADIENT: tl.constexpr,
-    GROUPS: tl.constexpr, WIDTH: tl.constexpr,
+    WEIGHTS_LIE: tl.constexpr, ALPHA_LIES: tl.constexpr, GROUPS: tl.constexpr, WIDTH: tl.constexpr,
     BACKWARDS: tl.constexpr, KEEP: tl.constexpr, LEAVE: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """One position; ``values`` is ``[3, positions]``: task, divergence, whether its label is wrong.
+    """One position; ``values`` ``[3, positions]``: weighted losses, and whether its label is wrong.
 
     ``gradient`` may be ``logits``: a row is written when all that the program reads of it later
     are the tiles behind.
@@ -312,10 +320,11 @@ def loss_kernel(
     label = tl.where(known, label, 0).to(tl.int32)
     if CLASS_MASKED:
         known = known & (tl.load(mask_row + label) != 0)
-    a = tl.load(task_weight) / K
+    of_task = _number(task_weight, WEIGHTS_LIE)  # on the device, or are numbers
+    of_divergence = SCALE * _number(divergence_weight, WEIGHTS_LIE)
     if MASKED:
-        a = tl.where(counts, a, 0.0)
-    b = SCALE * tl.load(divergence_weight) / K
+        of_task = tl.where(counts, of_task, 0.0)
+    a, b = of_task / K, of_divergence * _number(alpha, ALPHA_LIES) / K
     of_label = ()
     for k in tl.static_range(K):
         of_label = of_label + (tl.load(row[k] + shift + label).to(tl.float32),)
@@ -424,13 +433,11 @@ def loss_kernel(
                 _store(into, out, target, at, tile, shift, classes, False, K)
     if TAUGHT:
         task -= tl.sum(spoken, 0)
-    divergence = SCALE * tl.sum(value, 0)
     wrong = tl.where(known, 0.0, 1.0)
     if MASKED:
-        task = tl.where(counts, task, 0.0)
         wrong = tl.where(counts, wrong, 0.0)
-    tl.store(values + position, task)
-    tl.store(values + positions + position, divergence)
+    tl.store(values + position, of_task * task)
+    tl.store(values + positions + position, of_divergence * tl.sum(value, 0))
     tl.store(values + 2 * positions + position, wrong)
 
 

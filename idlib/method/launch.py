@@ -84,12 +84,12 @@ def losses(
         if gradient is not None:
             gradient.copy_(dense)
         return sums
-    values = torch.zeros(3, positions, device=logits.device)
-    of_task = _scalar(against.task_weight, logits.device)
-    of_divergence = _scalar(against.divergence_weight, logits.device)
+    values = torch.empty(3, positions, device=logits.device)
     mask = against.class_mask
     if mask is not None and mask.stride(-1) != 1:
         mask = mask.contiguous()
+    weights = _numbers(logits.device, against.task_weight, against.divergence_weight)
+    (alpha,) = _numbers(logits.device, against.alpha)
     chosen = launch_of(logits) if launch is None else launch
     if positions:
         with _on(logits.device):
@@ -100,9 +100,9 @@ def losses(
                 None if against.mask is None else against.mask.contiguous(),
                 mask,
                 None if against.taught is None else against.taught.contiguous(),
-                of_task,
-                (of_divergence * against.alpha).float(),
                 values,
+                *weights,
+                alpha,
                 float(against.smoothing),
                 classes,
                 logits.stride(0) if passes > 1 else 0,
@@ -118,6 +118,8 @@ def losses(
                 CLASS_MASKED=mask is not None,
                 TAUGHT=against.taught is not None,
                 GRADIENT=gradient is not None,
+                WEIGHTS_LIE=isinstance(weights[0], Tensor),
+                ALPHA_LIES=isinstance(alpha, Tensor),
                 GROUPS=chosen.groups,
                 WIDTH=chosen.width,
                 BACKWARDS=chosen.backwards,
@@ -129,7 +131,7 @@ def losses(
             )
     task, divergence, wrong = values.sum(1, dtype=torch.float64)
     torch._assert_async(wrong == 0, "a label of a position that counts is no counted class")
-    return (of_task * task).float(), (of_divergence * divergence).float()
+    return task.float(), divergence.float()
 
 
 def scale(numbers: Tensor, by: Tensor) -> Tensor:
@@ -141,11 +143,15 @@ def scale(numbers: Tensor, by: Tensor) -> Tensor:
     return numbers
 
 
-def _scalar(weight: float | Tensor, device: torch.device) -> Tensor:
-    """A scalar on the device, where it is filled in: a copy from the host would wait."""
-    if isinstance(weight, Tensor) and weight.device == device:
-        return weight.to(torch.float32)
-    return torch.full((), float(weight), device=device)
+def _numbers(device: torch.device, *weights: float | Tensor) -> list[float] | list[Tensor]:
+    """Weights as the kernel takes them: all on the device where one lies there, else numbers."""
+    if not any(isinstance(weight, Tensor) and weight.device == device for weight in weights):
+        return [float(weight) for weight in weights]
+    # A number is filled in there: a copy from the host would wait.
+    return [
+        weight.to(device) if isinstance(weight, Tensor) else torch.full((), weight, device=device)
+        for weight in weights
+    ]
 
 
 def _on(device: torch.device) -> AbstractContextManager[Any]:
