@@ -24,6 +24,12 @@ LOW = tl.constexpr(-3.0e38)  # for a class that does not count: differences from
 
 
 @triton.jit
+def _exp(x):
+    """As ``tl.exp``, with results below 1e-38 as 0: a third of the instructions."""
+    return tl.exp2(x * 1.4426950408889634)
+
+
+@triton.jit
 def _load(
     row, mask_row, at, group, start, shift, classes,
     EDGE: tl.constexpr, MASKED: tl.constexpr, HINT: tl.constexpr, K: tl.constexpr,
@@ -80,19 +86,20 @@ def _first(
     more = _centred(rise, K)
     totals, inners, raws = (), (), ()
     for k in tl.static_range(K):
-        e = tl.exp(below[k])
-        before = total[k] * tl.exp(-rise[k])
+        e = _exp(below[k])
+        before = total[k] * _exp(-rise[k])
         totals = totals + (before + tl.sum(e, 1),)
         if X:
-            now = inner[k] * tl.exp(-rise[k]) - before * more[k]
+            now = inner[k] * _exp(-rise[k]) - before * more[k]
             inners = inners + (now + tl.sum(e * d[k], 1),)
         else:
             inners = inners + (inner[k],)
         if SMOOTHED:
-            part = z[k] * share  # before the sum, so that huge logits do not overflow
+            part = z[k]
             if SELECT:
                 part = tl.where(counted, part, 0.0)
-            raws = raws + (raw[k] + tl.sum(part, 1),)
+            # A share at a time, so that the sum over huge logits does not overflow.
+            raws = raws + (raw[k] + tl.sum(part, 1) * share,)
         else:
             raws = raws + (raw[k],)
     return tops, totals, inners, raws
@@ -108,7 +115,7 @@ def _merged(top, total, inner, raw, X: tl.constexpr, SMOOTHED: tl.constexpr, K: 
         rise = rise + (highest - top[k],)
     more = _centred(rise, K)
     for k in tl.static_range(K):
-        factor = tl.exp(-rise[k])
+        factor = _exp(-rise[k])
         totals = totals + (tl.sum(factor * total[k], 0),)
         if X:
             inners = inners + (tl.sum(factor * inner[k] - factor * total[k] * more[k], 0),)
@@ -125,7 +132,7 @@ def _merged(top, total, inner, raw, X: tl.constexpr, SMOOTHED: tl.constexpr, K: 
 def _expm1(x):
     """Of x <= 0."""
     near = x * (1 + x / 2 * (1 + x / 3 * (1 + x / 4 * (1 + x / 5 * (1 + x / 6 * (1 + x / 7))))))
-    return tl.where(x > -0.25, near, tl.exp(x) - 1)
+    return tl.where(x > -0.25, near, _exp(x) - 1)
 
 
 @triton.jit
@@ -162,7 +169,7 @@ def _log_ratios(z, top, total, K: tl.constexpr):
 def _excess(x):
     """``x exp(x) - exp(x) + 1``, by its series near 0."""
     near = x * x * (0.5 + x * (1 / 3 + x * (1 / 8 + x * (1 / 30 + x * (1 / 144 + x / 840)))))
-    e = tl.exp(x)
+    e = _exp(x)
     return tl.where(tl.abs(x) < 0.2, near, x * e - e + 1)
 
 
@@ -170,35 +177,35 @@ def _excess(x):
 def _probabilities(z, top, total, K: tl.constexpr):
     p = ()
     for k in tl.static_range(K):
-        p = p + (tl.exp(z[k] - top[k]) * (1.0 / total[k]),)
+        p = p + (_exp(z[k] - top[k]) * (1.0 / total[k]),)
     return p
 
 
 @triton.jit
 def _last(
-    z, top, total, gap, inner, value, of_p, b,
+    z, target, top, total, gap, inner, value, of_p, b,
     X: tl.constexpr, JS: tl.constexpr, K: tl.constexpr,
 ):  # fmt: skip
-    """The gradient without the targets, and X's value with one tile more."""
+    """The gradient, and X's value with one tile more."""
     p = _probabilities(z, top, total, K)
     out = ()
     if X:
-        near = ()
-        for k in tl.static_range(K):
+        near = (z[0],)
+        for k in tl.static_range(1, K):
             near = near + (z[k] - gap[k],)
         d = _centred(near, K)
         r = _centred(p, K)
         for k in tl.static_range(K):
             over = d[k] - inner[k]
-            value += tl.sum(r[k] * over * (1.0 / K), 1)
-            out = out + (p[k] * (of_p + b * over) + b * r[k],)
+            value += tl.sum(r[k] * over, 1) * (1.0 / K)
+            out = out + (p[k] * (of_p + b * over) + (b * r[k] - target),)
     elif JS:
         ratio = _log_ratios(z, top, total, K)
         for k in tl.static_range(K):
-            out = out + (p[k] * (of_p + b * (ratio[k] - inner[k])),)
+            out = out + (p[k] * (of_p + b * (ratio[k] - inner[k])) - target,)
     else:
         for k in tl.static_range(K):
-            out = out + (p[k] * of_p,)
+            out = out + (p[k] * of_p - target,)
     return out, value
 
 
@@ -224,12 +231,9 @@ def _target(
 ):  # fmt: skip
     """What a pass's gradient loses to label, smoothing and teacher; what the teacher has said."""
     here = start + at - shift
-    target = tl.where(here == label, hard, 0.0)
-    if SMOOTHED:
-        if SELECT:
-            target += tl.where(counted, soft, 0.0)
-        else:
-            target += soft
+    target = tl.where(here == label, hard + soft, soft)
+    if SMOOTHED and SELECT:
+        target = tl.where(counted, target, 0.0)
     if TAUGHT:
         word = tl.load(taught_row + here, mask=counted, other=0.0).to(tl.float32)
         target += a * word
@@ -247,10 +251,10 @@ def _number(x, POINTER: tl.constexpr):
 
 
 @triton.jit
-def _store(row, out, target, at, start, shift, classes, EDGE: tl.constexpr, K: tl.constexpr):
+def _store(row, out, at, start, shift, classes, EDGE: tl.constexpr, K: tl.constexpr):
     for k in tl.static_range(K):
         place = row[k] + start + at
-        value = (out[k] - target).to(place.dtype.element_ty)
+        value = out[k].to(place.dtype.element_ty)
         if EDGE:
             tl.store(place, value, mask=_in_row(at, start, shift, classes))
         else:
@@ -260,7 +264,8 @@ def _store(row, out, target, at, start, shift, classes, EDGE: tl.constexpr, K: t
 @triton.jit(do_not_specialize=["stride_pass", "stride_position"])
 def loss_kernel(
     logits, gradient, labels, mask, class_mask, taught, values,
-    task_weight, divergence_weight, alpha, smoothing, classes, stride_pass, stride_position, mask_stride,
+    task_weight, divergence_weight, alpha, smoothing,
+    classes, stride_pass, stride_position, mask_stride,
     K: tl.constexpr, X: tl.constexpr, JS: tl.constexpr, SCALE: tl.constexpr,
     SMOOTHED: tl.constexpr, MASKED: tl.constexpr, PADDED: tl.constexpr,
     CLASS_MASKED: tl.constexpr, TAUGHT: tl.constexpr, GRADIENT: tl.constexpr,
@@ -310,9 +315,9 @@ def loss_kernel(
                 none = tl.zeros([GROUPS, WIDTH], tl.float32)
                 zeros = (none,) * K
                 for edge in range(edges, edges_end):
-                    _store(into, zeros, none, at, edge * high, shift, classes, True, K)
+                    _store(into, zeros, at, edge * high, shift, classes, True, K)
                 for tile in range(low, high, SPAN):
-                    _store(into, zeros, none, at, tile, shift, classes, False, K)
+                    _store(into, zeros, at, tile, shift, classes, False, K)
             return
 
     label = tl.load(labels + position)
@@ -412,25 +417,25 @@ def loss_kernel(
             z, counted = _load(
                 row, mask_row, at, group, tile, shift, classes, True, CLASS_MASKED, LEAVE, K
             )
-            out, value = _last(z, top, total, gap, inner, value, of_p, b, X, JS, K)
             target, spoken = _target(
                 z, top, spoken, taught_row, counted, at, tile, shift, label, hard, soft, a,
                 TAUGHT, SMOOTHED, True, K,
             )  # fmt: skip
+            out, value = _last(z, target, top, total, gap, inner, value, of_p, b, X, JS, K)
             if GRADIENT:
-                _store(into, out, target, at, tile, shift, classes, True, K)
+                _store(into, out, at, tile, shift, classes, True, K)
         for step in tl.range(0, high - low, SPAN, num_stages=STAGES):
             tile = high - SPAN - step if BACKWARDS else low + step
             z, counted = _load(
                 row, mask_row, at, group, tile, shift, classes, False, CLASS_MASKED, LEAVE, K
             )
-            out, value = _last(z, top, total, gap, inner, value, of_p, b, X, JS, K)
             target, spoken = _target(
                 z, top, spoken, taught_row, counted, at, tile, shift, label, hard, soft, a,
                 TAUGHT, SMOOTHED, CLASS_MASKED, K,
             )  # fmt: skip
+            out, value = _last(z, target, top, total, gap, inner, value, of_p, b, X, JS, K)
             if GRADIENT:
-                _store(into, out, target, at, tile, shift, classes, False, K)
+                _store(into, out, at, tile, shift, classes, False, K)
     if TAUGHT:
         task -= tl.sum(spoken, 0)
     wrong = tl.where(known, 0.0, 1.0)

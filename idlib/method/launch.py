@@ -56,9 +56,12 @@ def launch_of(logits: Tensor) -> Launch:
     apart = logits.stride(0) if passes > 1 else 0
     while width > 1 and (apart % width or logits.data_ptr() % (width * logits.element_size())):
         width //= 2
-    groups = triton.next_power_of_2(triton.cdiv(classes, width))
-    warps = min(max(groups // 32, 1), 8)
-    return Launch(min(max(groups, 32), 32 * warps), width, warps)
+    groups = max(triton.next_power_of_2(triton.cdiv(classes, width)), 32)
+    warps = min(groups // 32, 8)
+    # Where groups are narrow a thread has some of them, so that enough is under way.
+    each = max(4 // width, 1)
+    registers = 96 if passes <= 3 and width > 4 else None
+    return Launch(min(groups, 32 * warps * each), width, warps, registers=registers)
 
 
 def losses(
