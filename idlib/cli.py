@@ -16,6 +16,7 @@ from tqdm import tqdm
 from typer.core import TyperGroup
 
 from idlib.commands.arguments import numbers_of, settings_of
+from idlib.commands.bench import bench_command
 from idlib.commands.records import Folder, print_record, records_app
 from idlib.experiments.workspace import CHECKPOINTS, Workspace, check_writable
 from idlib.protocol import ProtocolError
@@ -279,20 +280,7 @@ def book_command(
     execute_all(profile, source, only, folder, out)
 
 
-@app.command("bench")
-def bench_command(
-    task: Annotated[str, typer.Option(help=f"The task: {', '.join(TASKS)}.")] = "images",
-    profile: Profile = "small",
-    rounds: Annotated[int, typer.Option(min=1, help="Turns that each method takes.")] = 5,
-) -> None:
-    """Time and peak memory of an update of each method, taken in turns, as a table.
-
-    Example: idlib bench --task translation --profile smoke
-    """
-    from idlib.experiments.bench import compare, table
-
-    typer.echo(f"{task}, profile {profile}: one update, median over turns, and peak memory")
-    typer.echo(table(compare(task, profile, rounds)))
+app.command("bench")(bench_command)
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "metrics": ["method"],
     "protocol": [],
     "records": ["files", "protocol"],
+    "costs": ["files", "records"],
     "data": ["files", "metrics"],
     "models": ["data"],
     "training": ["files", "method", "metrics"],
@@ -37,7 +38,11 @@ MAY_IMPORT = {
         *("data", "method", "metrics", "models", "protocol", "records", "sensitivity", "tasks"),
         "training",
     ],
-    "report": ["metrics", "protocol", "records"],
+    "bench": [
+        *("costs", "data", "experiments", "files", "method", "models", "records", "sensitivity"),
+        *("tasks", "training"),
+    ],
+    "report": ["costs", "metrics", "protocol", "records"],
     "audit": ["method", "records", "report", "sensitivity"],
     "explain": [
         *("audit", "data", "experiments", "method", "models", "records", "report", "sensitivity"),
@@ -47,7 +52,16 @@ MAY_IMPORT = {
         *("data", "experiments", "files", "method", "metrics", "records", "report", "tasks"),
         "training",
     ],
-    "commands": ["data", "experiments", "files", "protocol", "records", "tasks", "training"],
+    "commands": [
+        "bench",
+        "data",
+        "experiments",
+        "files",
+        "protocol",
+        "records",
+        "tasks",
+        "training",
+    ],
     "cli": [
         *("book", "commands", "data", "experiments", "models", "protocol", "records", "tasks"),
         "training",
@@ -95,7 +109,7 @@ def test_the_maths_needs_torch_alone(name: str) -> None:
     assert outside - set(sys.stdlib_module_names) <= {"torch", "numpy", "idlib", "triton"}
 
 
-NO_TORCH = ["records", "report.tables", "report.figures", "report.results", "cli"]
+NO_TORCH = ["records", "costs", "report.tables", "report.figures", "report.results", "cli"]
 
 
 @pytest.mark.slow

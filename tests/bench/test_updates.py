@@ -2,7 +2,7 @@
 
 import pytest
 
-from idlib.experiments import bench
+from idlib.bench import updates as bench
 from idlib.training.settings import METHODS
 
 

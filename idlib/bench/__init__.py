@@ -1,0 +1,1 @@
+"""What does it cost? Time and memory of intra-distillation beside what it is compared with."""

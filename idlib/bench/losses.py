@@ -1,0 +1,193 @@
+"""The loss alone, and the loss with the projection to the vocabulary: value and gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from idlib.bench.arms import (
+    ALPHA,
+    SMOOTHING,
+    TITLES,
+    Arm,
+    Call,
+    Case,
+    Method,
+    changed,
+    published,
+    rdrop,
+)
+from idlib.costs import About
+from idlib.method.objective import IntraDistillation
+from idlib.method.targets import Target
+
+RANK = 8  # of the product that makes the logits of the loss alone, untimed
+LOSS_ARMS: dict[str, Method] = {
+    "published": published,
+    "rdrop": rdrop,
+    "id-plain": changed(fused=False),
+    "id": changed(overwrite_logits=True),
+}
+PROJECTION_ARMS: dict[str, Method] = LOSS_ARMS
+
+
+class Given(NamedTuple):
+    """Hidden states ``[K, P, d]``, the projection's weight ``[C, d]`` and labels ``[P]``."""
+
+    hidden: Tensor
+    weight: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class LossCase(Case):
+    """Cross-entropy with smoothing plus α X on logits ``[K, P, C]``, and their gradient.
+
+    The logits are the output of a product, as a model's are, so that what may write over a model's
+    logits may do so here. They stand before the call; their gradient is the call's.
+    """
+
+    suite: ClassVar[str] = "loss"
+    references: ClassVar[tuple[str, ...]] = ("published", "id-plain", "floor")
+
+    passes: int = 3
+    positions: int = 2048
+    classes: int = 12_000
+    dtype: str = "float32"
+    memory_kept: bool = True
+
+    @property
+    def name(self) -> str:
+        """Its sizes; malloc where it is the default one."""
+        sizes = f"K{self.passes}-{self.positions}x{self.classes}-{self.dtype}"
+        return sizes if self.memory_kept else f"{sizes}-malloc"
+
+    @property
+    def about(self) -> About:
+        """K, positions, classes, type."""
+        return {
+            "passes": self.passes,
+            "positions": self.positions,
+            "classes": self.classes,
+            "dtype": self.dtype,
+        }
+
+    @property
+    def width(self) -> int:
+        """Of the hidden states."""
+        return RANK
+
+    def set_up(self, device: torch.device) -> Given:
+        """Hidden states that differ a little between the passes, a weight and labels."""
+        generator = torch.Generator(device).manual_seed(1)
+        options: dict[str, Any] = {"generator": generator, "device": device}
+        shape = self.positions, self.width
+        one = torch.randn(1, *shape, **options)
+        hidden = one + 0.3 * torch.randn(self.passes, *shape, **options)
+        weight = torch.randn(self.classes, self.width, **options) / self.width**0.5
+        labels = torch.randint(self.classes, (self.positions,), **options)
+        dtype: torch.dtype = getattr(torch, self.dtype)
+        return Given(hidden.to(dtype), weight.to(dtype), labels)
+
+    def arms(self, setup: Given) -> list[Arm]:
+        """The objectives, and a copy of the logits for the floor: two reads and one write."""
+        arms = [
+            Arm(name, TITLES[name], partial(self.prepare, name, method))
+            for name, method in LOSS_ARMS.items()
+        ]
+        return [*arms, Arm("floor", "floor: two reads, one write", self.copy, factor=3 / 2)]
+
+    def prepare(self, name: str, method: Method, setup: Given) -> Call:
+        """The objective on logits of the arm's own passes."""
+        objective = method(IntraDistillation(self.passes, ALPHA, smoothing=SMOOTHING))
+        target, passes = Target(setup.labels), 2 if name == "rdrop" else self.passes
+
+        def make() -> list[Tensor]:
+            weight = setup.weight.detach().requires_grad_()
+            hidden = setup.hidden[:passes]
+            if name == "published":  # passes of their own
+                return [F.linear(pass_, weight) for pass_ in hidden]
+            return [F.linear(hidden.flatten(0, 1), weight)]
+
+        def run(logits: list[Tensor]) -> None:
+            outputs = iter(logits)
+            loss = objective(lambda _: next(outputs), lambda _: target, setup.labels, 1, 1)
+            torch.autograd.grad(loss.total, logits)
+
+        return Call(run, make)
+
+    def copy(self, setup: Given) -> Call:
+        """A copy of the logits into memory that stands already."""
+
+        def make() -> tuple[Tensor, Tensor]:
+            logits = F.linear(setup.hidden.flatten(0, 1), setup.weight)
+            return logits, torch.zeros_like(logits)
+
+        return Call(lambda pair: pair[1].copy_(pair[0]), make)
+
+
+@dataclass(frozen=True)
+class ProjectionCase(LossCase):
+    """As the loss alone, from hidden states ``[K, P, d]``: the projection is a part of the call."""
+
+    suite: ClassVar[str] = "projection"
+
+    d: int = 512
+
+    @property
+    def name(self) -> str:
+        """Its sizes."""
+        return f"d{self.d}-{super().name}"
+
+    @property
+    def about(self) -> About:
+        """Those of the loss, and the width."""
+        return {**super().about, "width": self.d}
+
+    @property
+    def width(self) -> int:
+        """Of the hidden states."""
+        return self.d
+
+    def arms(self, setup: Given) -> list[Arm]:
+        """The objectives, and the three products that no arm can do without."""
+        arms = [
+            Arm(name, TITLES[name], partial(self.prepare, name, method))
+            for name, method in PROJECTION_ARMS.items()
+        ]
+        return [*arms, Arm("floor", "floor: the three products", self.products)]
+
+    def prepare(self, name: str, method: Method, setup: Given) -> Call:
+        """The objective on the projection of hidden states, to the gradients of both factors."""
+        objective = method(IntraDistillation(self.passes, ALPHA, smoothing=SMOOTHING))
+        target, passes = Target(setup.labels), 2 if name == "rdrop" else self.passes
+
+        def make() -> tuple[list[Tensor], Tensor]:
+            hidden = setup.hidden[:passes].detach()
+            parts = list(hidden) if name == "published" else [hidden.flatten(0, 1)]
+            return [
+                p.clone().requires_grad_() for p in parts
+            ], setup.weight.clone().requires_grad_()
+
+        def run(made: tuple[list[Tensor], Tensor]) -> None:
+            parts, weight = made
+            outputs = (F.linear(part, weight) for part in parts)
+            loss = objective(lambda _: next(outputs), lambda _: target, setup.labels, 1, 1)
+            torch.autograd.grad(loss.total, [*parts, weight])
+
+        return Call(run, make)
+
+    def products(self, setup: Given) -> Call:
+        """Logits, and the gradients of both factors from a gradient of their size."""
+
+        def run(hidden: Tensor) -> None:
+            logits = hidden @ setup.weight.T
+            _ = logits @ setup.weight
+            _ = logits.T @ hidden
+
+        return Call(run, lambda: setup.hidden.flatten(0, 1))

@@ -1,0 +1,295 @@
+"""Whole updates: the model's passes, the loss, the gradients and the optimizer's step."""
+
+from __future__ import annotations
+
+import itertools
+from abc import abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from idlib.bench.arms import (
+    ALPHA,
+    SMOOTHING,
+    TITLES,
+    Arm,
+    Call,
+    Case,
+    Method,
+    baseline,
+    changed,
+    published,
+    rdrop,
+)
+from idlib.costs import About
+from idlib.experiments.specs import Spec
+from idlib.method.objective import IntraDistillation
+from idlib.method.targets import Forward, Target
+from idlib.models.transformer import transformer
+from idlib.training.dropout import dropout_from_bits
+from idlib.training.optim import objective_of, optimizer_of
+from idlib.training.randomness import seed_everything
+from idlib.training.trainable import Batch
+
+
+class Way(NamedTuple):
+    """A way to make an update: its objective, what ``torch.compile`` does, and the dropout.
+
+    ``compiled`` is the mode of ``torch.compile`` for the model, ``None`` for none;
+    ``dropout_bits`` as in the settings of a run.
+    """
+
+    method: Method
+    compiled: str | None = None
+    dropout_bits: int | None = None
+
+
+GRAPHS = "reduce-overhead"  # torch.compile's name for CUDA graphs
+WAYS: dict[str, Way] = {
+    "baseline": Way(baseline),
+    "published": Way(published),
+    "rdrop": Way(rdrop),
+    "id-plain": Way(changed(fused=False)),
+    "id": Way(changed()),
+    "id-loop": Way(changed(mode="loop")),
+    "id-cached": Way(changed(mode="cached")),
+    "baseline-bits": Way(baseline, dropout_bits=16),
+    "id-bits": Way(changed(), dropout_bits=16),
+    "baseline-compiled": Way(baseline, compiled="default"),
+    "id-compiled": Way(changed(), compiled="default"),
+    "baseline-graphs": Way(baseline, compiled=GRAPHS),
+    "id-graphs": Way(changed(), compiled=GRAPHS),
+}
+ON_A_CPU_ALONE = ("baseline-bits", "id-bits")
+LARGE = 8192  # rows and columns of the product that utilisation is measured against
+BATCHES = 8  # that a task's updates go through in turn
+
+
+class Parts(NamedTuple):
+    """What an update is made of."""
+
+    model: Callable[[], nn.Module]
+    forward: Callable[[nn.Module], Forward]
+    targets: Callable[[Batch], Any]
+    batches: list[Batch]
+    optimizer: Callable[[nn.Module], torch.optim.Optimizer]
+    objective: IntraDistillation
+    device: torch.device
+    precision: str = "fp32"
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """As the training loop's."""
+        bf16 = self.precision == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=bf16)
+
+
+class UpdateCase(Case):
+    """One update of a model in training mode, in some of :data:`WAYS`."""
+
+    references: ClassVar[tuple[str, ...]] = ("baseline", "published", "id-plain", "floor")
+    ways: ClassVar[tuple[str, ...]] = (
+        *("baseline", "published", "rdrop", "id-plain", "id", "id-loop", "id-cached"),
+        *ON_A_CPU_ALONE,
+    )
+
+    @abstractmethod
+    def set_up(self, device: torch.device) -> Parts:
+        """Model, batches, objective and optimizer."""
+
+    def arms(self, setup: Parts) -> list[Arm]:
+        """The methods; K times the baseline's forward and backward; on a GPU the ceiling."""
+        flops = _flops(setup) if setup.device.type == "cuda" else None
+        passes = {"baseline": 1, "rdrop": 2}
+        arms = [
+            Arm(
+                name,
+                TITLES[name],
+                partial(prepare, WAYS[name]),
+                flops=flops and flops * passes.get(name.split("-")[0], setup.objective.passes),
+            )
+            for name in self.ways
+            if setup.device.type == "cpu" or name not in ON_A_CPU_ALONE
+        ]
+        forward_backward = partial(prepare, WAYS["baseline"], step=False)
+        factor = setup.objective.passes
+        title = "floor: K × the baseline's forward and backward"
+        arms.append(Arm("floor", title, forward_backward, factor=factor))
+        if flops:
+            arms.append(Arm("ceiling", TITLES["ceiling"], product, flops=2 * LARGE**3))
+        return arms
+
+
+def prepare(way: Way, setup: Parts, step: bool = True) -> Call:
+    """One update; without ``step`` its forward and backward alone."""
+    objective = way.method(setup.objective)
+    seed_everything(1)
+    model = setup.model().to(setup.device)
+    model.train()
+    if way.compiled is not None:
+        model.compile(mode=way.compiled)
+    optimizer, forward = setup.optimizer(model), setup.forward(model)
+    batches = itertools.cycle(setup.batches)
+
+    def make() -> tuple[Batch, ExitStack]:
+        stack = ExitStack()
+        stack.enter_context(dropout_from_bits(way.dropout_bits))
+        return next(batches), stack
+
+    def run(made: tuple[Batch, ExitStack]) -> None:
+        batch, stack = made
+        with stack:
+            with setup.autocast():
+                loss = objective(forward, setup.targets, batch, 1, 1)
+            loss.total.backward()
+            if step:
+                optimizer.step()
+            optimizer.zero_grad()
+
+    return Call(run, make)
+
+
+def product(setup: Parts) -> Call:
+    """A product of two large matrices in the case's precision."""
+    dtype = torch.bfloat16 if setup.precision == "bf16" else torch.float32
+    one, other = torch.randn(2, LARGE, LARGE, device=setup.device, dtype=dtype)
+    return Call(lambda _: one @ other)
+
+
+def _flops(setup: Parts) -> float:
+    """Of a baseline's forward and backward, in products of matrices."""
+    call = prepare(WAYS["baseline"], setup, step=False)
+    with FlopCounterMode(display=False) as counter:
+        call.run(call.make())
+    return float(counter.get_total_flops())
+
+
+@dataclass(frozen=True)
+class StepCase(UpdateCase):
+    """An update of the translation task's Transformer on made-up sentences of one length."""
+
+    suite: ClassVar[str] = "step"
+
+    layers: int = 3
+    width: int = 256
+    ffn: int = 1024
+    sentences: int = 32
+    tokens: int = 32
+    vocabulary: int = 12_000
+    passes: int = 3
+    precision: str = "fp32"
+    memory_kept: bool = True
+
+    @property
+    def name(self) -> str:
+        """Its sizes."""
+        size = f"{self.layers}+{self.layers}x{self.width}"
+        return f"{size}-{self.sentences}x{self.tokens}-K{self.passes}-{self.precision}"
+
+    @property
+    def about(self) -> About:
+        """Model, batch, K, precision."""
+        names = ("layers", "width", "ffn", "sentences", "tokens", "vocabulary", "passes")
+        return {**{name: getattr(self, name) for name in names}, "precision": self.precision}
+
+    def set_up(self, device: torch.device) -> Parts:
+        """A model with fresh weights, its dropout that of the paper, and one batch."""
+        build = partial(
+            transformer,
+            self.vocabulary,
+            layers=self.layers,
+            width=self.width,
+            ffn=self.ffn,
+            heads=4,
+            dropout=0.3,
+            attention_dropout=0.1,
+            positions=self.tokens,
+        )
+        generator = torch.Generator().manual_seed(1)
+        shape = (3, self.sentences, self.tokens)
+        source, target, labels = torch.randint(3, self.vocabulary, shape, generator=generator).to(
+            device
+        )
+        batch = {
+            "input_ids": source,
+            "attention_mask": torch.ones_like(source),
+            "decoder_input_ids": target,
+            "labels": labels,
+            "label_mask": torch.ones_like(labels, dtype=torch.bool),
+        }
+        names = ("input_ids", "attention_mask", "decoder_input_ids")
+        return Parts(
+            build,
+            lambda model: lambda b: model(**{n: b[n] for n in names}, use_cache=False).logits,
+            lambda b: Target(b["labels"], mask=b["label_mask"]),
+            [batch],
+            lambda model: torch.optim.AdamW(
+                [p for p in model.parameters() if p.requires_grad], lr=5e-4, fused=True
+            ),
+            IntraDistillation(self.passes, ALPHA, smoothing=SMOOTHING, overwrite_logits=True),
+            device,
+            self.precision,
+        )
+
+
+@dataclass(frozen=True)
+class CompiledCase(StepCase):
+    """The same with the body compiled by ``torch.compile``, beside the baseline that is not."""
+
+    suite: ClassVar[str] = "compiled"
+    references: ClassVar[tuple[str, ...]] = ("baseline", "floor")
+    ways: ClassVar[tuple[str, ...]] = (
+        *("baseline", "id", "baseline-compiled", "id-compiled", "baseline-graphs", "id-graphs"),
+    )
+
+
+@dataclass(frozen=True)
+class TaskCase(UpdateCase):
+    """An update of one of the five tasks on its own first batches, as its settings have it."""
+
+    suite: ClassVar[str] = "tasks"
+    ways: ClassVar[tuple[str, ...]] = (
+        *("baseline", "published", "id-plain", "id", "id-cached", "baseline-bits", "id-bits"),
+    )
+
+    task: str = "translation"
+    profile: str = "medium"
+    memory_kept: bool = True
+
+    @property
+    def name(self) -> str:
+        """Task and profile."""
+        return f"{self.task}-{self.profile}"
+
+    @property
+    def about(self) -> About:
+        """Task, profile, K, mode, precision."""
+        settings = Spec(self.task, "id", self.profile).plan.settings
+        return {
+            "task": self.task,
+            "profile": self.profile,
+            "passes": settings.passes,
+            "mode": settings.mode,
+            "precision": settings.precision,
+        }
+
+    def set_up(self, device: torch.device) -> Parts:
+        """What a run of the task has, its first batches on the device."""
+        plan = Spec(self.task, "id", self.profile, device=device.type).plan
+        task, settings = plan.task, plan.settings
+        order = task.epoch(torch.Generator().manual_seed(1))[:BATCHES]
+        return Parts(
+            task.model,
+            task.forward,
+            task.targets,
+            [{k: v.to(device) for k, v in batch.items()} for batch in task.batches(order)],
+            lambda model: optimizer_of(model, settings, task.is_head),
+            changed(fused=True, overwrite_logits=True)(objective_of(settings)),  # type: ignore[arg-type]
+            device,
+            settings.precision,
+        )

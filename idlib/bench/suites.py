@@ -1,0 +1,81 @@
+"""Which cases there are, by suite and by device: all of a benchmark's sizes stand here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from idlib.bench.arms import Case
+from idlib.bench.losses import LossCase, ProjectionCase
+from idlib.bench.sensitivities import SensitivityCase
+from idlib.bench.steps import CompiledCase, StepCase, TaskCase
+from idlib.tasks import TASKS
+from idlib.training.settings import check_choice
+
+MULTILINGUAL = 119_547  # classes: the vocabulary of multilingual BERT
+
+_PAPER = StepCase(
+    layers=6, width=512, ffn=1024, sentences=256, tokens=64, precision="bf16"
+)  # of 50 M parameters
+_LAUNCHES = StepCase(layers=6, width=512, ffn=1024, sentences=64, tokens=64, precision="bf16")
+
+CPU: tuple[Case, ...] = (
+    LossCase(),
+    *(LossCase(passes=k, positions=512) for k in (2, 3, 5)),
+    *(LossCase(positions=n) for n in (32, 128)),
+    *(LossCase(positions=64, classes=c) for c in (100, 2_000, 32_000, MULTILINGUAL)),
+    ProjectionCase(positions=1024),
+    StepCase(),
+    *(TaskCase(task, "small") for task in TASKS),
+    TaskCase("translation", "medium"),
+    SensitivityCase(StepCase()),
+    SensitivityCase(TaskCase("images", "small")),
+    LossCase(memory_kept=False),
+)
+CUDA: tuple[Case, ...] = (
+    LossCase(positions=4096, dtype="bfloat16"),
+    LossCase(positions=4096, dtype="float32"),
+    LossCase(positions=4096, classes=MULTILINGUAL, dtype="bfloat16"),
+    LossCase(positions=4096, classes=MULTILINGUAL, dtype="float32"),
+    *(LossCase(passes=k, positions=4096, dtype="bfloat16") for k in (2, 5)),
+    *(LossCase(positions=n, dtype="bfloat16") for n in (256, 16_384)),
+    *(LossCase(positions=4096, classes=c, dtype="bfloat16") for c in (2_000, 32_000)),
+    ProjectionCase(positions=4096, dtype="bfloat16"),
+    _PAPER,
+    _LAUNCHES,
+    SensitivityCase(_LAUNCHES),
+    *(TaskCase(task, "small") for task in TASKS),
+    CompiledCase(layers=6, width=512, ffn=1024, sentences=64, tokens=64, precision="bf16"),
+    CompiledCase(layers=6, width=512, ffn=1024, sentences=256, tokens=64, precision="bf16"),
+)
+QUICK: tuple[Case, ...] = (
+    LossCase(positions=16, classes=500),
+    ProjectionCase(positions=16, classes=500, d=16),
+    StepCase(layers=1, width=16, ffn=32, sentences=2, tokens=6, vocabulary=200),
+    TaskCase("images", "smoke"),
+    TaskCase("translation", "smoke"),
+    SensitivityCase(StepCase(1, 16, 32, sentences=2, tokens=6, vocabulary=200)),
+    LossCase(positions=16, classes=500, memory_kept=False),
+)
+CASES = {"cpu": CPU, "cuda": CUDA}
+SUITES = ("loss", "projection", "step", "compiled", "tasks", "sensitivity")
+
+
+def cases_of(suites: Sequence[str], device: str, quick: bool = False) -> list[Case]:
+    """The cases of these suites on a device, all of them where none is named.
+
+    Args:
+        suites: of :data:`SUITES`.
+        device: ``cpu`` or ``cuda``.
+        quick: tiny cases instead, to see that everything runs.
+
+    Raises:
+        SettingsError: an unknown suite, or one that the device has no cases of.
+    """
+    for suite in suites:
+        check_choice("suite", suite, SUITES)
+    there: Iterable[Case] = QUICK if quick else CASES[device]
+    there = list(there)
+    names = tuple(dict.fromkeys(case.suite for case in there))
+    for suite in suites:
+        check_choice(f"suite on {device}", suite, names)
+    return [case for case in there if not suites or case.suite in suites]
