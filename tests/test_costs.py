@@ -1,4 +1,4 @@
-"""Results of the benchmark: medians and quartiles, ratios turn by turn, and files that are whole."""
+"""Results of the benchmark: medians, quartiles, ratios turn by turn, and files that are whole."""
 
 from __future__ import annotations
 

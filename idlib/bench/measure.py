@@ -8,13 +8,11 @@ each arm, since malloc keeps what an earlier arm has freed; on a GPU it is what 
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -186,19 +184,12 @@ def _measure_memory(arm: Arm, setup: Any, device: torch.device, sender: Connecti
     try:
         call = arm.prepare(setup)
         call.run(call.make())  # code and the libraries' buffers come into memory
-        del call
-        _give_back()
+        del call  # what it held is given back to the system when the meter starts
+        gc.collect()
         call = arm.prepare(setup)
         sender.send(_peak_above(call, device))
     except Exception as error:
         sender.send(explained(error))
-
-
-def _give_back() -> None:
-    """Give all freed memory back to the system."""
-    gc.collect()
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _forget(device: torch.device) -> None:

@@ -1,16 +1,14 @@
 """A benchmark from its suites to its file: one worker process, whose loss costs one arm.
 
-The worker is started with freed memory kept, as training's are, or without. The file is written
+A worker keeps the memory that it frees, as training does, or does not. The file is written
 again after every case, so that what was measured before an end from outside stays.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,8 +20,8 @@ from idlib.bench.arms import Case
 from idlib.bench.measure import explained, measure
 from idlib.bench.suites import cases_of
 from idlib.costs import ArmCost, CaseCosts, Costs, cores
-from idlib.experiments.workers import KEEP_FREED_MEMORY
 from idlib.records import origin
+from idlib.training.memory import keep_freed_memory
 from idlib.training.settings import SettingsError, check_choice
 
 DEVICES = ("cpu", "cuda")
@@ -118,11 +116,10 @@ def _from_worker(
 ) -> Iterator[CaseCosts]:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    arguments = asked, places, dict(progress.failed), sender
+    arguments = asked, places, kept, dict(progress.failed), sender
     process = context.Process(target=_work, args=arguments)
     progress.arm = None
-    with _environment(KEEP_FREED_MEMORY if kept else {}):
-        process.start()
+    process.start()
     sender.close()
     try:
         while True:
@@ -143,8 +140,12 @@ def _from_worker(
         process.join()
 
 
-def _work(asked: Asked, places: range, failed: Mapping[str, str], sender: Connection) -> None:
+def _work(
+    asked: Asked, places: range, kept: bool, failed: Mapping[str, str], sender: Connection
+) -> None:
     torch.set_num_threads(THREADS)
+    if kept:  # for all of the process's life
+        keep_freed_memory()
     cases, device = asked.cases, torch.device(asked.device)
     for place in places:
         at: list[str] = []
@@ -173,18 +174,3 @@ def _all_failed(case: Case, reason: str = ENDED) -> CaseCosts:
         memory_kept=case.memory_kept,
         arms=(ArmCost(arm="all", title="all arms", failed=reason),),
     )
-
-
-@contextmanager
-def _environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """Variables for the process started inside."""
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from made_up.bench_cases import HELD, MIB, AskedMadeUp, Environment, MadeUp, NoData
+from made_up.bench_cases import HELD, MIB, NOTE, AskedMadeUp, MadeUp, NoData
 
 from idlib.bench.measure import measure
 from idlib.bench.running import ENDED, run
@@ -56,10 +56,9 @@ def test_a_lost_worker_costs_one_arm_or_the_case_that_cannot_be_set_up(tmp_path)
 
 
 @pytest.mark.slow
-def test_freed_memory_is_kept_where_the_case_says_so(tmp_path) -> None:
-    """The variable is read when a process starts, so each kind of case has a worker of its own."""
-    kept, given_back = tmp_path / "kept", tmp_path / "given-back"
-    cases = Environment((str(kept),)), Environment((str(given_back),), memory_kept=False)
-    run(AskedMadeUp(repeats=1, made_up=cases))
-    assert "mmap_threshold" in kept.read_text()
-    assert given_back.read_text() == "default"
+@pytest.mark.parametrize("kept", [True, False])
+def test_freed_memory_is_kept_where_the_case_says_so(tmp_path, monkeypatch, kept) -> None:
+    note = tmp_path / "freed"
+    monkeypatch.setenv(NOTE, str(note))
+    run(AskedMadeUp(repeats=2, made_up=(MadeUp(("freed",), memory_kept=kept),)))
+    assert (float(note.read_text()) / MIB < HELD / 2) != kept

@@ -15,6 +15,7 @@ from idlib.bench.running import Asked
 
 MIB = 2**20
 HELD = 64  # MiB
+NOTE = "MADE_UP_NOTE"  # the variable that names a file
 
 
 def _nothing(_: Any) -> Call:
@@ -38,7 +39,24 @@ def _die_in_turns(setup: int) -> Call:
     return Call(lambda _: os.kill(os.getpid(), signal.SIGKILL) if os.getpid() == setup else None)
 
 
+def _freed(_: Any) -> Call:
+    """Writes into a file what of memory that it frees stays with the process."""
+
+    def run(_: Any) -> None:
+        before = _resident()
+        torch.ones(HELD * MIB // 4)
+        Path(os.environ[NOTE]).write_text(str(_resident() - before))
+
+    return Call(run)
+
+
+def _resident() -> int:
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 ARMS = {
+    "freed": Arm("freed", "frees memory", _freed),
     "nothing": Arm("nothing", "nothing", _nothing),
     "hold": Arm("hold", "holds memory", _hold),
     "after": Arm("after", "nothing", _nothing),
@@ -89,13 +107,3 @@ class AskedMadeUp(Asked):
     @property
     def cases(self) -> list[Case]:
         return list(self.made_up)
-
-
-class Environment(MadeUp):
-    """Its one arm writes the malloc settings of the process into a file of this name."""
-
-    def arms(self, setup: int) -> list[Arm]:
-        def write(_: Any) -> None:
-            Path(self.wanted[0]).write_text(os.environ.get("GLIBC_TUNABLES", "default"))
-
-        return [Arm("write", "writes", lambda _: Call(write))]
