@@ -119,9 +119,10 @@ def notebooks(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time and peak memory of the baseline and of intra-distillation, side by side.
+    """Time and peak memory of intra-distillation beside what it is compared with.
 
     nox -s bench
+    nox -s bench -- loss step --out costs.json
     nox -s bench -- --task translation --profile smoke
     """
     _install(session)

@@ -13,6 +13,7 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -54,6 +55,8 @@ def measure(
     setup = case.set_up(device)
     arms = case.arms(setup)
     failed, peaks, calls = dict(skip or {}), {}, {}
+    if device.type != "cpu":
+        _warm(arms, setup, device)
     for arm in (arm for arm in arms if arm.name not in failed):
         tell(arm.name)
         try:
@@ -143,6 +146,14 @@ def _seconds(call: Call, device: torch.device) -> float:
         del made
     torch.cuda.synchronize(device)
     return statistics.median(start.elapsed_time(end) / 1000 for start, end in events[1:])
+
+
+def _warm(arms: list[Arm], setup: Any, device: torch.device) -> None:
+    """Let the libraries take the workspaces that they keep, which are no arm's memory."""
+    with suppress(Exception):  # what fails here fails again where it is told of
+        call = arms[0].prepare(setup)
+        call.run(call.make())
+    _forget(device)
 
 
 def _peak_above(call: Call, device: torch.device) -> int:

@@ -25,19 +25,30 @@ from idlib.training.memory import keep_freed_memory
 from idlib.training.settings import SettingsError, check_choice
 
 DEVICES = ("cpu", "cuda")
+LIMIT_SECONDS = 300.0  # that an arm may take to prepare itself, or to take a turn
 THREADS = 1  # of each operation, as in a run
 BROKEN_DEVICE = "CUDA error"  # after which a process can do nothing on its device
+SILENT = "it did not end within {limit:g} seconds"
 ENDED = "its process was ended from outside, as the system does where memory runs out"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A benchmark; its cases are found again by it in another process."""
+    """A benchmark; its cases are found again by it in another process.
+
+    Attributes:
+        suites: of ``suites.SUITES``; none for all.
+        device: ``cpu`` or ``cuda``.
+        repeats: turns that each arm takes.
+        quick: whether tiny cases are measured instead.
+        limit_seconds: after which an arm that does not end is given up.
+    """
 
     suites: tuple[str, ...] = ()
     device: str = "cpu"
     repeats: int = 5
     quick: bool = False
+    limit_seconds: float = LIMIT_SECONDS
 
     @property
     def cases(self) -> list[Case]:
@@ -123,6 +134,9 @@ def _from_worker(
     sender.close()
     try:
         while True:
+            if not receiver.poll(asked.limit_seconds) and progress.arm is not None:
+                progress.failed[progress.arm] = SILENT.format(limit=asked.limit_seconds)
+                return
             kind, told = receiver.recv()
             if kind == "case":
                 progress.arm = None
@@ -136,7 +150,7 @@ def _from_worker(
     except EOFError:
         pass
     finally:
-        process.terminate()
+        process.kill()
         process.join()
 
 

@@ -53,7 +53,7 @@ class SensitivityCase(Case):
     def set_up(self, device: torch.device) -> Measured:
         """The model and batches."""
         parts = self.of.set_up(device)
-        return Measured(parts.model().to(device).eval(), parts)
+        return Measured(parts.model().eval(), parts)
 
     def arms(self, setup: Measured) -> list[Arm]:
         """Both."""

@@ -13,10 +13,8 @@ from idlib.training.settings import check_choice
 
 MULTILINGUAL = 119_547  # classes: the vocabulary of multilingual BERT
 
-_PAPER = StepCase(
-    layers=6, width=512, ffn=1024, sentences=256, tokens=64, precision="bf16"
-)  # of 50 M parameters
-_LAUNCHES = StepCase(layers=6, width=512, ffn=1024, sentences=64, tokens=64, precision="bf16")
+_PAPER = {"layers": 6, "width": 512, "ffn": 1024, "precision": "bf16", "tokens": 64}  # 50 M
+_LARGE, _SMALL = {**_PAPER, "sentences": 256}, {**_PAPER, "sentences": 64}
 
 CPU: tuple[Case, ...] = (
     LossCase(),
@@ -35,17 +33,17 @@ CUDA: tuple[Case, ...] = (
     LossCase(positions=4096, dtype="bfloat16"),
     LossCase(positions=4096, dtype="float32"),
     LossCase(positions=4096, classes=MULTILINGUAL, dtype="bfloat16"),
-    LossCase(positions=4096, classes=MULTILINGUAL, dtype="float32"),
-    *(LossCase(passes=k, positions=4096, dtype="bfloat16") for k in (2, 5)),
-    *(LossCase(positions=n, dtype="bfloat16") for n in (256, 16_384)),
-    *(LossCase(positions=4096, classes=c, dtype="bfloat16") for c in (2_000, 32_000)),
     ProjectionCase(positions=4096, dtype="bfloat16"),
-    _PAPER,
-    _LAUNCHES,
-    SensitivityCase(_LAUNCHES),
+    StepCase(**_LARGE),
+    StepCase(**_SMALL),
+    SensitivityCase(StepCase(**_SMALL)),
+    *(LossCase(passes=k, positions=4096, dtype="bfloat16") for k in (2, 5)),
+    *(LossCase(positions=n, dtype="bfloat16") for n in (256, 1024, 16_384)),
+    *(LossCase(positions=4096, classes=c, dtype="bfloat16") for c in (2_000, 32_000)),
+    CompiledCase(**_SMALL, kind="graphs"),
+    CompiledCase(**_LARGE, kind="compiled"),
+    CompiledCase(**_LARGE, kind="graphs"),
     *(TaskCase(task, "small") for task in TASKS),
-    CompiledCase(layers=6, width=512, ffn=1024, sentences=64, tokens=64, precision="bf16"),
-    CompiledCase(layers=6, width=512, ffn=1024, sentences=256, tokens=64, precision="bf16"),
 )
 QUICK: tuple[Case, ...] = (
     LossCase(positions=16, classes=500),

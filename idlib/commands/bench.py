@@ -26,6 +26,9 @@ def bench_command(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON, written again after each case.")
     ] = None,
+    limit: Annotated[
+        float, typer.Option(min=1, help="Seconds after which an arm that does not end is given up.")
+    ] = 300.0,
     task: Annotated[
         str | None, typer.Option(help=f"Updates of this task instead: {', '.join(TASKS)}.")
     ] = None,
@@ -62,7 +65,7 @@ def bench_command(
         import torch
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    asked = Asked(tuple(suites or ()), device, repeats, quick)
+    asked = Asked(tuple(suites or ()), device, repeats, quick, limit)
     for table in tables(run(asked, out)):
         Console().print(table)
     if out is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,12 +41,13 @@ def _die_in_turns(setup: int) -> Call:
 
 
 def _freed(_: Any) -> Call:
-    """Writes into a file what of memory that it frees stays with the process."""
+    """Adds to a file what of memory that it frees stays with the process."""
 
     def run(_: Any) -> None:
         before = _resident()
         torch.ones(HELD * MIB // 4)
-        Path(os.environ[NOTE]).write_text(str(_resident() - before))
+        with Path(os.environ[NOTE]).open("a") as note:
+            note.write(f"{_resident() - before}\n")
 
     return Call(run)
 
@@ -55,7 +57,12 @@ def _resident() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+def _sleep(_: Any) -> Call:
+    return Call(lambda _: time.sleep(30))
+
+
 ARMS = {
+    "sleep": Arm("sleep", "sleeps", _sleep),
     "freed": Arm("freed", "frees memory", _freed),
     "nothing": Arm("nothing", "nothing", _nothing),
     "hold": Arm("hold", "holds memory", _hold),
