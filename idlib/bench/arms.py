@@ -8,10 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import torch
+from torch import Tensor
 
 from idlib.bench.reference import Objective, Published, RDrop
 from idlib.costs import About
 from idlib.method.objective import IntraDistillation
+from idlib.method.targets import Forward, Target, as_heads
+from idlib.training.devices import to_device
+from idlib.training.trainable import Batch
 
 SMOOTHING = 0.1  # the paper's in translation
 ALPHA = 5.0
@@ -98,6 +102,27 @@ def rdrop(of_case: IntraDistillation) -> Objective:
 
 
 baseline = changed(passes=1, alpha=0.0)
+
+
+def total_of(
+    objective: Objective,
+    forward: Forward,
+    targets: Callable[[Batch], Target | Mapping[str, Target]],
+    batch: Batch,
+    device: torch.device,
+) -> Tensor:
+    """The loss of a batch that lies in the host's memory, at the end of a run, where α is whole.
+
+    Ours gets what a training gives it, so that nothing waits for a GPU: labels as they lie on the
+    host, and the counts of what counts. The references read nothing of the GPU's either.
+    """
+    there = to_device(batch, device)
+    if not isinstance(objective, IntraDistillation):
+        return objective(forward, targets, there, 1, 1).total
+    at_hand = as_heads(targets(batch))
+    counts = to_device({name: target.count for name, target in at_hand.items()}, device)
+    return objective(forward, targets, there, 1, 1, counts=counts, at_hand=at_hand).total
+
 
 TITLES: Mapping[str, str] = {
     "baseline": "baseline, one pass",

@@ -21,10 +21,12 @@ from idlib.bench.arms import (
     changed,
     published,
     rdrop,
+    total_of,
 )
 from idlib.costs import About
 from idlib.method.objective import IntraDistillation
 from idlib.method.targets import Target
+from idlib.training.trainable import Batch
 
 RANK = 8  # of the product that makes the logits of the loss alone, untimed
 LOSS_ARMS: dict[str, Method] = {
@@ -37,11 +39,16 @@ PROJECTION_ARMS: dict[str, Method] = LOSS_ARMS
 
 
 class Given(NamedTuple):
-    """Hidden states ``[K, P, d]``, the projection's weight ``[C, d]`` and labels ``[P]``."""
+    """Hidden states ``[K, P, d]``, a projection ``[C, d]``, and labels ``[P]`` on the host."""
 
     hidden: Tensor
     weight: Tensor
     labels: Tensor
+
+
+def targets(batch: Batch) -> Target:
+    """All positions count."""
+    return Target(batch["labels"])
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ class LossCase(Case):
         weight = torch.randn(self.classes, self.width, **options) / self.width**0.5
         labels = torch.randint(self.classes, (self.positions,), **options)
         dtype: torch.dtype = getattr(torch, self.dtype)
-        return Given(hidden.to(dtype), weight.to(dtype), labels)
+        return Given(hidden.to(dtype), weight.to(dtype), labels.cpu())
 
     def arms(self, setup: Given) -> list[Arm]:
         """The objectives, and a copy of the logits for the floor: two reads and one write."""
@@ -105,7 +112,8 @@ class LossCase(Case):
     def prepare(self, name: str, method: Method, setup: Given) -> Call:
         """The objective on logits of the arm's own passes."""
         objective = method(IntraDistillation(self.passes, ALPHA, smoothing=SMOOTHING))
-        target, passes = Target(setup.labels), 2 if name == "rdrop" else self.passes
+        batch, device = {"labels": setup.labels}, setup.weight.device
+        passes = 2 if name == "rdrop" else self.passes
 
         def make() -> list[Tensor]:
             weight = setup.weight.detach().requires_grad_()
@@ -116,8 +124,8 @@ class LossCase(Case):
 
         def run(logits: list[Tensor]) -> None:
             outputs = iter(logits)
-            loss = objective(lambda _: next(outputs), lambda _: target, setup.labels, 1, 1)
-            torch.autograd.grad(loss.total, logits)
+            total = total_of(objective, lambda _: next(outputs), targets, batch, device)
+            torch.autograd.grad(total, logits)
 
         return Call(run, make)
 
@@ -165,7 +173,8 @@ class ProjectionCase(LossCase):
     def prepare(self, name: str, method: Method, setup: Given) -> Call:
         """The objective on the projection of hidden states, to the gradients of both factors."""
         objective = method(IntraDistillation(self.passes, ALPHA, smoothing=SMOOTHING))
-        target, passes = Target(setup.labels), 2 if name == "rdrop" else self.passes
+        batch, device = {"labels": setup.labels}, setup.weight.device
+        passes = 2 if name == "rdrop" else self.passes
 
         def make() -> tuple[list[Tensor], Tensor]:
             hidden = setup.hidden[:passes].detach()
@@ -177,8 +186,8 @@ class ProjectionCase(LossCase):
         def run(made: tuple[list[Tensor], Tensor]) -> None:
             parts, weight = made
             outputs = (F.linear(part, weight) for part in parts)
-            loss = objective(lambda _: next(outputs), lambda _: target, setup.labels, 1, 1)
-            torch.autograd.grad(loss.total, [*parts, weight])
+            total = total_of(objective, lambda _: next(outputs), targets, batch, device)
+            torch.autograd.grad(total, [*parts, weight])
 
         return Call(run, make)
 

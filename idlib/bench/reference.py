@@ -150,4 +150,6 @@ def _cross_entropy(logits: Tensor, target: Target, smoothing: float) -> Tensor:
 
 
 def _mean(values: Tensor, target: Target) -> Tensor:
-    return values.mean() if target.mask is None else values[target.mask].mean()
+    if target.mask is None:
+        return values.mean()
+    return values.where(target.mask, 0).sum() / target.mask.sum()

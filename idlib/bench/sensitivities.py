@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from idlib.bench.arms import TITLES, Arm, Call, Case
+from idlib.bench.arms import TITLES, Arm, Call, Case, total_of
 from idlib.bench.steps import Parts, StepCase, TaskCase
 from idlib.costs import About
 from idlib.method.objective import IntraDistillation
@@ -26,8 +26,8 @@ class Measured(NamedTuple):
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
         """Cross-entropy of one pass, without smoothing."""
-        forward = self.parts.forward(model)
-        return _PLAIN(forward, self.parts.targets, batch, step=0, total_steps=1).total
+        parts = self.parts
+        return total_of(_PLAIN, parts.forward(model), parts.targets, batch, parts.device)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from idlib.bench.arms import (
     changed,
     published,
     rdrop,
+    total_of,
 )
 from idlib.costs import About
 from idlib.experiments.specs import Spec
@@ -72,7 +73,10 @@ BATCHES = 8  # that a task's updates go through in turn
 
 
 class Parts(NamedTuple):
-    """What an update is made of; ``model`` gives a copy of one model, on the device."""
+    """What an update is made of.
+
+    ``model`` gives a copy of one model, on the device; ``batches`` lie in the host's memory.
+    """
 
     model: Callable[[], nn.Module]
     forward: Callable[[nn.Module], Forward]
@@ -145,8 +149,8 @@ def prepare(way: Way, setup: Parts, step: bool = True) -> Call:
         batch, stack = made
         with stack:
             with setup.autocast():
-                loss = objective(forward, setup.targets, batch, 1, 1)
-            loss.total.backward()
+                total = total_of(objective, forward, setup.targets, batch, setup.device)
+            total.backward()
             if step:
                 optimizer.step()
             optimizer.zero_grad()
@@ -295,7 +299,7 @@ class TaskCase(UpdateCase):
             partial(copy.deepcopy, task.model().to(device)),
             task.forward,
             task.targets,
-            [{k: v.to(device) for k, v in batch.items()} for batch in task.batches(order)],
+            list(task.batches(order)),
             lambda model: optimizer_of(model, settings, task.is_head),
             changed(fused=True, overwrite_logits=True)(objective_of(settings)),  # type: ignore[arg-type]
             device,

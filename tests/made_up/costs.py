@@ -36,9 +36,7 @@ def loss_case(passes: int = 3, positions: int = 2048, classes: int = 12_000) -> 
     )
 
 
-def made_up_costs(
-    device: str, *cases: CaseCosts, versions: Mapping[str, str] | None = None
-) -> Costs:
+def made_up_costs(device: str, *cases: CaseCosts) -> Costs:
     return Costs(
         origin=Origin(
             versions={"torch": "2.11.0"},
