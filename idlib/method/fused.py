@@ -94,7 +94,7 @@ def head_loss(logits: Tensor, against: Against, overwrite: bool = False) -> Head
     """
     if torch.is_grad_enabled() and logits.requires_grad:
         return HeadLoss(*_Fused.apply(logits, against, overwrite))
-    task, divergence = _sums(logits, against, None)
+    task, divergence = head_sums(logits, against, None)
     return HeadLoss(_total_of(task, divergence, against), task, divergence)
 
 
@@ -105,7 +105,7 @@ class _Fused(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         in_place = overwrite and may_be_written_over(logits)
         gradient = logits if in_place else torch.empty_like(logits)
-        task, divergence = _sums(logits, against, gradient)
+        task, divergence = head_sums(logits, against, gradient)
         ctx.gradient = gradient
         ctx.mark_non_differentiable(task, divergence)
         return _total_of(task, divergence, against), task, divergence
@@ -143,8 +143,14 @@ def may_be_written_over(logits: Tensor) -> bool:
     return False
 
 
-def _sums(logits: Tensor, against: Against, gradient: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Sums over positions, and the total's gradient, by the kernel or over chunks."""
+def head_sums(logits: Tensor, against: Against, gradient: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Weighted sums of task loss and divergence, by the kernel where it can be, else over chunks.
+
+    Args:
+        logits: ``[K, P, C]``.
+        against: what they are compared with.
+        gradient: what the total's gradient is written to, maybe the logits themselves.
+    """
     launch = _launch_for(logits)
     if launch is None:
         return _over_chunks(logits, against, gradient)

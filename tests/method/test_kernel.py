@@ -206,6 +206,18 @@ def test_what_does_not_count_may_be_anything(rubbish: float) -> None:
 
 
 @runs
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    "passes, positions, classes", [(1, 3, 7), (3, 4, 37), (3, 3, 37), (2, 6, 9)]
+)
+def test_groups_of_all_passes_begin_at_the_same_class(passes, positions, classes, dtype) -> None:
+    z = made(passes, positions, classes, dtype)
+    width = launch.launch_of(z).width
+    assert width * z.element_size() <= 16 and z.stride(0) * (passes > 1) % width == 0
+    assert width * z.element_size() == 16 or z.stride(0) % (2 * width)
+
+
+@runs
 def test_each_launch_gives_the_same() -> None:
     z, against = made(3, 2, 300), asked(2, 300, smoothing=0.1)
     expected = launch.losses(z, against, None)
@@ -245,6 +257,56 @@ def test_scaling_in_place(factor: float) -> None:
     assert torch.equal(launch.scale(numbers, by), expected)
     assert torch.equal(numbers, expected)
     assert torch.equal(launch.scale(numbers.mT, by), expected.mT * factor)
+
+
+@pytest.fixture
+def by_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fused losses take the kernel, as they do on a GPU."""
+    if not ON_GPU:
+        monkeypatch.setattr(fused, "_launch_for", lambda logits: launch)
+
+
+@runs
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_head_of_a_model_has_the_gradients_of_the_plain_losses(by_kernel, overwrite) -> None:
+    layer = torch.nn.Linear(4, 40, device=DEVICE)
+    hidden = torch.randn(3, 2, 4, device=DEVICE, requires_grad=True)
+    sources, against = (hidden, *layer.parameters()), asked(2, 40, smoothing=0.1)
+    logits = layer(hidden)
+    before = logits.detach().clone()
+    found = fused.head_loss(logits, against, overwrite)
+    assert torch.equal(before, logits) != overwrite
+    gradients = torch.autograd.grad(2.5 * found.total, sources, retain_graph=True)
+    expected = plain(layer(hidden), against)
+    torch.testing.assert_close(tuple(found), expected)
+    expected = torch.autograd.grad(2.5 * expected[0], sources)
+    torch.testing.assert_close(gradients, expected, rtol=1e-4, atol=1e-6)
+    with pytest.raises(RuntimeError, match="one backward pass"):
+        found.total.backward()
+
+
+@runs
+@pytest.mark.skipif(not ON_GPU, reason="waiting is for a GPU")
+def test_nothing_waits_for_the_gpu() -> None:
+    z = made(3, 64, 1000, torch.bfloat16).requires_grad_()
+    weight = torch.tensor(1 / 64, device=DEVICE, dtype=torch.float64)
+    against = asked(64, 1000, smoothing=0.1)._replace(task_weight=weight, divergence_weight=weight)
+    fused.head_loss(z, against).total.backward()  # compiles
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        fused.head_loss(z, against).total.backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU the kernel runs")
+def test_where_no_kernel_can_run_the_log_says_so_once(caplog) -> None:
+    fused._launch_on.cache_clear()
+    device = torch.device("cuda")
+    assert fused._launch_on(device) is None and fused._launch_on(device) is None
+    (record,) = caplog.records
+    assert "over chunks" in record.getMessage() and "triton" in record.getMessage()
+    fused._launch_on.cache_clear()
 
 
 @runs
