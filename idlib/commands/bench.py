@@ -12,6 +12,8 @@ from idlib.training.settings import PROFILES, SettingsError
 
 SUITES = ("loss", "projection", "step", "compiled", "tasks", "sensitivity")  # of idlib.bench
 
+WIDTH = 160  # characters of a table in a file
+
 
 def bench_command(
     suites: Annotated[
@@ -66,8 +68,11 @@ def bench_command(
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
     asked = Asked(tuple(suites or ()), device, repeats, quick, limit)
+    console = Console()
+    if not console.is_terminal:  # a file takes lines of any length
+        console.width = WIDTH
     for table in tables(run(asked, out)):
-        Console().print(table)
+        console.print(table)
     if out is not None:
         typer.echo(f"results: {out}")
 
