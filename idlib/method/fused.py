@@ -103,10 +103,12 @@ class _Fused(torch.autograd.Function):
     def forward(
         ctx: Any, logits: Tensor, against: Against, overwrite: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
-        in_place = overwrite and may_be_written_over(logits)
-        gradient = logits if in_place else torch.empty_like(logits)
+        # What a loss scale keeps from vanishing in float16 is not there yet, so that is kept whole.
+        whole = torch.float32 if logits.dtype == torch.float16 else logits.dtype
+        in_place = overwrite and may_be_written_over(logits) and whole == logits.dtype
+        gradient = logits if in_place else torch.empty_like(logits, dtype=whole)
         task, divergence = head_sums(logits, against, gradient)
-        ctx.gradient = gradient
+        ctx.gradient, ctx.dtype = gradient, logits.dtype
         ctx.mark_non_differentiable(task, divergence)
         return _total_of(task, divergence, against), task, divergence
 
@@ -123,7 +125,7 @@ class _Fused(torch.autograd.Function):
             gradient = ctx.gradient if upstream.item() == 1.0 else ctx.gradient * upstream
         else:
             gradient, ctx.gradient = launch.scale(ctx.gradient, upstream), None
-        return gradient, None, None
+        return gradient.to(ctx.dtype), None, None
 
 
 def _total_of(task: Tensor, divergence: Tensor, against: Against) -> Tensor:

@@ -72,7 +72,7 @@ def losses(
     Args:
         logits: ``[K, P, C]`` of one of ``DTYPES``, K at most ``MOST_PASSES``.
         against: what they are compared with; the weights may be scalars on the device.
-        gradient: what the gradient is written to, maybe the logits themselves.
+        gradient: what the gradient is written to, maybe the logits themselves; of any type.
         launch: how the rows are cut up, by default :func:`launch_of`.
 
     Returns:
@@ -82,10 +82,13 @@ def losses(
     passes, positions, classes = logits.shape
     at_hand = gradient is None or gradient.stride() == logits.stride()
     if not at_hand or (classes > 1 and logits.stride(2) != 1):
-        dense = logits.clone(memory_format=torch.contiguous_format)
-        sums = losses(dense, against, None if gradient is None else dense, launch)
+        dense, into = logits.clone(memory_format=torch.contiguous_format), None
         if gradient is not None:
-            gradient.copy_(dense)
+            alike = gradient.dtype == logits.dtype
+            into = dense if alike else torch.empty_like(dense, dtype=gradient.dtype)
+        sums = losses(dense, against, into, launch)
+        if gradient is not None and into is not None:
+            gradient.copy_(into)
         return sums
     values = torch.empty(3, positions, device=logits.device)
     mask = against.class_mask

@@ -134,6 +134,16 @@ def test_half_precision_is_computed_in_float32(dtype) -> None:
     torch.testing.assert_close(half.grad, whole.grad.to(dtype), rtol=0.02, atol=1e-5)
 
 
+def test_a_loss_scale_keeps_the_small_gradients_of_float16() -> None:
+    z, against = made(3, torch.float32)
+    against = against._replace(task_weight=1e-7, divergence_weight=1e-7)  # float16 ends at 6e-8
+    half = z.half().requires_grad_()
+    whole = half.detach().float().requires_grad_()
+    (2.0**16 * head_loss(half, against).total).backward()
+    (2.0**16 * head_loss(whole, against).total).backward()
+    torch.testing.assert_close(half.grad.float(), whole.grad, rtol=1e-3, atol=1e-7)
+
+
 @pytest.mark.parametrize("size", [1e4, 1e37])
 def test_huge_logits_stay_finite(size: float) -> None:
     z, against = made(3, torch.float32)
