@@ -41,7 +41,9 @@ def _load(
     z = ()
     for k in tl.static_range(K):
         place = row[k] + start + at
-        if EDGE:  # a group is loaded whole where it holds a class of the row
+        if EDGE:
+            # A group is loaded whole where it holds a class of the row. What it reads of its
+            # neighbours lies in the same 16 bytes, which are there, and is not used.
             inside = start + group + tl.zeros_like(at) < shift + classes
             one = tl.load(place, mask=inside, other=0.0, eviction_policy=HINT)
         else:
@@ -274,8 +276,7 @@ def loss_kernel(
 ):  # fmt: skip
     """One position; ``values`` ``[3, positions]``: weighted losses, and whether its label is wrong.
 
-    ``gradient`` may be ``logits``: a row is written when all that the program reads of it later
-    are the tiles behind.
+    ``gradient`` may be ``logits``: in the last read a tile is written once it has been read.
     """
     position, positions = tl.program_id(0).to(tl.int64), tl.num_programs(0).to(tl.int64)
     counts = True
