@@ -22,7 +22,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "tests"]
 
-PROFILES = ("smoke", "small", "medium", "paper")
+PROFILES = ("smoke", "small", "medium", "large", "paper")
 SOURCES = ("embedded", "hub")  # or a folder
 CONSTRAINTS = Path("requirements/constraints.txt")
 NOTEBOOKS = Path("notebooks")
@@ -41,7 +41,7 @@ def build_book(session: nox.Session) -> None:
     nox -s build-book -- --profile small --source path/to/folder
     nox -s build-book -- --only images
 
-    Profiles: smoke (numbers mean nothing), small (default), medium, paper. Sources: embedded
+    Profiles: smoke (numbers mean nothing), small (default), medium, large, paper. Sources: embedded
     (default), hub (default of paper), or a folder with a folder of data for each task in it, by
     the task's name. With --only the other pages stay as they are, if they have been made before.
     """

@@ -32,14 +32,12 @@ from idlib.files import replacing
 
 WORKING_STORE = Path(".idlib/records")
 COMMITTED_STORE = Path("records")
+MANIFEST = "earlier.json"  # in a folder of records, no record itself: see idlib.earlier
 
 # Whose versions stand in a record.
 PACKAGES = (
     "idlib torch torchvision transformers sentencepiece sacrebleu accelerate numpy scipy"
 ).split()
-
-# Data that earlier versions did not name: a record without them answers the same question.
-ASKED_LATER = ("vocabulary",)
 
 
 class RecordError(ValueError):
@@ -75,16 +73,6 @@ class Asked(_Part):
     def signature(self) -> str:
         """16 hexadecimal digits of the SHA-256 of the canonical JSON of these fields."""
         return _sha256(self.model_dump(mode="json"))[:16]
-
-    @property
-    def signatures(self) -> tuple[str, ...]:
-        """The signature, and that of the same question before data were named in full.
-
-        A record of an earlier version answers although it names no vocabulary.
-        """
-        before = {name: sum_ for name, sum_ in self.data.items() if name not in ASKED_LATER}
-        earlier = self.model_copy(update={"data": before}).signature
-        return tuple(dict.fromkeys((self.signature, earlier)))
 
 
 class Measured(_Part):
@@ -168,8 +156,7 @@ class Store:
 
     def answer(self, asked: Asked) -> Record | None:
         """Return the record that answers what is asked, or ``None``; unreadable ones raise."""
-        answers = (self.find(signature) for signature in asked.signatures)
-        return next((record for record in answers if record is not None), None)
+        return self.find(asked.signature)
 
     def save(self, record: Record) -> Path:
         """Write ``record`` whole or not at all, and return its path."""
@@ -192,7 +179,7 @@ class Store:
         stored: dict[str, StoredRecord] = {}
         damaged: dict[Path, RecordError] = {}
         for folder in (self.root, *self.also):
-            for path in sorted(folder.glob("*.json")):
+            for path in paths(folder):
                 try:
                     record = read(path)
                 except RecordError as error:
@@ -200,6 +187,11 @@ class Store:
                 else:
                     stored.setdefault(record.signature, StoredRecord(record, folder))
         return list(stored.values()), damaged
+
+
+def paths(folder: Path) -> list[Path]:
+    """The files of a folder's records, by name."""
+    return sorted(path for path in folder.glob("*.json") if path.name != MANIFEST)
 
 
 def read(path: Path) -> Record:

@@ -30,27 +30,28 @@ MAY_IMPORT = {
     "protocol": [],
     "records": ["files", "protocol"],
     "costs": ["files", "records"],
+    "earlier": ["metrics", "records"],
     "data": ["files", "metrics"],
     "models": ["data"],
     "training": ["files", "method", "metrics"],
     "tasks": ["data", "method", "metrics", "models", "training"],
     "experiments": [
-        *("data", "method", "metrics", "models", "protocol", "records", "sensitivity", "tasks"),
-        "training",
+        *("data", "earlier", "method", "metrics", "models", "protocol", "records", "sensitivity"),
+        *("tasks", "training"),
     ],
     "bench": [
         *("costs", "data", "experiments", "files", "method", "models", "records", "sensitivity"),
         *("tasks", "training"),
     ],
-    "report": ["costs", "metrics", "protocol", "records"],
+    "report": ["costs", "earlier", "metrics", "protocol", "records"],
     "audit": ["method", "records", "report", "sensitivity"],
     "explain": [
         *("audit", "data", "experiments", "method", "models", "records", "report", "sensitivity"),
         *("tasks", "training"),
     ],
     "book": [
-        *("data", "experiments", "files", "method", "metrics", "records", "report", "tasks"),
-        "training",
+        *("data", "earlier", "experiments", "files", "method", "metrics", "records", "report"),
+        *("tasks", "training"),
     ],
     "commands": [
         "bench",
@@ -109,7 +110,9 @@ def test_the_maths_needs_torch_alone(name: str) -> None:
     assert outside - set(sys.stdlib_module_names) <= {"torch", "numpy", "idlib", "triton"}
 
 
-NO_TORCH = ["records", "costs", "report.tables", "report.figures", "report.results", "cli"]
+NO_TORCH = [
+    *("records", "costs", "earlier", "report.tables", "report.figures", "report.results", "cli"),
+]
 
 
 @pytest.mark.slow

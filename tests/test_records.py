@@ -186,19 +186,6 @@ def test_a_record_without_a_digest_gets_it_by_the_migration_and_nothing_else(sto
     assert add_digests(store.root) == []
 
 
-def test_a_record_from_before_the_vocabulary_was_named_answers(store):
-    """What a translation asks now has a signature of its own; the earlier one stays known."""
-    before = record(data={"train": "00"})
-    now = asked(data={"train": "00", "vocabulary": "11"})
-    assert now.signature != before.signature and store.answer(now) is None
-    store.save(before)
-    assert store.answer(now) == before
-    new = record(data={"train": "00", "vocabulary": "11"})
-    store.save(new)
-    assert store.answer(now) == new  # its own answer comes first
-    assert store.answer(asked(data={"train": "01", "vocabulary": "11"})) is None
-
-
 def test_numbers_survive_to_the_last_bit(store):
     values = torch.rand(100, dtype=torch.float64).tolist()
     one = record()

@@ -13,13 +13,13 @@ import json
 import sys
 from pathlib import Path
 
-from idlib.records import Record, Store
+from idlib.records import Record, Store, paths
 
 
 def add_digests(folder: Path) -> list[Path]:
     """Rewrite the records of ``folder`` that have no digest, and return their paths."""
     rewritten, store = [], Store(folder, also=())
-    for path in sorted(folder.glob("*.json")):
+    for path in paths(folder):
         payload = json.loads(path.read_text(encoding="utf-8"))
         if "digest" in payload:
             continue

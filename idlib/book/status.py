@@ -8,11 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from idlib.book.opening import EVIDENCE
+from idlib.earlier import manifest
 from idlib.experiments.grid import recorded
 from idlib.records import WORKING_STORE, Store
 from idlib.report.designs import DESIGNS
 from idlib.report.frame import frame
 from idlib.report.results import Results
+from idlib.report.text import bullets, counted
 
 
 def pages(executed: str | Path) -> pd.DataFrame:
@@ -46,6 +48,20 @@ def verdicts(profile: str, source: str) -> pd.DataFrame:
         results = Results(task, profile, source, judged)
         rows += [(claim, task, verdict.outcome) for claim, verdict in results.verdicts.items()]
     return pd.DataFrame(sorted(rows), columns=["claim", "task", "verdict"])
+
+
+def earlier_evidence() -> str:
+    """Which committed records are earlier evidence, why, and what changed since, in Markdown."""
+    listed = manifest()
+    if not listed.groups:
+        return "There is none."
+    groups = [
+        f"{group.task}, profile {group.profile}: "
+        f"{counted(len(group.grid) + len(group.sweep), 'record')} (`{group.made}`), the checkpoint "
+        f"chosen by validation {group.selected}"
+        for group in listed.groups
+    ]
+    return f"{listed.why}\n\n{bullets(groups)}\n\nWhat changed since:\n\n{bullets(listed.changed)}"
 
 
 def records(store: Store) -> pd.DataFrame:

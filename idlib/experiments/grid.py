@@ -7,6 +7,7 @@ from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
+from idlib.earlier import earlier
 from idlib.experiments.sources import locate
 from idlib.experiments.specs import Spec
 from idlib.records import COMMITTED_STORE, Record, Store
@@ -105,11 +106,18 @@ def recorded(
     sweep: bool = False,
     source: str = "embedded",
 ) -> list[Record]:
-    """The records in ``folder`` that answer to today's settings of a profile and a source.
+    """The records in ``folder`` of a profile and a source, of today or else the earlier ones.
 
-    Records of other settings, of an older revision or of other data are left out: they answer
-    another question. With ``sweep`` those of the task's sweep are there too.
+    Those of today answer to the profile's present settings; records of other settings, of an
+    earlier revision or of other data answer another question. Where there is none of today, those
+    of the embedded data that the folder's manifest lists stand in, by what each says was asked.
+    With ``sweep`` those of the task's sweep are there too.
     """
+    todays = _todays(task, profile, folder, sweep, source)
+    return todays or ([*earlier(task, profile, folder, sweep)] if source == "embedded" else [])
+
+
+def _todays(task: str, profile: str, folder: Path, sweep: bool, source: str) -> list[Record]:
     task_type = task_class(task)
     variants = ({}, *(task_type.sweep if sweep else ()))
     datasets = task_type.datasets.get(source, ())
@@ -118,6 +126,8 @@ def recorded(
     for record, _ in Store(folder, also=()).all():
         asked = record.asked
         if (asked.task, asked.profile, asked.source) != (task, profile, source):
+            continue
+        if asked.revision != task_type.revision:
             continue
         if datasets and asked.settings.get("dataset") not in datasets:
             continue
@@ -130,6 +140,6 @@ def recorded(
             )
             for changes in variants
         )
-        if any(record.signature in spec.plan.asked.signatures for spec in todays):
+        if any(record.signature == spec.signature for spec in todays):
             records.append(record)
     return records

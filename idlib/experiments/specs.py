@@ -28,7 +28,7 @@ class Spec:
     Args:
         task: a name of :data:`idlib.tasks.TASKS`.
         method: ``baseline``, ``id``, ``passes`` or ``compute``.
-        profile: ``smoke``, ``small``, ``medium`` or ``paper``.
+        profile: ``smoke``, ``small``, ``medium``, ``large`` or ``paper``.
         source: ``embedded``, ``hub``, or the path of a folder of the task's data (or of one with
             a folder for each task, by its name); by default the profile's.
         seed: initial weights, order and dropout derive from it.

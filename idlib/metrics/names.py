@@ -52,11 +52,12 @@ def steps_of(curves: Mapping[str, Sequence[float]], curve: str) -> Sequence[floa
     return curves[f"{curve.partition('/')[0]}/step"] if own is None else own
 
 
-def of_first_revision(metrics: Mapping[str, float]) -> dict[str, float]:
+def of_first_revision(metrics: Mapping[str, float], by_loss: bool) -> dict[str, float]:
     """Metrics of a record of the tasks' first revision by today's names.
 
     There the names of the last update ended in ``/last``, and those of several languages stood for
-    the language of training.
+    the language of training. What was chosen by the lowest validation loss (``by_loss``) has the
+    name of that rule too.
     """
     named = {}
     for name, value in metrics.items():
@@ -65,4 +66,6 @@ def of_first_revision(metrics: Mapping[str, float]) -> dict[str, float]:
             known = plain in metrics or f"{plain}/{TRAINED_ON}" not in metrics
             name = at(plain if known else f"{plain}/{TRAINED_ON}", LAST)
         named[name] = value
+        if by_loss and parted(name)[1] == BEST and not name.startswith("dropped/"):
+            named[at(name, LOSS)] = value
     return named

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from idlib.metrics.items import RATIO, ItemScore
+from idlib.metrics.names import IN_WORDS, LAST, at
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,14 @@ class Metric:
     def title(self) -> str:
         """Name and unit, for a table's or a figure's label: ``test NLL (nats)``."""
         return f"{self.name} ({self.unit})" if self.unit else self.name
+
+    def at(self, selection: str) -> Metric:
+        """The same of the checkpoint that another rule chose.
+
+        >>> NLL.at("last").key, NLL.at("last").title
+        ('test/nll@last', 'test NLL, last update (nats)')
+        """
+        return replace(self, key=at(self.key, selection), name=f"{self.name}{IN_WORDS[selection]}")
 
     def written(self, value: float) -> str:
         """A value as text, without the unit."""
@@ -67,8 +76,8 @@ SENSITIVITY = (  # the paper's measure of balance, and what stands beside it
     CV,
     STD_NORMALIZED,
     GINI,
-    Metric("sensitivity/std/last", "std of sensitivity, last update", "× 10⁻³", 1000.0, "#.3g"),
-    Metric("sensitivity/cv/last", "std/mean of sensitivity, last update", form=".2f"),
+    STD.at(LAST),
+    CV.at(LAST),
 )
 COMMON = (  # what the records of every task have
     NLL,

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from idlib.earlier import EarlierRecord
 from idlib.records import Record
 from idlib.report.conditions import ByCondition, Condition, by_condition, task_of
 from idlib.report.metrics import Metric
@@ -16,7 +17,11 @@ from idlib.report.tasks import report_of
 from idlib.report.tasks.base import TaskReport
 from idlib.report.text import bullets, counted, literal, span
 
-BUILD, EVIDENCE = "this build", "recorded evidence"
+BUILD, EVIDENCE, EARLIER = "this build", "recorded evidence", "earlier evidence"
+EARLIER_IN_WORDS = (
+    " These are earlier evidence, made at the first revision of the task and read by what each was"
+    " asked: {doc}`status` lists what changed since, so that other numbers stand in this build."
+)
 ONE_DATASET = "the data set"  # where a folder holds one, and nobody named it
 
 
@@ -59,12 +64,18 @@ class Results:
         return self.evidence or self.records
 
     @property
+    def is_earlier(self) -> bool:
+        """Whether the evidence is of the task's first revision, as its manifest lists it."""
+        return any(isinstance(record, EarlierRecord) for record in self.evidence)
+
+    @property
     def by_label(self) -> dict[str, Sequence[Record]]:
         """This build's records and the evidence, as far as there are any, by their label in tables.
 
         The label says which profile and how many seeds: ``this build (small, 1 seed)``.
         """
-        parts = ((BUILD, self.records), (EVIDENCE, self.evidence))
+        name = EARLIER if self.is_earlier else EVIDENCE
+        parts = ((BUILD, self.records), (name, self.evidence))
         return {f"{name} ({_described(records)})": records for name, records in parts if records}
 
     @cached_property
@@ -90,7 +101,8 @@ class Results:
     def basis(self) -> str:
         """How many records are judged, and which."""
         kind = "committed records" if self.evidence else "records of this build"
-        return f"{len(self.judged)} {kind} ({self.label})"
+        earlier = "earlier " if self.is_earlier else ""
+        return f"{len(self.judged)} {earlier}{kind} ({self.label})"
 
     @property
     def banner(self) -> str:
@@ -104,7 +116,7 @@ class Results:
         return (
             f"{self.banner}This build: profile `{self.profile}`, source {literal(self.source)}, "
             f"seeds {_seeds(self.records)}, {len(self.records)} runs. The verdicts and the figures "
-            f"below rest on {self.basis}."
+            f"below rest on {self.basis}.{EARLIER_IN_WORDS if self.is_earlier else ''}"
         )
 
     @cached_property

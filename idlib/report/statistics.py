@@ -19,7 +19,7 @@ from idlib.report.text import counted
 Side = Literal["below", "above"]  # of zero
 Outcome = Literal["supported", "contradicted", "undecided", "not judged"]
 
-JUDGED_PROFILES = ("medium", "paper")
+JUDGED_PROFILES = ("medium", "large", "paper")
 
 
 class Interval(NamedTuple):

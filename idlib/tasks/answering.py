@@ -88,7 +88,7 @@ class AnsweringTask(CrossLingualTask[AnsweringSettings, answering.AnsweringData]
     """
 
     name = "answering"
-    revision = 1
+    revision = 2
     schema = AnsweringSettings
     load = staticmethod(answering.load)
     # The paper's encoder. The earlier report's, xlm-mlm-tlm-xnli15-1024, has no fast tokenizer,
@@ -99,6 +99,15 @@ class AnsweringTask(CrossLingualTask[AnsweringSettings, answering.AnsweringData]
     outputs = len(HEADS)
     profiles = {
         "paper": {"threads": 8},
+        # The rate was chosen as for tagging.
+        "large": {
+            "lr_peak": 2e-4,
+            "lr_head": 1e-3,
+            "warmup": 50,
+            "micro_batch": None,
+            "epochs": 8,
+            "precision": "bf16",
+        },
         "medium": {
             **_SHORT,
             "layers": 3,

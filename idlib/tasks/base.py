@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 Metrics = dict[str, float]
 Curves = dict[str, list[float]]
 
-# In the plain form, whose last digits are those of the tasks' present revisions.
-_CROSS_ENTROPY = IntraDistillation(passes=1, alpha=0.0, fused=False)
+_CROSS_ENTROPY = IntraDistillation(passes=1, alpha=0.0)
 
 
 class TaskSettings(Settings):

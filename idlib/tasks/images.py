@@ -59,10 +59,11 @@ class ImageTask(Task[ImageSettings, images.ImageData]):
     """Fashion-MNIST, Oxford-IIIT Pet, or a folder of images."""
 
     name = "images"
-    revision = 1
+    revision = 2
     schema = ImageSettings
     profiles = {
         "paper": {"threads": 8, "workers": 8},
+        "large": {**_NARROW, "width": 64, "epochs": 30},
         "medium": {**_NARROW, "epochs": 30},
         "small": {**_NARROW, "epochs": 10},
         "smoke": {

@@ -18,8 +18,7 @@ def objective_of(settings: Settings) -> IntraDistillation:
     """The objective that the settings ask for."""
     names = {field.name for field in fields(IntraDistillation)}
     asked = settings.model_dump(include=names, exclude_none=True)
-    # The fused form has other last digits than the records of the tasks' present revisions.
-    return IntraDistillation(**asked, fused=False)
+    return IntraDistillation(**asked, overwrite_logits=True)  # the loop reads none
 
 
 def optimizer_of(

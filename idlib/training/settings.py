@@ -25,7 +25,7 @@ from pydantic import (
 from idlib.method.choices import Divergence, Mode, Reduction
 from idlib.method.schedules import adaptive_alpha
 
-PROFILES = ("smoke", "small", "medium", "paper")
+PROFILES = ("smoke", "small", "medium", "large", "paper")
 SOURCES = ("embedded", "hub")  # or the path of a folder
 METHODS = ("baseline", "id", "passes", "compute")
 

@@ -41,7 +41,7 @@ def test_form(name: str) -> None:
 
 WRONG = [
     ("profil", "smoke", ["'profil'", "did you mean 'profile'?", "profile: str"]),
-    ("profile", "tiny", ["'tiny'", "smoke, small, medium, paper"]),
+    ("profile", "tiny", ["'tiny'", "smoke, small, medium, large, paper"]),
     ("source", "nowhere", ["'nowhere'", "embedded, hub"]),
     ("alpha", "abc", ["'alpha'", "float", "'abc'"]),
     ("seeds", "x", ["'seeds'", "list[int]", "'x'"]),

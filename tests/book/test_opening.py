@@ -61,6 +61,7 @@ def test_committed_records_are_the_evidence_below_their_profile(namespace: dict)
     _, results = train_or_find("images", namespace)
     assert len(results.evidence) == 70
     assert {record.asked.profile for record in results.judged} == {"medium"}
+    assert results.is_earlier and {record.asked.revision for record in results.judged} == {1}
 
 
 @pytest.mark.slow
@@ -71,7 +72,10 @@ def test_the_status_page_judges_the_same_records(workspace: Path) -> None:
     found = table.set_index(["claim", "task"])["verdict"]
     assert found["C1", "translation"] == "undecided" and found["C8", "images"] == "supported"
     listed = status.records(Store())
-    assert len(listed) == 220 and set(listed["from"]) == {"records"}
+    assert len(listed) == 235 and set(listed["from"]) == {"records"}
+    told = status.earlier_evidence()
+    assert "tagging, profile large: 15 records" in told and "SacreBLEU" in told
     shutil.rmtree("records")
+    assert status.earlier_evidence() == "There is none."
     nothing = status.verdicts("small", "embedded")
     assert set(nothing["verdict"]) == {"not judged"}

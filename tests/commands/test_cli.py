@@ -53,7 +53,10 @@ def test_settings_are_laid_over_the_profile(command):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["run", "images", "--profile", "tiny"], "choose one of smoke, small, medium, paper"),
+        (
+            ["run", "images", "--profile", "tiny"],
+            "choose one of smoke, small, medium, large, paper",
+        ),
         (["run", "picture"], "unknown task 'picture': choose one of images"),
         (["run", "images", "--method", "rdrop"], "baseline, id, passes, compute"),
         (["run", "images", "--set", "alpha=[1"], "cannot be read as YAML"),
@@ -74,7 +77,7 @@ def test_settings_are_laid_over_the_profile(command):
         (["run", "images", "--source", "nowhere"], "choose one of embedded, hub"),
         (["run", "images", "--source", ""], "choose one of embedded, hub"),
         (["bench", "--task", "nothing"], "unknown task 'nothing': choose one of images"),
-        (["bench", "--profile", "tiny"], "choose one of smoke, small, medium, paper"),
+        (["bench", "--profile", "tiny"], "choose one of smoke, small, medium, large"),
         (["grid", "images", "--seeds", "1,b"], "integers with commas"),
         (["grid", "images", "--seeds", ""], "integers with commas"),
         (["grid", "images", "--seeds", "1,1"], "1 is given twice"),

@@ -87,7 +87,7 @@ def test_a_student_needs_its_teacher_and_no_record_of_it(shared, fresh):
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        (Spec("images", "id", "tiny"), "smoke, small, medium, paper"),
+        (Spec("images", "id", "tiny"), "smoke, small, medium, large, paper"),
         (Spec("image"), "images"),
         (Spec("images", "rdrop"), "baseline, id, passes, compute"),
         (Spec("images", source="no/such/folder"), "choose one of embedded, hub"),

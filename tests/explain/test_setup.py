@@ -75,7 +75,7 @@ def test_of_test_sets_by_language_the_english_one_has_its_checksum_shown() -> No
 @pytest.mark.parametrize("task", ["images", "translation", "tagging"])
 def test_a_profile_lists_only_what_it_changes(task: str) -> None:
     table = setup.hyper_parameters(task)
-    assert list(table) == ["paper", "medium", "small", "smoke"] == list(PROFILES)[::-1]
+    assert list(table) == ["paper", "large", "medium", "small", "smoke"] == list(PROFILES)[::-1]
     kind = task_class(task)
     for profile in ("medium", "small", "smoke"):
         settings = resolve(kind.schema, kind.profiles, profile, "id").model_dump()

@@ -251,8 +251,8 @@ def _of_all_tasks(task: str, condition: Condition, seed: int, level: Level) -> P
     nll, std, ours = level.nll, level.nll / 1000, condition.method == "id"
     metrics = {
         **{NLL: nll, "validation/nll": nll + 0.01, "train/nll": nll / 2, "selected/step": 20.0},
-        **{STD: std, "sensitivity/std_normalized": 3 * std, "sensitivity/std/last": std / 2},
-        **{"sensitivity/cv": 4.5 + std, "sensitivity/cv/last": 4.4 + std},
+        **{STD: std, "sensitivity/std_normalized": 3 * std, "sensitivity/std@last": std / 2},
+        **{"sensitivity/cv": 4.5 + std, "sensitivity/cv@last": 4.4 + std},
         **{"sensitivity/gini": 0.7 + std, "sensitivity/parameters": 1000.0},
     }
     for place, layer in enumerate(report_of(task).layers, start=1):

@@ -16,20 +16,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from idlib.earlier import Group, earlier, manifest
+from idlib.experiments.specs import Spec
 from idlib.method.schedules import adaptive_alpha, constant, inverse_sqrt, linear_decay
 from idlib.metrics import bleu, items
-from idlib.records import Record, Store
+from idlib.metrics.names import LAST, LOSS, at, parted
+from idlib.records import MANIFEST, Record, Store, paths
 from idlib.report.tasks import REPORTS
 from idlib.tasks import TASKS, task_class
+from idlib.tasks.tagging import TaggingTask
 
 FOLDER = Path(__file__).resolve().parents[2] / "records"
 # Where training is in bf16, so are its evaluations; the test is in fp32, as sensitivity is.
 HALF = {"nll": 0.01, "score": 0.03}  # relative, and absolute: three of 115 questions
 
 
+GROUPS = manifest(FOLDER).groups
+GROUP_OF = {name: group for group in GROUPS for name in (*group.grid, *group.sweep)}
+
+
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
-    return [record for record, _ in Store(FOLDER, also=()).all()]
+    each = {(group.task, group.profile): group for group in GROUPS}
+    return [record for key in each for record in earlier(*key, FOLDER, sweep=True)]
 
 
 def named(record: Record) -> str:
@@ -49,8 +58,8 @@ def curve(record: Record, name: str) -> np.ndarray:
 
 
 def score_of(record: Record) -> str:
-    """The validation metric that selects."""
-    return task_class(record.asked.task).selection.metric
+    """The validation metric that selected."""
+    return GROUP_OF[record.signature].selected
 
 
 def selected(record: Record) -> int:
@@ -72,7 +81,55 @@ def alike(records: list[Record], *without: str) -> list[dict]:
 def test_there_are_records_of_every_task_and_method(records):
     assert {r.asked.task for r in records} == set(TASKS)
     assert {r.asked.method for r in records} == {"baseline", "id", "passes", "compute"}
-    assert len({r.signature for r in records}) == len(list(FOLDER.glob("*.json"))) > 200
+    assert len({r.signature for r in records}) == len(records) > 200
+
+
+def test_the_manifest_lists_each_record_of_an_earlier_revision_once(records):
+    """And each is whole, of the group that lists it, and an answer to nothing of today."""
+    listed = [name for group in GROUPS for name in (*group.grid, *group.sweep)]
+    stored = [record for record, _ in Store(FOLDER, also=()).all()]  # signature and digest hold
+    todays = {task: task_class(task).revision for task in TASKS}
+    before = [r.signature for r in stored if r.asked.revision < todays[r.asked.task]]
+    assert sorted(listed) == sorted(before) == sorted(set(listed))
+    assert len(stored) == len(paths(FOLDER)) and FOLDER / MANIFEST not in paths(FOLDER)
+    for record in records:
+        group, asked = GROUP_OF[record.signature], record.asked
+        assert (asked.task, asked.profile, asked.source) == (group.task, group.profile, "embedded")
+
+
+def test_each_record_says_all_of_its_own_settings(records):
+    for record in records:
+        asked = record.asked
+        told = task_class(asked.task).schema(**asked.settings).model_dump(mode="json")
+        assert {name: told[name] for name in asked.settings} == asked.settings
+    sweeps = {name for group in GROUPS for name in group.sweep}
+    assert {r.asked.task for r in records if r.signature in sweeps} == {"translation", "tagging"}
+
+
+def test_their_figures_have_todays_names(records):
+    for record in records:
+        raw = Store(FOLDER, also=()).find(record.signature).measured.metrics
+        found, by_loss = record.measured.metrics, score_of(record) == "nll"
+        ends = [name.removesuffix("/last") for name in raw if name.endswith("/last")]
+        assert len(ends) > 10 and not any(name.endswith("/last") for name in found)
+        for name in ends:
+            own = name if name in raw else f"{name}/{items.TRAINED_ON}"
+            assert found[at(own, LAST)] == raw[f"{name}/last"]
+        assert {found[name] == raw[name] for name in raw if name in found} == {True}
+        assert found.get(at("test/nll", LOSS)) == (raw["test/nll"] if by_loss else None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", [group for group in GROUPS if group.profile == "large"])
+def test_records_at_full_size_are_those_of_the_profile(monkeypatch, group: Group):
+    """At the revision that they were made at, the present settings ask for them."""
+    monkeypatch.setattr(TaggingTask, "revision", 1)
+    asked = [
+        Spec("tagging", method, "large", "embedded", seed, {}, "cuda").signature
+        for method in ("baseline", "id", "passes")
+        for seed in range(1, 6)
+    ]
+    assert sorted(asked) == sorted(group.grid)
 
 
 # ---- training
@@ -169,8 +226,7 @@ def test_the_selected_update_is_the_best_on_validation(records):
     wrong = []
     for record in records:
         values = curve(record, f"validation/{score_of(record)}")
-        better = task_class(record.asked.task).selection.higher_is_better
-        best = int((values.argmax if better else values.argmin)())  # the first of equals
+        best = int((values.argmin if score_of(record) == "nll" else values.argmax)())
         if best != selected(record):
             wrong.append((record, f"selected {selected(record)}, the best is {best}"))
     check(wrong)
@@ -206,12 +262,11 @@ def test_the_last_model_is_the_selected_one_exactly_where_it_was_selected_last(r
         figures = ["test/nll", "train/nll", "sensitivity/mean", "sensitivity/std"]
         figures += ["sensitivity/cv", "sensitivity/gini", "sensitivity/std_normalized"]
         for name in figures:
-            if (found[f"{name}/last"] == found[name]) != at_end:
-                wrong.append((record, f"{name} and {name}/last"))
+            if (found[at(name, LAST)] == found[name]) != at_end:
+                wrong.append((record, f"{name}, selected and last"))
         if at_end:
-            for name in [n for n in found if n.endswith("/last")]:
-                own = name.removesuffix("/last")
-                own = own if own in found else f"{own}/{items.TRAINED_ON}"  # of several languages
+            for name in [n for n in found if parted(n)[1] == LAST]:
+                own = parted(name)[0]
                 # F1 of single answers is that of rounded items.
                 if found[name] != pytest.approx(found[own], abs=1e-4 if "f1" in name else 0):
                     wrong.append((record, name))
@@ -248,7 +303,7 @@ def test_runs_that_differ_in_length_alone_share_what_they_share(records):
                 if len(steps) > 1:
                     break
                 metrics = [
-                    {k: v for k, v in r.measured.metrics.items() if not k.endswith("/last")}
+                    {k: v for k, v in r.measured.metrics.items() if parted(k)[1] != LAST}
                     for r in pair
                 ]
                 if metrics[0] != metrics[1]:
@@ -268,10 +323,10 @@ def test_students_have_a_teacher_and_begin_elsewhere(records):
             if None in teachers:
                 wrong.append((student, "has no teacher among the records"))
                 continue
-            for earlier in teachers:
+            for teacher in teachers:
                 for name in ("train/task", "validation/nll"):
-                    if curve(student, name)[0] == curve(earlier, name)[0]:
-                        wrong.append((student, f"{name} begins as {named(earlier)}"))
+                    if curve(student, name)[0] == curve(teacher, name)[0]:
+                        wrong.append((student, f"{name} begins as {named(teacher)}"))
             # The cross-entropies to the labels and to the teacher are added: about twice as much.
             ratio = curve(student, "train/task") / curve(teachers[0], "train/task")
             if not (ratio > 1.5).all() or not 1.8 < ratio[0] < 2.3:
@@ -352,7 +407,8 @@ def test_all_models_of_a_task_are_tested_on_the_same_items(records):
         kept["number of items"] = len(named_["test/nll/items"])
         kept["checksums"] = {k: v for k, v in record.asked.data.items() if k.startswith("test")}
         for name, value in kept.items():
-            found[record.asked.task, record.asked.settings.get("dataset")][name].append(value)
+            key = record.asked.task, record.asked.profile, record.asked.settings.get("dataset")
+            found[key][name].append(value)
     for key, by_name in found.items():
         for name, values in by_name.items():
             assert all(value == values[0] for value in values), (key, name)
@@ -385,7 +441,7 @@ def test_statistics_of_sensitivity_fit_each_other(records):
     wrong = []
     for record in records:
         metrics, levels = record.measured.metrics, curve(record, "sensitivity/quantiles/levels")
-        for kind in ("", "_normalized", "/last", "_normalized/last"):
+        for kind in ("", "_normalized", "@last", "_normalized@last"):
             mean, std, cv, gini = (
                 metrics[f"sensitivity/{name}{kind}"] for name in ("mean", "std", "cv", "gini")
             )
@@ -438,4 +494,4 @@ def test_layers_of_whole_numbers_of_parameters_make_up_the_whole(records):
         assert np.abs(np.array(rows) @ counts / total - 1).max() < 1e-9, key
         assert np.abs(counts - counts.round()).max() < 0.01 and counts.min() > 100, (key, counts)
         assert counts.sum() == pytest.approx(total, rel=1e-9), key
-    assert len(groups) == 10
+    assert len(groups) == 11

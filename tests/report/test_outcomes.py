@@ -281,7 +281,7 @@ def test_c4_is_judged_on_both_kinds_of_distillation_at_each_smoothing():
     assert named(c4) == [(label, STD) for label in expected]
     assert {c.label: c.interval.mean for c in c4.primary} == pytest.approx(expected)
     assert "changes by −0.200 × 10⁻³" in c4.finding
-    kinds = ("std", "cv", "std_normalized", "gini", "std/last", "cv/last")
+    kinds = ("std", "cv", "std_normalized", "gini", "std@last", "cv@last")
     others = {f"sensitivity/{name}" for name in kinds}
     assert {c.metric.key for c in c4.comparisons if c.claimed == "below"} == others
     training = [c for c in c4.comparisons if c.metric.key == "train/nll"]

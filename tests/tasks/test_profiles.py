@@ -67,7 +67,10 @@ def test_none_leaves_a_setting_as_it_is():
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"profile": "tiny"}, "unknown profile 'tiny': choose one of smoke, small, medium, paper"),
+        (
+            {"profile": "tiny"},
+            "choose one of smoke, small, medium, large, paper",
+        ),
         (
             {"method": "rdrop"},
             "unknown method 'rdrop': choose one of baseline, id, passes, compute",
@@ -176,9 +179,9 @@ def test_settings_are_frozen():
 
 
 def test_the_public_data_are_the_default_at_paper_only():
-    assert [default_source(p) for p in PROFILES] == ["embedded"] * 3 + ["hub"]
+    assert [default_source(p) for p in PROFILES] == ["embedded"] * 4 + ["hub"]
     with pytest.raises(SettingsError):
-        default_source("large")
+        default_source("huge")
 
 
 def test_unknown_task():

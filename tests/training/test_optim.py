@@ -39,7 +39,7 @@ def test_the_objective_has_every_setting_that_it_takes():
 
 
 def test_the_objective_of_the_defaults_is_the_papers():
-    assert objective_of(ToySettings()) == IntraDistillation(fused=False)
+    assert objective_of(ToySettings()) == IntraDistillation(overwrite_logits=True)
 
 
 def rates(schedule: str, stretch: int = 1) -> list[float]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from idlib.metrics.names import BEST, parted
 from idlib.report.conditions import Condition
 from idlib.report.metrics import COMMON, Metric, percentage
 from idlib.report.statistics import Side
@@ -77,7 +78,13 @@ class TaskReport:
     joint_cost: PublishedJointCost | None = None
 
     def metric(self, key: str) -> Metric:
-        """How a metric is written; one that nobody listed by its own name."""
+        """How a metric is written; one that nobody listed by its own name.
+
+        That of another checkpoint (``test/bleu@last``) is written as the first one's.
+        """
+        plain, selection = parted(key)
+        if selection != BEST:
+            return self.metric(plain).at(selection)
         for metric in (*self.metrics, *COMMON):
             if metric.key == key:
                 return metric
