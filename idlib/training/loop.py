@@ -260,13 +260,13 @@ class Run:
         for name, value in points.items():
             self.curves.setdefault(name, []).append(float(value))
         for name, rule in self.rules.items():
-            value = {**metrics, **costly}.get(rule.metric)
-            if value is None:  # it was not measured this time
+            found = {**metrics, **costly}.get(rule.metric)
+            if found is None:  # it was not measured this time
                 continue
-            if not math.isfinite(value):
-                self.stop(f"validation {rule.metric} is {value} at update {self.step}")
-            if rule.improves(value, self.best.get(name)):
-                self.best[name], self.selected[name] = value, self.step
+            if not math.isfinite(found):
+                self.stop(f"validation {rule.metric} is {found} at update {self.step}")
+            if rule.improves(found, self.best.get(name)):
+                self.best[name], self.selected[name] = found, self.step
 
     def is_costly_due(self) -> bool:
         """Whether this evaluation has the costly metrics; the last one always has."""
