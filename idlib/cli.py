@@ -66,10 +66,11 @@ def _explained(error: Exception) -> tuple[int, str] | None:
     from idlib.experiments.workers import RunsFailed
     from idlib.models.encoders import EncoderError
     from idlib.training.checkpoints import CheckpointError
+    from idlib.training.compiled import CompileError
     from idlib.training.loop import NonFiniteLoss
     from idlib.training.processes import LaunchError
 
-    if isinstance(error, (DataError, EncoderError, LaunchError)):
+    if isinstance(error, (CompileError, DataError, EncoderError, LaunchError)):
         return 2, str(error)
     if isinstance(error, (CheckpointError, NonFiniteLoss, NotebookError, RunsFailed)):
         return 1, str(error)

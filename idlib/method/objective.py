@@ -146,7 +146,7 @@ class IntraDistillation:
         labelled = as_heads(targets(batch))
         logits, modules = self._run_passes(forward, batch)
         taught = {} if teacher is None else as_heads(teacher(batch))
-        _check_heads(labelled if at_hand is None else at_hand, logits, taught)
+        check_heads(labelled if at_hand is None else at_hand, logits, taught)
         if modules is not None:  # before anything is written over logits
             self._diagnostics.check(logits, modules, self.mode)
         if alpha is None:
@@ -238,7 +238,7 @@ class IntraDistillation:
             if taught is not None:
                 task = task + (z - taught.view_as(z[0])).square().mean(0)
             return task, (z - z.mean(0)).square().mean(0)
-        allowed = target.class_mask
+        z, allowed = full_precision(z), target.class_mask  # once, so that gradients add up in it
         task = cross_entropy(z, labels, self.smoothing, allowed, checked=True).mean(0)
         if taught is not None:
             probabilities = _probabilities(taught, allowed)
@@ -262,9 +262,21 @@ class IntraDistillation:
         return Diagnostics()
 
 
-def _check_heads(
-    labelled: Mapping[str, Target], logits: Mapping[str, Tensor], taught: Mapping[str, Tensor]
+def check_heads(
+    labelled: Mapping[str, Target],
+    logits: Mapping[str, Tensor],
+    taught: Mapping[str, Tensor] | None = None,
 ) -> None:
+    """Refuse labels and masks that do not fit the logits, or cannot be meant.
+
+    Args:
+        labelled: targets by head; their values are read.
+        logits: of the passes by head ``[K, B, ..., C]``, of which only shape and type are read.
+        taught: the teacher's logits by head, if there are any.
+
+    Raises:
+        ValueError: naming the head, and what does not fit.
+    """
     if set(labelled) != set(logits) or (taught and set(taught) != set(logits)):
         raise ValueError(
             f"the model gives the heads {sorted(logits)}, the targets {sorted(labelled)}"

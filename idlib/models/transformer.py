@@ -10,6 +10,7 @@ tied. Marian's own configuration differs in several of these; all that matters i
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,9 @@ from transformers import (
     MarianConfig,
     MarianMTModel,
 )
+
+# Since its masks are made in one place, a mask of four axes goes to the attention as it is.
+_TAKES_MASKS_AS_THEY_ARE = find_spec("transformers.masking_utils") is not None
 
 FIRST_POSITION = 2  # fairseq counts positions from the number of the padding token (1) plus 1
 
@@ -110,6 +114,18 @@ def transformer(
     model._keys_to_ignore_on_save = []
     _initialise(model, width, pad)
     return model
+
+
+def attended(attention_mask: Tensor) -> Tensor:
+    """The mask ``[B, S]`` in the form that needs no look at its values.
+
+    Of a mask of two axes transformers asks whether it hides anything at all, and takes it off
+    where it does not; on a GPU that waits for the device in every pass. One of four axes it takes
+    as it is.
+    """
+    if attention_mask.device.type == "cpu" or not _TAKES_MASKS_AS_THEY_ARE:
+        return attention_mask
+    return attention_mask[:, None, None].bool()
 
 
 class Sinusoids(nn.Module):

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from idlib.data.errors import TooFewItems
 from idlib.data.loaded import LoadedData
+from idlib.method.losses import full_precision
 from idlib.method.objective import IntraDistillation
 from idlib.method.targets import Target
 from idlib.training.devices import to_device
@@ -251,12 +252,19 @@ class Task(ABC, Generic[S, D]):
         bar = tqdm(parts, desc=split, unit="batch", leave=False, disable=not progress)
         for part, batch in zip(bar, self.batches(parts, split), strict=True):
             batch = _on_device_of(model, batch)
-            yield part, batch, forward(batch)
+            logits = forward(batch)
+            yield part, batch, _in_full_precision(logits)
 
 
 def in_order(count: int, size: int) -> list[list[int]]:
     """Indices from 0 to ``count`` − 1 in batches of ``size``; the last one may be smaller."""
     return [list(range(start, min(start + size, count))) for start in range(0, count, size)]
+
+
+def _in_full_precision(logits: Any) -> Any:
+    if isinstance(logits, Mapping):
+        return {name: full_precision(z) for name, z in logits.items()}
+    return full_precision(logits)
 
 
 def _on_device_of(model: nn.Module, batch: Batch) -> Batch:

@@ -196,8 +196,14 @@ class TranslationTask(Task[TranslationSettings, translation.TranslationData]):
 
     def forward(self, model: nn.Module) -> Callable[[Batch], Tensor]:
         """From a batch of source tokens [B, S] and decoder inputs [B, T] to logits [B, T, V]."""
-        names = ("input_ids", "attention_mask", "decoder_input_ids")
-        return lambda batch: model(**{name: batch[name] for name in names}, use_cache=False).logits
+        return lambda batch: (
+            model(
+                input_ids=batch["input_ids"],
+                attention_mask=transformer.attended(batch["attention_mask"]),
+                decoder_input_ids=batch["decoder_input_ids"],
+                use_cache=False,
+            ).logits
+        )
 
     def targets(self, batch: Batch) -> Target:
         """The tokens of the English sentence and its end [B, T]; padding does not count."""

@@ -7,9 +7,11 @@ optional is a callback (``progress``) or a function that it is given (``teacher`
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -22,8 +24,11 @@ from idlib.method.schedules import adaptive_alpha
 from idlib.method.targets import Forward, Target, as_heads, check_counts
 from idlib.metrics.names import BEST, LAST, LOSS, steps_name
 from idlib.training import checkpoints
+from idlib.training.buckets import in_bucket, of_rows_that_count
+from idlib.training.compiled import compile_errors_explained, compiled
 from idlib.training.devices import Arrivals, Losses, Means, to_device
 from idlib.training.dropout import dropout_from_bits
+from idlib.training.graphs import Graphs, Inputs
 from idlib.training.memory import keep_freed_memory
 from idlib.training.meter import Cost, Meter
 from idlib.training.optim import objective_of, optimizer_of, set_learning_rate
@@ -37,6 +42,8 @@ from idlib.training.randomness import (
 )
 from idlib.training.settings import Settings
 from idlib.training.trainable import Batch, Selection, Trainable
+
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[int], object]
 
@@ -148,7 +155,14 @@ class Run:
             model, optimizer_of(model, settings, task.is_head)
         )
         self.task, self.settings, self.folder, self.teacher = task, settings, folder, teacher
-        self.objective, self.forward = objective_of(settings), task.forward(self.model)
+        # Autocast is the loop's own: accelerate's would make all logits float32, too.
+        inner = accelerator.unwrap_model(self.model)
+        if "_original_forward" in vars(inner):
+            inner.forward = vars(inner).pop("_original_forward")
+        self.objective, self.targets = objective_of(settings), task.targets
+        self.forward = task.forward(compiled(self.model) if settings.compile else self.model)
+        if settings.compile:
+            self.targets = of_rows_that_count(task.targets)
         self.order = Order(
             task, settings, seed, accelerator.process_index, accelerator.num_processes
         )
@@ -172,51 +186,120 @@ class Run:
         return adaptive_alpha(self.step, self.order.total_updates, a.alpha, a.p, a.q)
 
     def update(self, micro_batches: list[Batch]) -> Tensor:
-        """Make one update, and return its losses as :meth:`forward_backward` does."""
-        losses = self.forward_backward(micro_batches)
-        if self.settings.clip is not None:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        """Make one update, and return its losses: total, task and divergence ``[3]``.
+
+        Nothing here waits for a GPU: what has to be read of a batch is read before it goes there.
+        """
+        if self.settings.compile:
+            micro_batches = [in_bucket(batch) for batch in micro_batches]
+        with compile_errors_explained():
+            if self.graphs is not None:
+                at_hand = as_heads(self.targets(micro_batches[0]))
+                counts = self.counts([at_hand])
+                return self.graphs.update(micro_batches[0], counts, self.alpha, at_hand)
+            losses = self.forward_backward(micro_batches)
+        self.apply_gradients()
         return losses
 
     def forward_backward(self, micro_batches: list[Batch]) -> Tensor:
-        """The gradients of one update, and its losses, over micro-batches and processes.
-
-        Nothing here waits for a GPU: what has to be read of a batch is read before it goes there.
-
-        Returns:
-            Total, task loss and divergence ``[3]``, on the device.
-        """
+        """The gradients of one update, and its losses, over micro-batches and processes."""
         accelerator = self.accelerator
-        labelled = [as_heads(self.task.targets(batch)) for batch in micro_batches]
-        counts = self.counts(labelled)
+        labelled = [as_heads(self.targets(batch)) for batch in micro_batches]
+        on_device = to_device(self.counts(labelled), self.device)
+        counts = {name: accelerator.reduce(count, "sum") for name, count in on_device.items()}
+        if accelerator.num_processes > 1 and self.device.type == "cpu":
+            check_counts(counts)  # on several GPUs the loss would not be finite
         summed: Tensor | None = None
-        for number, (batch, at_hand) in enumerate(
-            zip(micro_batches, labelled, strict=True), start=1
-        ):
-            is_last = number == len(micro_batches)
+        for batch, at_hand in zip(micro_batches, labelled, strict=True):
+            is_last = batch is micro_batches[-1]
             with nullcontext() if is_last else accelerator.no_sync(self.model):
-                with accelerator.autocast():
-                    parts = self.objective(
-                        self.forward,
-                        self.task.targets,
-                        to_device(batch, self.device),
-                        step=self.step,
-                        total_steps=self.order.total_updates,
-                        teacher=self.teacher,
-                        counts=counts,
-                        at_hand=at_hand,
-                    )
-                # Gradients are averaged over processes, and this is the update's own sum.
-                accelerator.backward(parts.total * accelerator.num_processes)
-            losses = torch.stack([parts.total, parts.task, parts.divergence]).detach()
+                losses = self.part(
+                    to_device(batch, self.device), at_hand, counts, self.alpha, self.forward
+                )
             summed = losses if summed is None else summed + losses
         reduced: Tensor = accelerator.reduce(summed, "sum")
         return reduced
 
+    def part(
+        self,
+        batch: Batch,
+        at_hand: dict[str, Target],
+        counts: dict[str, Tensor],
+        alpha: float | Tensor,
+        forward: Forward,
+    ) -> Tensor:
+        """Add the gradients of a micro-batch, and return its part of the update's losses.
+
+        Args:
+            batch: on the device.
+            at_hand: its targets by head, on the host.
+            counts: counted positions of the whole update by head, on the device.
+            alpha: the weight of the divergence.
+            forward: of the task and the model.
+        """
+        accelerator = self.accelerator
+        with accelerator.autocast():
+            parts = self.objective(
+                forward,
+                self.targets,
+                batch,
+                step=self.step,
+                total_steps=self.order.total_updates,
+                teacher=self.teacher,
+                counts=counts,
+                at_hand=at_hand,
+                alpha=alpha,
+            )
+        # Gradients are averaged over processes, and this is the update's own sum.
+        accelerator.backward(parts.total * accelerator.num_processes)
+        return torch.stack([parts.total, parts.task, parts.divergence]).detach()
+
+    def apply_gradients(self) -> None:
+        """Clip the gradients, step, and clear them."""
+        if self.settings.clip is not None:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    @cached_property
+    def graphs(self) -> Graphs | None:
+        """What records updates and replays them, where that is asked for and can be had."""
+        s = self.settings
+        if s.compile != "reduce-overhead":
+            return None
+        hindrances = {
+            "the device is no GPU": self.device.type != "cuda",
+            "there are several processes": self.accelerator.num_processes > 1,
+            f"micro_batch = {s.micro_batch}": s.micro_batch is not None,
+            f"mode = {s.mode}": s.mode != "stack" and s.passes > 1,
+            f"optimizer = {s.optimizer}": s.optimizer == "adamax",
+            f"precision = {s.precision}": s.precision == "fp16",
+        }
+        if found := [reason for reason, applies in hindrances.items() if applies]:
+            _log.warning(
+                "setting compile = %s: updates are not recorded as CUDA graphs, since %s; the "
+                "model is compiled as with compile = default",
+                *(s.compile, " and ".join(found)),
+            )
+            return None
+
+        def step(inputs: Inputs, at_hand: dict[str, Target]) -> tuple[Tensor, dict[str, Tensor]]:
+            shapes: dict[str, Tensor] = {}
+
+            def forward(batch: Batch) -> dict[str, Tensor]:
+                heads = as_heads(self.forward(batch))
+                for name, z in heads.items():
+                    shapes[name] = z.detach().to("meta").unflatten(0, (s.passes, -1))
+                return heads
+
+            losses = self.part(inputs.batch, at_hand, inputs.counts, inputs.alpha, forward)
+            self.apply_gradients()
+            return losses, shapes
+
+        return Graphs(step, self.optimizer, self.device)
+
     def counts(self, labelled: list[dict[str, Target]]) -> dict[str, Tensor]:
-        """Counted positions of the whole update by head, over micro-batches and processes.
+        """Counted positions of this process's micro-batches by head, on the host.
 
         Args:
             labelled: the targets of each micro-batch by head, on the host.
@@ -225,15 +308,9 @@ class Run:
         for heads in labelled:
             for name, target in heads.items():
                 totals[name] = totals[name] + target.count if name in totals else target.count
-        reduced = {
-            name: self.accelerator.reduce(count, "sum")
-            for name, count in to_device(totals, self.device).items()
-        }
         if self.accelerator.num_processes == 1:
             check_counts(totals)
-        elif self.device.type == "cpu":  # on several GPUs the loss would not be finite
-            check_counts(reduced)
-        return reduced
+        return totals
 
     def check_finite(self, everything: bool = False) -> None:
         """Stop where a loss is not finite, of the updates whose losses are due or of all."""
@@ -251,8 +328,9 @@ class Run:
         """Extend the curves, and let each rule look at the model."""
         model = self.accelerator.unwrap_model(self.model)
         model.eval()
-        metrics = self.task.evaluate(model, "validation")
-        costly = self.task.costly(model, "validation") if self.is_costly_due() else {}
+        with self.accelerator.autocast():
+            metrics = self.task.evaluate(model, "validation")
+            costly = self.task.costly(model, "validation") if self.is_costly_due() else {}
         self.model.train()
         points = {"train/step": self.step, **recent.means(), "validation/step": self.step}
         points |= {f"validation/{name}": value for name, value in {**metrics, **costly}.items()}

@@ -7,7 +7,7 @@ from dataclasses import fields
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from idlib.method.objective import IntraDistillation
 from idlib.method.schedules import constant, inverse_sqrt, linear_decay
@@ -56,7 +56,10 @@ def set_learning_rate(
     rate = learning_rate(settings, step, total_steps)
     head = (settings.lr_head or settings.lr_peak) / settings.lr_peak
     for group, factor in zip(optimizer.param_groups, (1.0, head), strict=False):
-        group["lr"] = rate * factor
+        if isinstance(group["lr"], Tensor):  # which a recorded update reads
+            group["lr"].fill_(rate * factor)
+        else:
+            group["lr"] = rate * factor
     return rate
 
 

@@ -48,7 +48,9 @@ class Settings(BaseModel):
     round of self-distillation: 0 has no teacher, n is taught by round n − 1.
 
     Optimisation: learning rates are per update; ``batch_size`` examples make one update, in
-    slices of ``micro_batch`` where memory is short; ``stretch`` multiplies the updates and
+    slices of ``micro_batch`` where memory is short; ``compile`` trains the model compiled by
+    torch, texts in a few shapes, and with ``reduce-overhead`` each update as one CUDA graph
+    where that can be had; ``stretch`` multiplies the updates and
     stretches the schedule with them. ``evaluate_every`` counts updates (``None``: each epoch).
     ``dropout_bits`` makes dropout on a CPU cheap, with other masks; on a GPU it changes nothing.
     """
@@ -81,6 +83,7 @@ class Settings(BaseModel):
     optimizer: Literal["adamw", "adamax"] | None = None  # None: AdamW
     lr_head: float | None = Field(None, gt=0)  # peak of a new head on a pretrained encoder
 
+    compile: Literal["default", "reduce-overhead"] | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     threads: int = Field(1, ge=1, le=1024)  # of many more the machine would run out
     dropout_bits: Literal[16] | None = None  # random bits of a CPU's masks; None: torch's own masks
@@ -102,6 +105,11 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _schedules_can_be_meant(self) -> Settings:
         adaptive_alpha(0, 1, self.alpha, self.p, self.q)  # p >= q: its error explains
+        if self.compile and self.divergence_reduction == "sum_padded":
+            raise ValueError(
+                f"setting compile = {self.compile}: it adds padding, which divergence_reduction = "
+                "sum_padded counts; leave out one of the two"
+            )
         if self.schedule == "inverse_sqrt" and self.warmup < 1:
             raise ValueError(
                 f"setting warmup = {self.warmup}: schedule inverse_sqrt falls from where the "

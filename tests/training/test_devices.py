@@ -63,7 +63,7 @@ def test_what_cannot_be_meant_is_found_before_it_goes_to_the_device(tmp_path):
     run.device = torch.device("meta")
     with pytest.raises(ValueError, match=r"label 3 is not a class in 0\.\.2"):
         run.forward_backward([{**batch, "y": batch["y"] + 1}])
-    task.targets = lambda batch: Target(batch["y"], mask=batch["y"] > 9)
+    run.targets = lambda batch: Target(batch["y"], mask=batch["y"] > 9)
     with pytest.raises(ValueError, match="no position of this update is counted"):
         run.forward_backward([batch])
 
