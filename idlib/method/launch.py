@@ -49,19 +49,30 @@ def takes(logits: Tensor) -> bool:
 
 
 def launch_of(logits: Tensor) -> Launch:
-    """The launch for logits ``[K, P, C]`` that are to be read where they lie."""
+    """The launch for logits ``[K, P, C]`` that are to be read where they lie.
+
+    Measured on an H200: what counts is that many threads are at work, each with few registers.
+    """
     passes, _, classes = logits.shape
     width = 16 // logits.element_size()
+    while passes * width > 24:  # numbers that a thread has at once: more of them spill
+        width //= 2
     # Groups of all passes must begin at the same class, each at a multiple of its size.
     apart = logits.stride(0) if passes > 1 else 0
     while width > 1 and (apart % width or logits.data_ptr() % (width * logits.element_size())):
         width //= 2
     groups = max(triton.next_power_of_2(triton.cdiv(classes, width)), 32)
-    warps = min(groups // 32, 8)
-    # Where groups are narrow a thread has some of them, so that enough is under way.
-    each = max(4 // width, 1)
-    registers = 96 if passes <= 3 and width > 4 else None
-    return Launch(min(groups, 32 * warps * each), width, warps, registers=registers)
+    warps = min(groups // 32, 4)
+    each = max(4 // width, 1)  # groups of a thread: enough must be under way where they are narrow
+    registers = 64 if passes * width <= 12 else 96 if passes <= 3 else 128
+    return Launch(
+        groups=min(groups, 32 * warps * each),
+        width=width,
+        warps=warps,
+        keep="evict_last",
+        leave="evict_first",
+        registers=registers,
+    )
 
 
 def losses(
