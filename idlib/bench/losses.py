@@ -61,6 +61,7 @@ class LossCase(Case):
 
     suite: ClassVar[str] = "loss"
     references: ClassVar[tuple[str, ...]] = ("published", "id-plain", "floor")
+    methods: ClassVar[dict[str, Method]] = LOSS_ARMS
 
     passes: int = 3
     positions: int = 2048
@@ -70,9 +71,8 @@ class LossCase(Case):
 
     @property
     def name(self) -> str:
-        """Its sizes; malloc where it is the default one."""
-        sizes = f"K{self.passes}-{self.positions}x{self.classes}-{self.dtype}"
-        return sizes if self.memory_kept else f"{sizes}-malloc"
+        """Its sizes."""
+        return f"K{self.passes}-{self.positions}x{self.classes}-{self.dtype}"
 
     @property
     def about(self) -> About:
@@ -105,7 +105,7 @@ class LossCase(Case):
         """The objectives, and a copy of the logits for the floor: two reads and one write."""
         arms = [
             Arm(name, TITLES[name], partial(self.prepare, name, method))
-            for name, method in LOSS_ARMS.items()
+            for name, method in self.methods.items()
         ]
         return [*arms, Arm("floor", "floor: two reads, one write", self.copy, factor=3 / 2)]
 
@@ -140,10 +140,30 @@ class LossCase(Case):
 
 
 @dataclass(frozen=True)
+class SizeCase(LossCase):
+    """The same at other sizes."""
+
+    suite: ClassVar[str] = "sizes"
+
+
+@dataclass(frozen=True)
+class MallocCase(LossCase):
+    """The same where malloc gives freed memory back, as it does by default."""
+
+    suite: ClassVar[str] = "malloc"
+    methods: ClassVar[dict[str, Method]] = {
+        name: LOSS_ARMS[name] for name in ("published", "id-plain", "id")
+    }
+
+    memory_kept: bool = False
+
+
+@dataclass(frozen=True)
 class ProjectionCase(LossCase):
     """As the loss alone, from hidden states ``[K, P, d]``: the projection is a part of the call."""
 
     suite: ClassVar[str] = "projection"
+    methods: ClassVar[dict[str, Method]] = PROJECTION_ARMS
 
     d: int = 512
 
@@ -166,7 +186,7 @@ class ProjectionCase(LossCase):
         """The objectives, and the three products that no arm can do without."""
         arms = [
             Arm(name, TITLES[name], partial(self.prepare, name, method))
-            for name, method in PROJECTION_ARMS.items()
+            for name, method in self.methods.items()
         ]
         return [*arms, Arm("floor", "floor: the three products", self.products)]
 

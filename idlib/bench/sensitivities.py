@@ -27,7 +27,7 @@ class Measured(NamedTuple):
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
         """Cross-entropy of one pass, without smoothing."""
         parts = self.parts
-        return total_of(_PLAIN, parts.forward(model), parts.targets, batch, parts.device)
+        return total_of(_PLAIN, parts.task.forward(model), parts.task.targets, batch, parts.device)
 
 
 @dataclass(frozen=True)

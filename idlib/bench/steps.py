@@ -7,7 +7,7 @@ import itertools
 from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,8 +16,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from idlib.bench.arms import (
-    ALPHA,
-    SMOOTHING,
     TITLES,
     Arm,
     Call,
@@ -32,12 +30,13 @@ from idlib.bench.arms import (
 from idlib.costs import About
 from idlib.experiments.specs import Spec
 from idlib.method.objective import IntraDistillation
-from idlib.method.targets import Forward, Target
 from idlib.models.transformer import transformer
+from idlib.tasks.translation import TranslationSettings, TranslationTask
 from idlib.training.dropout import dropout_from_bits
 from idlib.training.optim import objective_of, optimizer_of
 from idlib.training.randomness import seed_everything
-from idlib.training.trainable import Batch
+from idlib.training.settings import Settings
+from idlib.training.trainable import Batch, Trainable
 
 
 class Way(NamedTuple):
@@ -75,21 +74,28 @@ BATCHES = 8  # that a task's updates go through in turn
 class Parts(NamedTuple):
     """What an update is made of.
 
-    ``model`` gives a copy of one model, on the device; ``batches`` lie in the host's memory.
+    Attributes:
+        task: gives forward and targets.
+        settings: of a run of intra-distillation.
+        model: gives a copy of one model, on the device.
+        batches: of updates, in the host's memory.
+        device: to make updates on.
     """
 
+    task: Trainable
+    settings: Settings
     model: Callable[[], nn.Module]
-    forward: Callable[[nn.Module], Forward]
-    targets: Callable[[Batch], Any]
     batches: list[Batch]
-    optimizer: Callable[[nn.Module], torch.optim.Optimizer]
-    objective: IntraDistillation
     device: torch.device
-    precision: str = "fp32"
+
+    @property
+    def objective(self) -> IntraDistillation:
+        """The objective of the settings, in the form that costs least."""
+        return replace(objective_of(self.settings), fused=True, overwrite_logits=True)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """As the training loop's."""
-        bf16 = self.precision == "bf16"
+        bf16 = self.settings.precision == "bf16"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=bf16)
 
 
@@ -115,13 +121,13 @@ class UpdateCase(Case):
                 name,
                 TITLES[name],
                 partial(prepare, WAYS[name]),
-                flops=flops and flops * passes.get(name.split("-")[0], setup.objective.passes),
+                flops=flops and flops * passes.get(name.split("-")[0], setup.settings.passes),
             )
             for name in self.ways
             if setup.device.type == "cpu" or name not in ON_A_CPU_ALONE
         ]
         forward_backward = partial(prepare, WAYS["baseline"], step=False)
-        factor = setup.objective.passes
+        factor = setup.settings.passes
         title = "floor: K × the baseline's forward and backward"
         arms.append(Arm("floor", title, forward_backward, factor=factor))
         if flops:
@@ -137,7 +143,8 @@ def prepare(way: Way, setup: Parts, step: bool = True) -> Call:
     model.train()
     if way.compiled is not None:
         model.compile(mode=way.compiled)
-    optimizer, forward = setup.optimizer(model), setup.forward(model)
+    optimizer = optimizer_of(model, setup.settings, setup.task.is_head)
+    forward, targets = setup.task.forward(model), setup.task.targets
     batches = itertools.cycle(setup.batches)
 
     def make() -> tuple[Batch, ExitStack]:
@@ -149,7 +156,7 @@ def prepare(way: Way, setup: Parts, step: bool = True) -> Call:
         batch, stack = made
         with stack:
             with setup.autocast():
-                total = total_of(objective, forward, setup.targets, batch, setup.device)
+                total = total_of(objective, forward, targets, batch, setup.device)
             total.backward()
             if step:
                 optimizer.step()
@@ -160,7 +167,7 @@ def prepare(way: Way, setup: Parts, step: bool = True) -> Call:
 
 def product(setup: Parts) -> Call:
     """A product of two large matrices in the case's precision."""
-    dtype = torch.bfloat16 if setup.precision == "bf16" else torch.float32
+    dtype = torch.bfloat16 if setup.settings.precision == "bf16" else torch.float32
     one, other = torch.randn(2, LARGE, LARGE, device=setup.device, dtype=dtype)
     return Call(lambda _: one @ other)
 
@@ -203,21 +210,29 @@ class StepCase(UpdateCase):
 
     def set_up(self, device: torch.device) -> Parts:
         """A model with fresh weights, its dropout that of the paper, and one batch."""
-        model = transformer(
-            self.vocabulary,
+        settings = TranslationSettings(
             layers=self.layers,
             width=self.width,
             ffn=self.ffn,
-            heads=4,
-            dropout=0.3,
-            attention_dropout=0.1,
+            vocabulary=self.vocabulary,
+            passes=self.passes,
+            precision=self.precision,  # type: ignore[arg-type]  # pydantic checks it
+            epochs=1,
+            batch_size=self.sentences,
+        )
+        model = transformer(
+            settings.vocabulary,
+            layers=settings.layers,
+            width=settings.width,
+            ffn=settings.ffn,
+            heads=settings.heads,
+            dropout=settings.dropout,
+            attention_dropout=settings.attention_dropout,
             positions=self.tokens,
-        ).to(device)
+        )
         generator = torch.Generator().manual_seed(1)
         shape = (3, self.sentences, self.tokens)
-        source, target, labels = torch.randint(3, self.vocabulary, shape, generator=generator).to(
-            device
-        )
+        source, target, labels = torch.randint(3, self.vocabulary, shape, generator=generator)
         batch = {
             "input_ids": source,
             "attention_mask": torch.ones_like(source),
@@ -225,19 +240,8 @@ class StepCase(UpdateCase):
             "labels": labels,
             "label_mask": torch.ones_like(labels, dtype=torch.bool),
         }
-        names = ("input_ids", "attention_mask", "decoder_input_ids")
-        return Parts(
-            partial(copy.deepcopy, model),
-            lambda model: lambda b: model(**{n: b[n] for n in names}, use_cache=False).logits,
-            lambda b: Target(b["labels"], mask=b["label_mask"]),
-            [batch],
-            lambda model: torch.optim.AdamW(
-                [p for p in model.parameters() if p.requires_grad], lr=5e-4, fused=True
-            ),
-            IntraDistillation(self.passes, ALPHA, smoothing=SMOOTHING, overwrite_logits=True),
-            device,
-            self.precision,
-        )
+        task = TranslationTask(settings, "embedded")  # whose data are not asked for
+        return Parts(task, settings, partial(copy.deepcopy, model.to(device)), [batch], device)
 
 
 @dataclass(frozen=True)
@@ -291,17 +295,10 @@ class TaskCase(UpdateCase):
         }
 
     def set_up(self, device: torch.device) -> Parts:
-        """What a run of the task has, its first batches on the device."""
+        """What a run of the task has, and its first batches."""
         plan = Spec(self.task, "id", self.profile, device=device.type).plan
         task, settings = plan.task, plan.settings
         order = task.epoch(torch.Generator().manual_seed(1))[:BATCHES]
-        return Parts(
-            partial(copy.deepcopy, task.model().to(device)),
-            task.forward,
-            task.targets,
-            list(task.batches(order)),
-            lambda model: optimizer_of(model, settings, task.is_head),
-            changed(fused=True, overwrite_logits=True)(objective_of(settings)),  # type: ignore[arg-type]
-            device,
-            settings.precision,
-        )
+        model = task.model().to(device)
+        batches = list(task.batches(order))
+        return Parts(task, settings, partial(copy.deepcopy, model), batches, device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from idlib.bench.arms import Case
-from idlib.bench.losses import LossCase, ProjectionCase
+from idlib.bench.losses import LossCase, MallocCase, ProjectionCase, SizeCase
 from idlib.bench.sensitivities import SensitivityCase
 from idlib.bench.steps import CompiledCase, StepCase, TaskCase
 from idlib.tasks import TASKS
@@ -18,16 +18,16 @@ _LARGE, _SMALL = {**_PAPER, "sentences": 256}, {**_PAPER, "sentences": 64}
 
 CPU: tuple[Case, ...] = (
     LossCase(),
-    *(LossCase(passes=k, positions=512) for k in (2, 3, 5)),
-    *(LossCase(positions=n) for n in (32, 128)),
-    *(LossCase(positions=64, classes=c) for c in (100, 2_000, 32_000, MULTILINGUAL)),
+    *(SizeCase(passes=k, positions=256) for k in (2, 3, 5)),
+    *(SizeCase(positions=n) for n in (32, 1024)),
+    *(SizeCase(positions=64, classes=c) for c in (100, 2_000, 32_000, MULTILINGUAL)),
     ProjectionCase(positions=1024),
     StepCase(),
     *(TaskCase(task, "small") for task in TASKS),
     TaskCase("translation", "medium"),
     SensitivityCase(StepCase()),
     SensitivityCase(TaskCase("images", "small")),
-    LossCase(memory_kept=False),
+    MallocCase(),
 )
 CUDA: tuple[Case, ...] = (
     LossCase(positions=4096, dtype="bfloat16"),
@@ -37,25 +37,27 @@ CUDA: tuple[Case, ...] = (
     StepCase(**_LARGE),
     StepCase(**_SMALL),
     SensitivityCase(StepCase(**_SMALL)),
-    *(LossCase(passes=k, positions=4096, dtype="bfloat16") for k in (2, 5)),
-    *(LossCase(positions=n, dtype="bfloat16") for n in (256, 1024, 16_384)),
-    *(LossCase(positions=4096, classes=c, dtype="bfloat16") for c in (2_000, 32_000)),
+    *(SizeCase(passes=k, positions=4096, dtype="bfloat16") for k in (2, 3, 5)),
+    *(SizeCase(positions=n, dtype="bfloat16") for n in (256, 1024, 16_384)),
+    *(SizeCase(positions=4096, classes=c, dtype="bfloat16") for c in (2_000, 32_000)),
     CompiledCase(**_SMALL, kind="graphs"),
-    CompiledCase(**_LARGE, kind="compiled"),
     CompiledCase(**_LARGE, kind="graphs"),
+    CompiledCase(**_LARGE, kind="compiled"),
     *(TaskCase(task, "small") for task in TASKS),
 )
+_TINY = StepCase(layers=1, width=16, ffn=32, sentences=2, tokens=6, vocabulary=200)
 QUICK: tuple[Case, ...] = (
     LossCase(positions=16, classes=500),
+    SizeCase(positions=8, classes=500),
     ProjectionCase(positions=16, classes=500, d=16),
-    StepCase(layers=1, width=16, ffn=32, sentences=2, tokens=6, vocabulary=200),
+    _TINY,
     TaskCase("images", "smoke"),
     TaskCase("translation", "smoke"),
-    SensitivityCase(StepCase(1, 16, 32, sentences=2, tokens=6, vocabulary=200)),
-    LossCase(positions=16, classes=500, memory_kept=False),
+    SensitivityCase(_TINY),
+    MallocCase(positions=16, classes=500),
 )
 CASES = {"cpu": CPU, "cuda": CUDA}
-SUITES = ("loss", "projection", "step", "compiled", "tasks", "sensitivity")
+SUITES = ("loss", "sizes", "malloc", "projection", "step", "compiled", "tasks", "sensitivity")
 
 
 def cases_of(suites: Sequence[str], device: str, quick: bool = False) -> list[Case]:

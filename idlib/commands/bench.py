@@ -10,7 +10,8 @@ import typer
 from idlib.tasks import TASKS
 from idlib.training.settings import PROFILES, SettingsError
 
-SUITES = ("loss", "projection", "step", "compiled", "tasks", "sensitivity")  # of idlib.bench
+# Of idlib.bench, which needs torch.
+SUITES = ("loss", "sizes", "malloc", "projection", "step", "compiled", "tasks", "sensitivity")
 
 WIDTH = 160  # characters of a table in a file
 

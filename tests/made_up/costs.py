@@ -21,9 +21,11 @@ def arm(name: str, seconds: float, mebibytes: int | None, **ratios: float) -> Ar
     )
 
 
-def loss_case(passes: int = 3, positions: int = 2048, classes: int = 12_000) -> CaseCosts:
+def loss_case(
+    passes: int = 3, positions: int = 2048, classes: int = 12_000, suite: str = "loss"
+) -> CaseCosts:
     return CaseCosts(
-        suite="loss",
+        suite=suite,
         case=f"K{passes}-{positions}x{classes}",
         about={"passes": passes, "positions": positions, "classes": classes, "dtype": "float32"},
         memory_kept=True,

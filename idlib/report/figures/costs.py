@@ -34,20 +34,19 @@ def costs_figure(stored: Sequence[StoredCosts], suite: str) -> Figure:
         return figure
 
 
-def sizes_figure(stored: Sequence[StoredCosts], suite: str = "loss") -> Figure:
+def sizes_figure(stored: Sequence[StoredCosts]) -> Figure:
     """Time relative to the published procedure over K, positions and classes.
 
     In each panel the other two sizes are those that most of the cases share.
     """
     by_machine: dict[str, list[Measured]] = {}
-    for measured in cases(stored, suite):
-        if measured.case.memory_kept:
-            by_machine.setdefault(measured.machine, []).append(measured)
+    for measured in (*cases(stored, "loss"), *cases(stored, "sizes")):
+        by_machine.setdefault(measured.machine, []).append(measured)
     rows = max(len(by_machine), 1)
     with panels(rows, len(SWEPT), (2.6, 2.4), sharey="row") as (figure, axes):
         for line, (machine, found) in zip(axes, by_machine.items(), strict=False):
             for ax, (name, label) in zip(line, SWEPT.items(), strict=True):
-                _line(ax, _sweep(found, name), name, SUITES[suite][1])
+                _line(ax, _sweep(found, name), name, SUITES["sizes"][1])
                 ax.set(xlabel=label, xscale="linear" if name == "passes" else "log")
             line[0].set_ylabel("time ÷ published")
             line[1].set_title(machine)

@@ -17,6 +17,8 @@ from idlib.report.text import NOTHING, counted, literal
 MIB = 2**20
 SUITES = {  # in words; what a suite's times and peaks are compared with
     "loss": ("the loss alone", "published"),
+    "sizes": ("the loss alone at other sizes", "published"),
+    "malloc": ("the loss alone, freed memory given back to the system", "published"),
     "projection": ("the loss with the projection", "published"),
     "step": ("a whole update of a Transformer", "baseline"),
     "compiled": ("the same with the body compiled", "baseline"),
@@ -25,6 +27,8 @@ SUITES = {  # in words; what a suite's times and peaks are compared with
 }
 SAID = {  # arms of each suite that the sentences tell of, and what else they are compared with
     "loss": (("id", "id-plain"), "floor"),
+    "sizes": (("id", "id-plain"), "floor"),
+    "malloc": (("id", "id-plain"), None),
     "projection": (("id-projection", "id", "id-plain"), "floor"),
     "step": (("published", "id-plain", "id", "id-bits", "id-cached"), "floor"),
     "compiled": (("id", "id-compiled", "id-graphs"), "floor"),

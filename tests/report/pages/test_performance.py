@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def stored() -> list[StoredCosts]:
-    sweep = [loss_case(), *(loss_case(passes=k, positions=64) for k in (2, 3, 5))]
+    sweep = [loss_case(), *(loss_case(k, 64, suite="sizes") for k in (2, 3, 5))]
     return [
         StoredCosts(made_up_costs("a_processor", *sweep), Path("cpu.json")),
         StoredCosts(made_up_costs("a GPU", loss_case()), Path("gpu.json")),
@@ -41,7 +41,7 @@ def test_tables_have_a_row_for_each_arm_that_was_measured(stored) -> None:
     assert of_id["time ÷ floor"] == "2.50" and of_id["peak, MiB"] == "100"
     assert of_id["peak ÷ published"] == "0.25"
     assert table.iloc[2]["peak, MiB"] == page.NOTHING
-    assert len(page.cases_table(stored, "loss")) == 5, "ID of each case"
+    assert len(page.cases_table(stored, "sizes")) == 3, "ID of each case"
 
 
 def test_what_failed_is_listed(stored) -> None:
