@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import itertools
+import tempfile
 from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -33,6 +35,7 @@ from idlib.method.objective import IntraDistillation
 from idlib.models.transformer import transformer
 from idlib.tasks.translation import TranslationSettings, TranslationTask
 from idlib.training.dropout import dropout_from_bits
+from idlib.training.loop import Run
 from idlib.training.optim import objective_of, optimizer_of
 from idlib.training.randomness import seed_everything
 from idlib.training.settings import Settings
@@ -40,18 +43,17 @@ from idlib.training.trainable import Batch, Trainable
 
 
 class Way(NamedTuple):
-    """A way to make an update: its objective, what ``torch.compile`` does, and the dropout.
+    """A way to make an update: its objective, and settings of a run beside it.
 
-    ``compiled`` is the mode of ``torch.compile`` for the model, ``None`` for none;
-    ``dropout_bits`` as in the settings of a run.
+    With ``compile`` the training loop itself makes the update, since it does the compiling.
     """
 
     method: Method
-    compiled: str | None = None
+    compile: str | None = None
     dropout_bits: int | None = None
 
 
-GRAPHS = "reduce-overhead"  # torch.compile's name for CUDA graphs
+GRAPHS = "reduce-overhead"  # the setting for CUDA graphs of whole updates
 WAYS: dict[str, Way] = {
     "baseline": Way(baseline),
     "published": Way(published),
@@ -61,10 +63,10 @@ WAYS: dict[str, Way] = {
     "id-loop": Way(changed(mode="loop")),
     "baseline-bits": Way(baseline, dropout_bits=16),
     "id-bits": Way(changed(), dropout_bits=16),
-    "baseline-compiled": Way(baseline, compiled="default"),
-    "id-compiled": Way(changed(), compiled="default"),
-    "baseline-graphs": Way(baseline, compiled=GRAPHS),
-    "id-graphs": Way(changed(), compiled=GRAPHS),
+    "baseline-compiled": Way(baseline, compile="default"),
+    "id-compiled": Way(changed(), compile="default"),
+    "baseline-graphs": Way(baseline, compile=GRAPHS),
+    "id-graphs": Way(changed(), compile=GRAPHS),
 }
 ON_A_CPU_ALONE = ("baseline-bits", "id-bits")
 LARGE = 8192  # rows and columns of the product that utilisation is measured against
@@ -90,8 +92,8 @@ class Parts(NamedTuple):
 
     @property
     def objective(self) -> IntraDistillation:
-        """The objective of the settings, in the form that costs least."""
-        return replace(objective_of(self.settings), fused=True, overwrite_logits=True)
+        """That of a run."""
+        return objective_of(self.settings)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """As the training loop's."""
@@ -137,12 +139,12 @@ class UpdateCase(Case):
 
 def prepare(way: Way, setup: Parts, step: bool = True) -> Call:
     """One update; without ``step`` its forward and backward alone."""
+    if way.compile is not None:
+        return _compiled(way, setup)
     objective = way.method(setup.objective)
     seed_everything(1)
     model = setup.model()
     model.train()
-    if way.compiled is not None:
-        model.compile(mode=way.compiled)
     optimizer = optimizer_of(model, setup.settings, setup.task.is_head)
     forward, targets = setup.task.forward(model), setup.task.targets
     batches = itertools.cycle(setup.batches)
@@ -165,6 +167,20 @@ def prepare(way: Way, setup: Parts, step: bool = True) -> Call:
     return Call(run, make)
 
 
+def _compiled(way: Way, setup: Parts) -> Call:
+    """An update as a run makes it."""
+    objective = way.method(setup.objective)
+    assert isinstance(objective, IntraDistillation), "a run has no other objective"
+    changes = {"compile": way.compile, "passes": objective.passes, "alpha": objective.alpha}
+    settings = setup.settings.model_copy(update=changes)
+    with tempfile.TemporaryDirectory() as folder:  # nothing is written
+        device = setup.device.type
+        run = Run(setup.model(), setup.task, settings, 1, Path(folder), device, None)
+    run.step = run.order.total_updates
+    batches = itertools.cycle(setup.batches)
+    return Call(lambda batch: run.update([batch]), lambda: next(batches))
+
+
 def product(setup: Parts) -> Call:
     """A product of two large matrices in the case's precision."""
     dtype = torch.bfloat16 if setup.settings.precision == "bf16" else torch.float32
@@ -178,6 +194,14 @@ def _flops(setup: Parts) -> float:
     with FlopCounterMode(display=False) as counter:
         call.run(call.make())
     return float(counter.get_total_flops())
+
+
+class Sentences(TranslationTask):
+    """The translation task with one update of made-up sentences."""
+
+    def epoch(self, generator: torch.Generator) -> list[list[int]]:
+        """All of them."""
+        return [list(range(self.settings.batch_size or 1))]
 
 
 @dataclass(frozen=True)
@@ -240,7 +264,7 @@ class StepCase(UpdateCase):
             "labels": labels,
             "label_mask": torch.ones_like(labels, dtype=torch.bool),
         }
-        task = TranslationTask(settings, "embedded")  # whose data are not asked for
+        task = Sentences(settings, "embedded")  # whose data are not asked for
         return Parts(task, settings, partial(copy.deepcopy, model.to(device)), [batch], device)
 
 

@@ -56,3 +56,13 @@ def test_an_update_moves_the_weights_as_its_passes_say(name: str) -> None:
     call.run(call.make())
     assert not torch.equal(models[0].lm_head.weight, before)
     assert len(passes) == (3 if name in ("published", "id-loop") else 1)
+
+
+@pytest.mark.slow
+def test_a_compiled_update_is_the_training_loops() -> None:
+    setup = TINY.set_up(torch.device("cpu"))
+    model = setup.model()
+    before = model.lm_head.weight.detach().clone()
+    call = prepare(WAYS["id-compiled"], setup._replace(model=lambda: model))
+    call.run(call.make())
+    assert not torch.equal(model.lm_head.weight, before)
