@@ -272,7 +272,7 @@ def loss_kernel(
     SMOOTHED: tl.constexpr, MASKED: tl.constexpr, PADDED: tl.constexpr,
     CLASS_MASKED: tl.constexpr, TAUGHT: tl.constexpr, GRADIENT: tl.constexpr,
     WEIGHTS_LIE: tl.constexpr, ALPHA_LIES: tl.constexpr, GROUPS: tl.constexpr, WIDTH: tl.constexpr,
-    BACKWARDS: tl.constexpr, KEEP: tl.constexpr, LEAVE: tl.constexpr, STAGES: tl.constexpr,
+    KEEP: tl.constexpr, LEAVE: tl.constexpr,
 ):  # fmt: skip
     """One position; ``values`` ``[3, positions]``: weighted losses, and whether its label is wrong.
 
@@ -345,7 +345,7 @@ def loss_kernel(
         raw = raw + (nothing,)
     share = 1.0 / classes
     number = nothing
-    for tile in tl.range(low, high, SPAN, num_stages=STAGES):
+    for tile in range(low, high, SPAN):
         z, counted = _load(
             row, mask_row, at, group, tile, shift, classes, False, CLASS_MASKED, KEEP, K
         )
@@ -389,8 +389,9 @@ def loss_kernel(
         for k in tl.static_range(K):  # <p_i, d_i> of the logits as the second read aligns them
             far = far + (inner[k] / total[k] + over[k],)
         inner = far
+    # A read between.
     if JS:
-        among, value = (), nothing
+        among = ()
         for _ in tl.static_range(K):
             among = among + (nothing,)
         for edge in range(edges, edges_end):
@@ -398,7 +399,7 @@ def loss_kernel(
                 row, mask_row, at, group, edge * high, shift, classes, True, CLASS_MASKED, KEEP, K
             )
             among, value = _between(z, top, total, among, value, K)
-        for tile in tl.range(low, high, SPAN, num_stages=STAGES):
+        for tile in range(low, high, SPAN):
             z, counted = _load(
                 row, mask_row, at, group, tile, shift, classes, False, CLASS_MASKED, KEEP, K
             )
@@ -407,7 +408,7 @@ def loss_kernel(
         for k in tl.static_range(K):
             inner = inner + (tl.sum(among[k], 0),)
 
-    # Last read: from the end, where the first one was just now.
+    # Last read.
     if GRADIENT or X or TAUGHT:
         of_p = a * 2 if TAUGHT else a  # the targets sum up to 1, or to 2
         hard, soft = a * (1 - smoothing), a * smoothing / classes
@@ -425,8 +426,7 @@ def loss_kernel(
             out, value = _last(z, target, top, total, gap, inner, value, of_p, b, X, JS, K)
             if GRADIENT:
                 _store(into, out, at, tile, shift, classes, True, K)
-        for step in tl.range(0, high - low, SPAN, num_stages=STAGES):
-            tile = high - SPAN - step if BACKWARDS else low + step
+        for tile in range(low, high, SPAN):
             z, counted = _load(
                 row, mask_row, at, group, tile, shift, classes, False, CLASS_MASKED, LEAVE, K
             )

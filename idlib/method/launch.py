@@ -26,20 +26,16 @@ class Launch(NamedTuple):
         groups: groups of a tile, a power of two.
         width: classes of a group, a power of two.
         warps: warps of a program.
-        backwards: whether the last read begins at the end of the row.
         keep: what the cache is told of the tiles that will be read again.
         leave: the same of those that will not.
-        stages: tiles under way.
         registers: of a thread, at most.
     """
 
     groups: int
     width: int
     warps: int
-    backwards: bool = True
     keep: str = ""
     leave: str = ""
-    stages: int = 1
     registers: int | None = None
 
 
@@ -139,10 +135,8 @@ def losses(
                 ALPHA_LIES=isinstance(alpha, Tensor),
                 GROUPS=chosen.groups,
                 WIDTH=chosen.width,
-                BACKWARDS=chosen.backwards,
                 KEEP=chosen.keep,
                 LEAVE=chosen.leave,
-                STAGES=chosen.stages,
                 num_warps=chosen.warps,
                 maxnreg=chosen.registers,
             )

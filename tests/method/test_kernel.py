@@ -220,7 +220,7 @@ def test_each_launch_gives_the_same() -> None:
     expected = launch.losses(z, against, None)
     for cut in (
         launch.Launch(32, 4, 1),
-        launch.Launch(64, 1, 2, False),
+        launch.Launch(64, 1, 2),
         launch.Launch(32, 2, 1),
     ):
         gradient = poisoned(z)
