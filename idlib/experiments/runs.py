@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
+from accelerate.utils import gather_object, wait_for_everyone
 from filelock import FileLock
 from torch import nn
 
@@ -21,9 +22,17 @@ from idlib.metrics.names import BEST, LOSS, SELECTIONS
 from idlib.records import Cost, Record, origin
 from idlib.training import checkpoints
 from idlib.training.loop import Progress, Trained, train
-from idlib.training.processes import is_main_process, processes
+from idlib.training.processes import (
+    from_main,
+    is_main_process,
+    launched,
+    processes,
+    together,
+)
 from idlib.training.randomness import derive_seed, seed_everything
 from idlib.training.settings import SettingsError, check_choice
+
+LOCK = ".lock"  # in the folder of a run's checkpoints, held while it is worked on
 
 
 def run(spec: Spec, workspace: Workspace | None = None, progress: Progress | None = None) -> Record:
@@ -47,16 +56,9 @@ def run(spec: Spec, workspace: Workspace | None = None, progress: Progress | Non
         return finished
     if is_main_process():
         workspace.check()
-    with _threads(plan.settings.threads):
+    with _threads(plan.settings.threads), together():
         trained = _trained(plan, workspace, progress)
-        group = processes(plan.asked.device_type)
-        if group.is_main_process:
-            with _lock(workspace, plan):
-                workspace.store.save(_record(plan, trained))
-        group.wait_for_everyone()
-    made = workspace.store.find(plan.asked.signature)
-    assert made is not None, "the record was just saved"
-    return made
+        return from_main(_recorded(plan, workspace, trained) if is_main_process() else None)
 
 
 def load_model(spec: Spec, checkpoint: str = BEST, workspace: Workspace | None = None) -> nn.Module:
@@ -82,6 +84,8 @@ def _trained(plan: Plan, workspace: Workspace, progress: Progress | None) -> Tra
     with _lock(workspace, plan):
         teacher = None
         folder = workspace.folder(plan.asked.signature)
+        if launched() > 1:
+            _check_shared(folder)
         if plan.settings.round and checkpoints.read_finished(folder) is None:
             before = plan.spec.round(plan.settings.round - 1).plan
             weights = _trained(before, workspace, None).weights(LOSS)
@@ -97,6 +101,16 @@ def _trained(plan: Plan, workspace: Workspace, progress: Progress | None) -> Tra
             teacher=teacher,
             progress=progress,
         )
+
+
+def _recorded(plan: Plan, workspace: Workspace, trained: Trained) -> Record:
+    """Measure and save, unless another process was faster."""
+    with _lock(workspace, plan):
+        record = workspace.store.find(plan.asked.signature)
+        if record is None:
+            record = _record(plan, trained)
+            workspace.store.save(record)
+        return record
 
 
 def _load(plan: Plan, weights: Path) -> nn.Module:
@@ -126,7 +140,24 @@ def _lock(workspace: Workspace, plan: Plan) -> AbstractContextManager[object]:
     workspace.check_checkpoints()
     folder = workspace.folder(plan.asked.signature)
     folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / ".lock")
+    return FileLock(folder / LOCK)
+
+
+def _check_shared(folder: Path) -> None:
+    """Refuse a folder of checkpoints that not all processes of the run see.
+
+    Raises:
+        SettingsError: naming the option that gives another.
+    """
+    wait_for_everyone()  # the main process has made the folder, and nobody writes to it yet
+    listed = folder / checkpoints.CHECKSUMS
+    here = (folder / LOCK).exists(), listed.read_text() if listed.exists() else ""
+    seen = gather_object([here])
+    if len(set(seen)) > 1:
+        raise SettingsError(
+            f"the folder of checkpoints {folder.parent} is not the same for the {len(seen)} "
+            "processes of the run: give one that all machines share, by --checkpoints"
+        )
 
 
 @contextmanager
