@@ -5,6 +5,7 @@ What takes seconds to import, torch above all, is imported by the command that n
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -68,11 +69,11 @@ def _explained(error: Exception) -> tuple[int, str] | None:
     from idlib.training.checkpoints import CheckpointError
     from idlib.training.compiled import CompileError
     from idlib.training.loop import NonFiniteLoss
-    from idlib.training.processes import LaunchError
+    from idlib.training.processes import LaunchError, LostProcess
 
     if isinstance(error, (CompileError, DataError, EncoderError, LaunchError)):
         return 2, str(error)
-    if isinstance(error, (CheckpointError, NonFiniteLoss, NotebookError, RunsFailed)):
+    if isinstance(error, (CheckpointError, LostProcess, NonFiniteLoss, NotebookError, RunsFailed)):
         return 1, str(error)
     reason = (str(error).splitlines() or ["no more can be had"])[0]
     of_torch = isinstance(error, RuntimeError) and any(part in reason for part in OUT_OF_MEMORY)
@@ -157,6 +158,9 @@ def grid_command(
         bool, typer.Option("--sweep", help="Also the settings that the gain is shown against.")
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes side by side.")] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Make none; print them all, as one JSON array.")
+    ] = False,
     set_: Changes = None,
     device: Device = "auto",
     records: Folder = WORKING_STORE,
@@ -164,10 +168,13 @@ def grid_command(
 ) -> None:
     """Make all runs that the claims of a task are judged by, side by side.
 
-    Runs that are finished are not run again; stopped at any point, the same command goes on.
+    Runs that are finished are not run again; stopped at any point, the same command goes on. With
+    --list nothing is run: for each run there are the command that makes it, its record's file,
+    whether it is finished, and the run that it has to wait for.
 
     Example: idlib grid images --profile medium --seeds 1,2,3,4,5 --rounds 2 --records records
     """
+    from idlib.commands.listing import listing
     from idlib.experiments.grid import grid
     from idlib.experiments.workers import run_all
 
@@ -182,8 +189,12 @@ def grid_command(
         overrides=settings_of(set_ or []),
         device=device,
     )
+    workspace = Workspace(Store(records), checkpoints)
+    if list_:
+        typer.echo(json.dumps(listing(specs, workspace), indent=1))
+        return
     _tell_what_is_left_out(specs)
-    made = run_all(specs, workers=workers, workspace=Workspace(Store(records), checkpoints))
+    made = run_all(specs, workers=workers, workspace=workspace)
     typer.echo(f"{len(made)} records of {task} at profile {profile}, new ones in {records}/")
 
 

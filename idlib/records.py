@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime, timezone
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -149,23 +150,31 @@ class Store:
 
     def find(self, signature: str) -> Record | None:
         """Return the record of this signature, or ``None``; unreadable ones raise."""
-        for folder in (self.root, *self.also):
-            for path in folder.glob(f"*{signature}.json"):
-                return read(path)
-        return None
+        path = self._file(signature)
+        return None if path is None else read(path)
 
     def answer(self, asked: Asked) -> Record | None:
         """Return the record that answers what is asked, or ``None``; unreadable ones raise."""
         return self.find(asked.signature)
 
+    def path(self, asked: Asked) -> Path:
+        """The file of the record that answers what is asked, or that :meth:`save` will write."""
+        there = (self._file(signature) for signature in asked.signatures)
+        return next((path for path in there if path is not None), self._new_file(asked))
+
     def save(self, record: Record) -> Path:
         """Write ``record`` whole or not at all, and return its path."""
-        asked = record.asked
-        name = f"{asked.task}-{asked.profile}-{asked.method}-{record.signature}.json"
-        path = self.root / name
+        path = self._new_file(record.asked)
         with replacing(path) as temporary:
             temporary.write_text(_to_json(record))
         return path
+
+    def _file(self, signature: str) -> Path | None:
+        files = (folder.glob(f"*{signature}.json") for folder in (self.root, *self.also))
+        return next(chain.from_iterable(files), None)
+
+    def _new_file(self, asked: Asked) -> Path:
+        return self.root / f"{asked.task}-{asked.profile}-{asked.method}-{asked.signature}.json"
 
     def all(self) -> list[StoredRecord]:
         """All records, working store first, each signature once, sorted by file name."""
