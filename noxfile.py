@@ -73,7 +73,7 @@ def tests(session: nox.Session) -> None:
 
     A process for each core. Arguments go to pytest, and no coverage is asked for then.
     """
-    _install(session, "report", "test")
+    _install(session, "report", "test", "cluster")
     coverage = ["--cov=idlib", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]
     side_by_side = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
     arguments = [*side_by_side, *(session.posargs or [*coverage, "--durations=10"])]
