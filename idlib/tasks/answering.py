@@ -71,6 +71,7 @@ class Answers(NamedTuple):
 
 
 _SHORT = {
+    "dropout_bits": 16,
     "freeze_embeddings": True,
     "lr_peak": 5e-4,
     "lr_head": 2e-3,

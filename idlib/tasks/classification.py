@@ -51,6 +51,7 @@ class ClassificationSettings(EncoderSettings):
 
 
 _SHORT = {
+    "dropout_bits": 16,
     "freeze_embeddings": True,
     "lr_peak": 5e-4,
     "lr_head": 1e-3,

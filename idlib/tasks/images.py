@@ -53,6 +53,7 @@ class ImageSettings(TaskSettings):
 
 
 _NARROW = {"architecture": "narrow", "pretrained": False, "width": 16, "image_size": 28}
+_ON_CPU = {**_NARROW, "dropout_bits": 16}
 
 
 class ImageTask(Task[ImageSettings, images.ImageData]):
@@ -64,10 +65,10 @@ class ImageTask(Task[ImageSettings, images.ImageData]):
     profiles = {
         "paper": {"threads": 8, "workers": 8},
         "large": {**_NARROW, "width": 64, "epochs": 30},
-        "medium": {**_NARROW, "epochs": 30},
-        "small": {**_NARROW, "epochs": 10},
+        "medium": {**_ON_CPU, "epochs": 30},
+        "small": {**_ON_CPU, "epochs": 10},
         "smoke": {
-            **_NARROW,
+            **_ON_CPU,
             "epochs": 2,
             "warmup": 2,
             "examples": {"train": 240, "validation": 120, "test": 120},

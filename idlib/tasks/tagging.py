@@ -32,6 +32,7 @@ class TaggingSettings(EncoderSettings):
 
 
 _SHORT = {
+    "dropout_bits": 16,
     "freeze_embeddings": True,
     "lr_peak": 5e-4,
     "lr_head": 3e-3,

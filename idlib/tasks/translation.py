@@ -94,6 +94,7 @@ class TranslationSettings(TaskSettings):
 
 
 _NARROW = {
+    "dropout_bits": 16,
     "layers": 2,
     "width": 128,
     "ffn": 256,
