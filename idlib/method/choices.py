@@ -3,7 +3,7 @@
 from typing import Literal, get_args
 
 Divergence = Literal["x", "js", "kl"]
-Mode = Literal["stack", "loop"]
+Mode = Literal["stack", "loop", "cached"]
 Reduction = Literal["mean", "sum", "sum_padded"]
 Kind = Literal["classes", "regression"]
 

@@ -32,9 +32,9 @@ from idlib.method.losses import full_precision
 
 CHUNK_NUMBERS = 400_000  # logits of a chunk, all passes: measured on 12,000 classes, three passes
 
-# Nodes of autograd that give a view, or a product of which they keep no copy.
+# Nodes of autograd that give a view, or a product or the like of which they keep no copy.
 _VIEWS = ("View", "UnsafeView", "Reshape", "Unsqueeze", "Squeeze", "Transpose", "T")
-_PRODUCTS = ("Addmm", "Mm", "Bmm", "Linear")
+_PRODUCTS = ("Addmm", "Mm", "Bmm", "Linear", "Add", "Stack", "Replayed")
 
 
 class HeadLoss(NamedTuple):
@@ -95,7 +95,7 @@ def head_loss(logits: Tensor, against: Against, overwrite: bool = False) -> Head
     if torch.is_grad_enabled() and logits.requires_grad:
         return HeadLoss(*_Fused.apply(logits, against, overwrite))
     task, divergence = head_sums(logits, against, None)
-    return HeadLoss(_total_of(task, divergence, against), task, divergence)
+    return HeadLoss(total_of(task, divergence, against), task, divergence)
 
 
 class _Fused(torch.autograd.Function):
@@ -110,7 +110,7 @@ class _Fused(torch.autograd.Function):
         task, divergence = head_sums(logits, against, gradient)
         ctx.gradient, ctx.dtype = gradient, logits.dtype
         ctx.mark_non_differentiable(task, divergence)
-        return _total_of(task, divergence, against), task, divergence
+        return total_of(task, divergence, against), task, divergence
 
     @staticmethod
     @once_differentiable
@@ -128,7 +128,8 @@ class _Fused(torch.autograd.Function):
         return gradient.to(ctx.dtype), None, None
 
 
-def _total_of(task: Tensor, divergence: Tensor, against: Against) -> Tensor:
+def total_of(task: Tensor, divergence: Tensor, against: Against) -> Tensor:
+    """The total of two sums, in their type."""
     return (task + against.alpha * divergence).to(task.dtype)
 
 

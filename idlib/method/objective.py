@@ -28,8 +28,18 @@ from idlib.method.losses import (
 )
 from idlib.method.modules import observed_modules
 from idlib.method.passes import MODES, run_passes
+from idlib.method.projection import (
+    Head,
+    Projected,
+    logits_of,
+    outline,
+    probabilities,
+    projected_loss,
+    states_of,
+    with_states,
+)
 from idlib.method.schedules import adaptive_alpha
-from idlib.method.targets import Forward, Target, as_heads, check_counts
+from idlib.method.targets import Forward, Target, as_heads, check_counts, outputs_of
 
 
 class Parts(NamedTuple):
@@ -57,6 +67,11 @@ class IntraDistillation:
         mode: ``stack`` runs the K copies as one batch; ``loop`` runs them in turn, which keeps
             each pass's batch-norm statistics its own; the running ones see the first pass only,
             also in compiled code and where activation checkpointing runs the passes again.
+            ``cached`` is ``loop`` with the memory of one pass: passes keep only their outputs, and
+            ``total.backward()`` runs all but the last again, with the same random draws, each with
+            its own gradient. So it takes K - 1 more forwards, is called once, and adds to the
+            gradients of all parameters (``torch.autograd.grad`` has no such thing). A model that
+            draws from a generator of its own, or counts its calls, cannot be run again so.
         divergence_reduction: ``mean`` over the counted positions and over heads, as the task loss
             has it. The paper's scripts for tagging, answering and classification add up instead
             (audit A20), so that their α weighs more: ``sum`` adds the counted positions and the
@@ -118,17 +133,20 @@ class IntraDistillation:
         """Run the K passes of ``batch`` and return the objective's parts.
 
         Args:
-            forward: from a batch to logits ``[B, ..., C]``, or to a dict of such heads. Where its
-                model is compiled, it must be it, close over it or name it (for batch norm in
-                ``loop``).
+            forward: from a batch to logits ``[B, ..., C]``, or to a dict of such heads. A head
+                may also be :class:`~idlib.method.projection.Projected`, hidden states and the
+                projection that makes logits of them, as
+                :func:`~idlib.method.unprojected.unprojected` gives it: then the logits of all
+                positions never exist at once. Where its model is compiled, it must be it, close
+                over it or name it (for batch norm in ``loop`` and ``cached``).
             targets: from a batch to its :class:`~idlib.method.targets.Target`, or to one for each
                 head.
             batch: a tensor or array whose first dimension is B, or a mapping, sequence or
-                dataclass of them; in ``loop`` anything that ``forward`` takes.
+                dataclass of them; in ``loop`` and ``cached`` anything that ``forward`` takes.
             step: the update, from 0 to ``total_steps``.
             total_steps: N, the updates of the whole run.
-            teacher: from a batch to the teacher's logits; adds the cross-entropy to its
-                distribution, with weight 1.
+            teacher: from a batch to the teacher's logits, or their projection; adds the
+                cross-entropy to its distribution, with weight 1.
             counts: for each head the positions counted in the whole update, where this batch is
                 only a part of it (micro-batches, processes): the parts' losses then add up to
                 the update's. By default the positions of this batch.
@@ -140,15 +158,17 @@ class IntraDistillation:
                 step that is recorded once and run again with other weights.
 
         Raises:
-            ValueError: heads without targets (or the reverse), shapes that do not fit, an update
-                without a counted position, or a batch of a type that ``stack`` cannot copy.
+            ValueError: heads without targets (or the reverse), heads that are no logits and no
+                projection, shapes that do not fit, an update without a counted position, or a
+                batch of a type that ``stack`` cannot copy.
         """
         labelled = as_heads(targets(batch))
         logits, modules = self._run_passes(forward, batch)
-        taught = {} if teacher is None else as_heads(teacher(batch))
+        taught = {} if teacher is None else outputs_of(teacher(batch))
         check_heads(labelled if at_hand is None else at_hand, logits, taught)
         if modules is not None:  # before anything is written over logits
-            self._diagnostics.check(logits, modules, self.mode)
+            states = {name: states_of(head) for name, head in logits.items()}
+            self._diagnostics.check(states, modules, self.mode)
         if alpha is None:
             alpha = adaptive_alpha(step, total_steps, self.alpha, self.p, self.q)
         if counts is None:
@@ -174,50 +194,55 @@ class IntraDistillation:
 
     def _fused(
         self,
-        logits: Tensor,
+        head: Head,
         target: Target,
         count: Tensor,
-        taught: Tensor | None,
+        taught: Head | None,
         alpha: float | Tensor,
         share: float,
     ) -> HeadLoss:
         """As :meth:`_head_loss`, value and gradient together; ``share``: of this head among all."""
-        mask = check_logits(logits, target.class_mask, passes=True, checked=True)
-        labels, classes = _counted_labels(target), logits.shape[-1]
-        if mask is not None:
-            mask = mask.reshape(-1, classes)
-        if taught is not None:
-            taught = _probabilities(taught, target.class_mask).reshape(-1, classes)
+        mask = check_logits(outline(head), target.class_mask, passes=True, checked=True)
+        labels, classes = _counted_labels(target), head.shape[-1]
+        if target.class_mask is not None and mask is not None:
+            per_position = target.class_mask.dim() > 1
+            mask = mask.reshape(-1, classes) if per_position else target.class_mask
         mean = self.divergence_reduction == "mean"
-        return head_loss(
-            logits.reshape(len(logits), -1, classes),
-            Against(
-                labels=labels.flatten(),
-                task_weight=share / _number(count),
-                divergence_weight=(share if mean else _number(target.count)) / _number(count),
-                alpha=alpha,
-                divergence=self.divergence,
-                smoothing=self.smoothing,
-                mask=None if target.mask is None else target.mask.flatten(),
-                class_mask=mask,
-                taught=taught,
-                padded=self.divergence_reduction == "sum_padded",
-            ),
-            self.overwrite_logits,
+        against = Against(
+            labels=labels.flatten(),
+            task_weight=share / _number(count),
+            divergence_weight=(share if mean else _number(target.count)) / _number(count),
+            alpha=alpha,
+            divergence=self.divergence,
+            smoothing=self.smoothing,
+            mask=None if target.mask is None else target.mask.flatten(),
+            class_mask=mask,
+            padded=self.divergence_reduction == "sum_padded",
         )
+        if isinstance(head, Projected):
+            head = head._replace(states=_flat(head.states, passes=True))
+            if taught is not None:
+                taught = with_states(taught, _flat(states_of(taught)))
+            return projected_loss(head, against, taught)
+        if taught is not None:
+            taught = _flat(probabilities(taught, target.class_mask))
+            against = against._replace(taught=taught)
+        return head_loss(_flat(head, passes=True), against, self.overwrite_logits)
 
     def _head_loss(
-        self, logits: Tensor, target: Target, count: Tensor, taught: Tensor | None
+        self, head: Head, target: Target, count: Tensor, taught: Head | None
     ) -> tuple[Tensor, Tensor]:
         """Task loss and divergence of one head, scalars.
 
         Args:
-            logits: ``[K, B, ..., C]``.
+            head: logits ``[K, B, ..., C]``, or what they are made of.
             target: labels ``[B, ...]``, and which positions and classes count.
             count: the positions counted in the whole update, of which these are a part.
             taught: the teacher's logits ``[B, ..., C]``.
         """
-        task, divergence = self._position_losses(logits, target, taught)  # [B, ...]
+        task, divergence = self._position_losses(
+            logits_of(head), target, None if taught is None else logits_of(taught)
+        )  # [B, ...]
         count = count.to(task.device, task.dtype)
         task = _counted_sum(task, target.mask) / count
         padded = self.divergence_reduction == "sum_padded"
@@ -241,16 +266,16 @@ class IntraDistillation:
         z, allowed = full_precision(z), target.class_mask  # once, so that gradients add up in it
         task = cross_entropy(z, labels, self.smoothing, allowed, checked=True).mean(0)
         if taught is not None:
-            probabilities = _probabilities(taught, allowed)
-            task = task + soft_cross_entropy(z, probabilities, allowed, checked=True).mean(0)
+            taught_p = probabilities(taught, allowed)
+            task = task + soft_cross_entropy(z, taught_p, allowed, checked=True).mean(0)
         if self.passes == 1:
             return task, torch.zeros_like(task)
         return task, DIVERGENCES[self.divergence](z, allowed, checked=True)
 
     def _run_passes(
         self, forward: Forward, batch: Any
-    ) -> tuple[dict[str, Tensor], list[nn.Module] | None]:
-        """Logits of the passes by head, and the modules that ran, where they are to be checked."""
+    ) -> tuple[dict[str, Head], list[nn.Module] | None]:
+        """The passes by head, and the modules that ran, where they are to be checked."""
         if self.passes == 1 or not self._diagnostics.is_due():
             return run_passes(forward, batch, self.passes, self.mode), None
         modules: list[nn.Module] = []
@@ -264,8 +289,8 @@ class IntraDistillation:
 
 def check_heads(
     labelled: Mapping[str, Target],
-    logits: Mapping[str, Tensor],
-    taught: Mapping[str, Tensor] | None = None,
+    logits: Mapping[str, Head],
+    taught: Mapping[str, Head] | None = None,
 ) -> None:
     """Refuse labels and masks that do not fit the logits, or cannot be meant.
 
@@ -296,19 +321,25 @@ def check_heads(
                 f"logits for {shape[-1]}"
             )
         if target.kind == "classes":
-            mask = check_logits(logits[name], target.class_mask, passes=True)
-            checked_labels(
-                _counted_labels(target), logits[name][0], None if mask is None else ~mask
-            )
+            z = outline(logits[name])
+            mask = check_logits(z, target.class_mask, passes=True)
+            checked_labels(_counted_labels(target), z[0], None if mask is None else ~mask)
 
 
-def _can_be_fused(logits: Tensor, target: Target) -> bool:
-    return target.kind == "classes" and logits.device.type in ("cpu", "cuda")
+def _can_be_fused(head: Head, target: Target) -> bool:
+    if target.kind != "classes":
+        return False
+    return isinstance(head, Projected) or head.device.type in ("cpu", "cuda")
 
 
 def _number(count: Tensor) -> Tensor | float:
     """A count as a number; a GPU's stays there, so that nothing waits for it."""
     return count if count.device.type == "cuda" else float(count)
+
+
+def _flat(states: Tensor, passes: bool = False) -> Tensor:
+    """All positions on one axis; ``passes``: after that of the passes."""
+    return states.reshape(*states.shape[:passes], -1, states.shape[-1])
 
 
 def _counted_labels(target: Target) -> Tensor:
@@ -318,9 +349,3 @@ def _counted_labels(target: Target) -> Tensor:
 
 def _counted_sum(values: Tensor, mask: Tensor | None) -> Tensor:
     return values.sum() if mask is None else values.where(mask, 0).sum()
-
-
-def _probabilities(logits: Tensor, class_mask: Tensor | None) -> Tensor:
-    """The teacher's distribution, in float32 or better, excluded classes at zero."""
-    z = full_precision(logits.detach())
-    return (z if class_mask is None else z.masked_fill(~class_mask, -torch.inf)).softmax(-1)

@@ -15,12 +15,14 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from idlib.method.batch_norm import frozen_batch_norm, frozen_in_backward
+from idlib.method.cached import cached_passes, cached_passes_not_compiled
 from idlib.method.choices import Mode
-from idlib.method.targets import Forward, as_heads
+from idlib.method.projection import Head, check_alike, states_of, with_states
+from idlib.method.targets import Forward, outputs_of
 
 
-def run_passes(forward: Forward, batch: Any, passes: int, mode: Mode) -> dict[str, Tensor]:
-    """Logits of the K passes by head, ``[K, B, ..., C]``.
+def run_passes(forward: Forward, batch: Any, passes: int, mode: Mode) -> dict[str, Head]:
+    """The K passes by head, logits ``[K, B, ..., C]`` or hidden states ``[K, B, ..., H]``.
 
     Raises:
         ValueError: a batch or logits that mode ``stack`` cannot have.
@@ -28,38 +30,56 @@ def run_passes(forward: Forward, batch: Any, passes: int, mode: Mode) -> dict[st
     return MODES["stack" if passes == 1 else mode](forward, batch, passes)
 
 
-def stacked(forward: Forward, batch: Any, passes: int) -> dict[str, Tensor]:
+def stacked(forward: Forward, batch: Any, passes: int) -> dict[str, Head]:
     """The passes as one batch of K B rows; batch norm normalises over all of them."""
-    heads = as_heads(forward(repeated(batch, passes)))
+    heads = outputs_of(forward(repeated(batch, passes)))
     for name, z in heads.items():
-        if z.dim() == 0 or len(z) % passes:
+        if not z.shape or z.shape[0] % passes:
             raise ValueError(
                 f"head {name!r}: logits of shape {tuple(z.shape)} are not {passes} "
                 "copies of a batch, as mode 'stack' needs them: use mode='loop'"
             )
-    return {name: torch.unflatten(z, 0, (passes, -1)) for name, z in heads.items()}
+    return {
+        name: with_states(head, torch.unflatten(states_of(head), 0, (passes, -1)))
+        for name, head in heads.items()
+    }
 
 
-def looped(forward: Forward, batch: Any, passes: int) -> dict[str, Tensor]:
+def looped(forward: Forward, batch: Any, passes: int) -> dict[str, Head]:
     """The passes in turn; running statistics of batch norm see the first one only."""
     # A step that is compiled as a whole leaves the loop out: hooks would not be called in it.
     run = _in_turn_not_compiled if torch.compiler.is_compiling() else _in_turn
     outputs = run(forward, batch, passes)
-    return {name: torch.stack([heads[name] for heads in outputs]) for name in outputs[0]}
+    for heads in outputs[1:]:
+        check_alike(outputs[0], heads)
+    return {
+        name: with_states(head, torch.stack([states_of(heads[name]) for heads in outputs]))
+        for name, head in outputs[0].items()
+    }
 
 
-MODES: dict[Mode, Callable[[Forward, Any, int], dict[str, Tensor]]] = {
+def cached(forward: Forward, batch: Any, passes: int) -> dict[str, Head]:
+    """The passes in turn, of which only outputs are kept (:mod:`idlib.method.cached`)."""
+    if not torch.is_grad_enabled():
+        return looped(forward, batch, passes)
+    compiling = torch.compiler.is_compiling()
+    return (cached_passes_not_compiled if compiling else cached_passes)(forward, batch, passes)
+
+
+MODES: dict[Mode, Callable[[Forward, Any, int], dict[str, Head]]] = {
     "stack": stacked,
     "loop": looped,
+    "cached": cached,
 }
 """The ways to run the passes by the name that settings use."""
 
 
-def _in_turn(forward: Forward, batch: Any, passes: int) -> list[dict[str, Tensor]]:
-    outputs = [as_heads(forward(batch))]
+def _in_turn(forward: Forward, batch: Any, passes: int) -> list[dict[str, Head]]:
+    outputs = [outputs_of(forward(batch))]
     with frozen_batch_norm(forward) as saved:
-        outputs += [as_heads(forward(batch)) for _ in range(passes - 1)]
-    frozen_in_backward(outputs, saved)
+        outputs += [outputs_of(forward(batch)) for _ in range(passes - 1)]
+    states = [{name: states_of(head) for name, head in heads.items()} for heads in outputs]
+    frozen_in_backward(states, saved)
     return outputs
 
 

@@ -10,16 +10,30 @@ import torch
 from torch import Tensor
 
 from idlib.method.choices import KINDS, Kind
+from idlib.method.projection import Head, check_head
 
-Forward = Callable[[Any], "Tensor | Mapping[str, Tensor]"]
-"""From a batch to logits ``[B, ..., C]``, or to a dict of named heads of them."""
+Forward = Callable[[Any], "Head | Mapping[str, Head]"]
+"""From a batch to logits ``[B, ..., C]`` or :class:`~idlib.method.projection.Projected`, or to a
+dict of named heads of them."""
 
-Head = TypeVar("Head")
+T = TypeVar("T")
 
 
-def as_heads(value: Head | Mapping[str, Head]) -> dict[str, Head]:
+def as_heads(value: T | Mapping[str, T]) -> dict[str, T]:
     """``value`` by head: a mapping as it is, anything else as the one head ``logits``."""
     return dict(value) if isinstance(value, Mapping) else {"logits": value}
+
+
+def outputs_of(value: Any) -> dict[str, Head]:
+    """What a model gave, by head.
+
+    Raises:
+        ValueError: something that is no head.
+    """
+    heads = as_heads(value)
+    for name, head in heads.items():
+        check_head(name, head)
+    return heads
 
 
 @dataclass(frozen=True)
