@@ -53,9 +53,9 @@ class Diagnostics:
         """Warn of what is wrong with these passes, at the line that called the objective.
 
         Args:
-            logits: of the passes by head, ``[K, B, ..., C]``.
+            logits: of the passes by head, ``[K, B, ..., C]``, or the states that make them.
             modules: those that ran.
-            mode: ``stack`` or ``loop``.
+            mode: ``stack``, ``loop`` or ``cached``.
         """
         leaves = [module for module in modules if next(module.children(), None) is None]
         self._leaves = [weakref.ref(module) for module in leaves]

@@ -21,7 +21,7 @@ from idlib.data.errors import TooFewItems
 from idlib.data.loaded import LoadedData
 from idlib.method.losses import full_precision
 from idlib.method.objective import IntraDistillation
-from idlib.method.targets import Target
+from idlib.method.targets import Forward, Target
 from idlib.training.devices import to_device
 from idlib.training.settings import Profiles, Settings
 from idlib.training.trainable import Batch, Selection
@@ -200,6 +200,10 @@ class Task(ABC, Generic[S, D]):
     @abstractmethod
     def forward(self, model: nn.Module) -> Callable[[Batch], Any]:
         """From a model to its function from batch to logits."""
+
+    def unprojected(self, model: nn.Module) -> Forward:
+        """As ``forward``, but of hidden states and their projection, where a task names it."""
+        return self.forward(model)
 
     @abstractmethod
     def targets(self, batch: Batch) -> Target | dict[str, Target]:

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from torchvision.models import ResNet50_Weights, resnet50
 
 from idlib.data import images
+from idlib.method.choices import Mode
 from idlib.method.losses import cross_entropy
 from idlib.method.targets import Target
 from idlib.metrics.calibration import fit_temperature
@@ -42,7 +43,7 @@ class ImageSettings(TaskSettings):
     lr_head: None = None  # all of the network is new
 
     # Batch norm in `stack` would see the K copies as one batch; see audit A11.
-    mode: Literal["stack", "loop"] = "loop"
+    mode: Mode = "loop"
     epochs: int = Field(80, ge=1)
     batch_size: int = Field(60, ge=1)
     lr_peak: float = Field(1e-3, gt=0)

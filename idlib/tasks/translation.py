@@ -22,7 +22,8 @@ from idlib.data.batching import token_batches
 from idlib.data.translation import Pairs
 from idlib.data.vocabulary import BOS, EOS, PAD
 from idlib.method.losses import cross_entropy
-from idlib.method.targets import Target
+from idlib.method.targets import Forward, Target
+from idlib.method.unprojected import unprojected
 from idlib.metrics import bleu
 from idlib.models import transformer
 from idlib.tasks.base import Curves, Metrics, Task, TaskSettings
@@ -205,6 +206,10 @@ class TranslationTask(Task[TranslationSettings, translation.TranslationData]):
                 use_cache=False,
             ).logits
         )
+
+    def unprojected(self, model: nn.Module) -> Forward:
+        """From a batch to the decoder's states [B, T, width] and the output embeddings."""
+        return unprojected(model, self.forward(model))
 
     def targets(self, batch: Batch) -> Target:
         """The tokens of the English sentence and its end [B, T]; padding does not count."""

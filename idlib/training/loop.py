@@ -20,6 +20,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, gather_object
 from torch import Tensor, nn
 
+from idlib.method.projection import Head, outline
 from idlib.method.schedules import adaptive_alpha
 from idlib.method.targets import Forward, Target, as_heads, check_counts
 from idlib.metrics.names import BEST, LAST, LOSS, steps_name
@@ -31,7 +32,7 @@ from idlib.training.dropout import dropout_from_bits
 from idlib.training.graphs import Graphs, Inputs
 from idlib.training.memory import keep_freed_memory
 from idlib.training.meter import Cost, Meter
-from idlib.training.optim import objective_of, optimizer_of, set_learning_rate
+from idlib.training.optim import forward_of, objective_of, optimizer_of, set_learning_rate
 from idlib.training.order import Order
 from idlib.training.processes import processes
 from idlib.training.randomness import (
@@ -160,7 +161,8 @@ class Run:
         if "_original_forward" in vars(inner):
             inner.forward = vars(inner).pop("_original_forward")
         self.objective, self.targets = objective_of(settings), task.targets
-        self.forward = task.forward(compiled(self.model) if settings.compile else self.model)
+        trained = compiled(self.model) if settings.compile else self.model
+        self.forward = forward_of(task, trained)
         if settings.compile:
             self.targets = of_rows_that_count(task.targets)
         self.order = Order(
@@ -286,10 +288,11 @@ class Run:
         def step(inputs: Inputs, at_hand: dict[str, Target]) -> tuple[Tensor, dict[str, Tensor]]:
             shapes: dict[str, Tensor] = {}
 
-            def forward(batch: Batch) -> dict[str, Tensor]:
+            def forward(batch: Batch) -> dict[str, Head]:
                 heads = as_heads(self.forward(batch))
-                for name, z in heads.items():
-                    shapes[name] = z.detach().to("meta").unflatten(0, (s.passes, -1))
+                for name, head in heads.items():
+                    z = outline(head).detach().to("meta")
+                    shapes[name] = z.unflatten(0, (s.passes, -1))
                 return heads
 
             losses = self.part(inputs.batch, at_hand, inputs.counts, inputs.alpha, forward)

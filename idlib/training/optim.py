@@ -11,7 +11,14 @@ from torch import Tensor, nn
 
 from idlib.method.objective import IntraDistillation
 from idlib.method.schedules import constant, inverse_sqrt, linear_decay
+from idlib.method.targets import Forward
 from idlib.training.settings import Settings, SettingsError
+from idlib.training.trainable import Trainable
+
+# Whether a task that names its last projection trains without forming all logits. It is a form of
+# the computation and no setting of a run: to change it, raise the revision of those tasks, since
+# their losses then have other last digits.
+PROJECTED = False
 
 
 def objective_of(settings: Settings) -> IntraDistillation:
@@ -19,6 +26,18 @@ def objective_of(settings: Settings) -> IntraDistillation:
     names = {field.name for field in fields(IntraDistillation)}
     asked = settings.model_dump(include=names, exclude_none=True)
     return IntraDistillation(**asked, overwrite_logits=True)  # the loop reads none
+
+
+def forward_of(task: Trainable, model: nn.Module, projected: bool = PROJECTED) -> Forward:
+    """What a model is trained through: its logits, or its hidden states and their projection.
+
+    Args:
+        task: whose ``unprojected`` names the projection; evaluation has logits in any case.
+        model: to be trained.
+        projected: whether the projection is left to the loss, which then takes less memory and
+            time (:mod:`idlib.method.projection`).
+    """
+    return task.unprojected(model) if projected else task.forward(model)
 
 
 def optimizer_of(

@@ -44,8 +44,9 @@ class Settings(BaseModel):
     """What every task's run is asked for; a task adds its model's and its data's fields.
 
     Objective (Xu et al. 2022): ``passes`` is K; ``alpha``, ``p`` and ``q`` shape the adaptive
-    weight over all updates of the run; ``mode`` says how the K passes are made. ``round`` is the
-    round of self-distillation: 0 has no teacher, n is taught by round n − 1.
+    weight over all updates of the run; ``mode`` says how the K passes are made (``cached``: in the
+    memory of one). ``round`` is the round of self-distillation: 0 has no teacher, n is taught by
+    round n − 1.
 
     Optimisation: learning rates are per update; ``batch_size`` examples make one update, in
     slices of ``micro_batch`` where memory is short; ``compile`` trains the model compiled by

@@ -46,6 +46,9 @@ class Trainable(Protocol):
     def forward(self, model: nn.Module) -> Forward:
         """From a model to its function from batch to logits."""
 
+    def unprojected(self, model: nn.Module) -> Forward:
+        """The same without the model's last projection, where the task names it."""
+
     def targets(self, batch: Batch) -> Target | Mapping[str, Target]:
         """The targets of a batch."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from idlib.method.projection import Projected
 from idlib.method.targets import Target
 from idlib.training.loop import Progress
 from idlib.training.settings import Settings
@@ -65,6 +66,9 @@ class ToyTask:
 
     def forward(self, model):
         return lambda batch: model(batch["x"])
+
+    def unprojected(self, model):
+        return lambda batch: Projected(model[:-1](batch["x"]), model[-1].weight, model[-1].bias)
 
     def targets(self, batch):
         return Target(batch["y"])

@@ -309,7 +309,9 @@ def curves(folder: Path, mode: str, **changes) -> dict[str, list[float]]:
     return train(task.model(0.5), task, settings, seed=1, folder=folder).curves
 
 
-@pytest.mark.parametrize("changes", [{}, {"micro_batch": 3}, {"precision": "bf16"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"micro_batch": 3}, {"dropout_bits": 16}, {"precision": "bf16"}]
+)
 def test_a_run_has_the_curve_of_the_loop(tmp_path, changes):
     found, expected = (curves(tmp_path / mode, mode, **changes) for mode in ("cached", "loop"))
     tolerance = 1e-2 if "precision" in changes else 1e-5

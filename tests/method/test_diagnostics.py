@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from idlib.method.objective import IntraDistillation
+from idlib.method.passes import MODES
 from idlib.method.targets import Target
 
 K, B, D, C = 3, 5, 32, 4
@@ -20,7 +21,7 @@ LOOP = "mode='loop'"
 EVALUATION = r"evaluation mode.*model\.train\(\)"
 NO_DROPOUT = "no dropout is active.*rate"
 
-modes = pytest.mark.parametrize("mode", ["stack", "loop"])
+modes = pytest.mark.parametrize("mode", MODES)
 
 
 def model(dropout: float = 0.5, norm: type[nn.Module] = nn.Identity) -> nn.Sequential:

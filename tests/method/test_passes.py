@@ -15,7 +15,7 @@ from transformers import BatchEncoding
 from transformers.modeling_outputs import BaseModelOutput
 
 from idlib.method.objective import IntraDistillation
-from idlib.method.passes import repeated
+from idlib.method.passes import MODES, repeated
 from idlib.method.targets import Target
 
 K, B, D, C = 3, 4, 6, 5
@@ -92,12 +92,13 @@ def test_a_batch_that_cannot_be_copied_is_named_and_the_loop_takes_it(batch, say
     asked = (lambda b: nn.functional.dropout(z), lambda b: Target(torch.zeros(B).long()), batch)
     with pytest.raises(ValueError, match=f"{says}.*mode='loop'"):
         IntraDistillation(passes=K)(*asked, 1, 1)
-    assert IntraDistillation(passes=K, mode="loop")(*asked, 1, 1).divergence > 0
+    for mode in ("loop", "cached"):
+        assert IntraDistillation(passes=K, mode=mode)(*asked, 1, 1).divergence > 0
     IntraDistillation(passes=1)(*asked, 1, 1)
 
 
 @pytest.mark.parametrize("batch", [Examples(X), Examples(X.numpy()), {"x": X.numpy()}])
-def test_stack_and_loop_agree_whatever_the_batch(batch):
+def test_modes_agree_whatever_the_batch(batch):
     """The model takes another row of a fixed mask in each pass, in both modes."""
     torch.manual_seed(0)
     layer, masks = nn.Linear(D, C), torch.rand(K, B, D) > 0.5
@@ -109,14 +110,15 @@ def test_stack_and_loop_agree_whatever_the_batch(batch):
         rows = masks.flatten(0, 1) if len(x) == K * B else masks[(len(seen) - 2) % K]
         return layer(x * rows)
 
-    stacked, looped = (
+    stacked, looped, cached = (
         IntraDistillation(passes=K, mode=mode)(
             forward, lambda b: Target(torch.arange(B)), batch, 1, 1
         )
-        for mode in ("stack", "loop")
+        for mode in MODES
     )
-    assert seen == [K * B, B, B, B] and stacked.divergence > 0.01
+    assert seen == [K * B, *[B] * 2 * K] and stacked.divergence > 0.01
     torch.testing.assert_close(stacked[:3], looped[:3])
+    torch.testing.assert_close(stacked[:3], cached[:3])
 
 
 def test_logits_that_are_no_copies_of_a_batch_are_named():

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from idlib.experiments.runs import load_model, run
 from idlib.method.objective import IntraDistillation
+from idlib.method.projection import Projected, logits_of
 from idlib.method.targets import as_heads
 from idlib.metrics.names import LAST, LOSS, at, steps_of
 from idlib.models.encoders import EncoderError
@@ -24,6 +25,20 @@ def model_of(task) -> nn.Module:
     torch.manual_seed(0)
     model = task.model().eval()
     return model if task.name == "images" else model.double()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_projection_that_a_task_names_makes_its_logits(small, case) -> None:
+    """Translation names one; the other tasks give logits in either case."""
+    task = task_of(small, case)
+    model, batch = model_of(task), task.data.splits["train"].batch([0, 5, 9])
+    if case == "images":
+        model = model.double()
+        batch["image"] = batch["image"].double()
+    heads = as_heads(task.unprojected(model)(batch))
+    assert any(isinstance(head, Projected) for head in heads.values()) == (case == "translation")
+    for name, logits in as_heads(task.forward(model)(batch)).items():
+        torch.testing.assert_close(logits_of(heads[name]), logits)
 
 
 def counted(task, batch: dict) -> int:

@@ -7,8 +7,9 @@ import torch
 from made_up.toy import ToySettings, ToyTask
 
 from idlib.method.objective import IntraDistillation
+from idlib.method.projection import logits_of
 from idlib.method.schedules import constant, inverse_sqrt, linear_decay
-from idlib.training.optim import learning_rate, objective_of, optimizer_of
+from idlib.training.optim import forward_of, learning_rate, objective_of, optimizer_of
 from idlib.training.settings import Settings, SettingsError
 
 UPDATES, PEAK, INITIAL, WARMUP = 12, 0.3, 0.05, 4
@@ -40,6 +41,15 @@ def test_the_objective_has_every_setting_that_it_takes():
 
 def test_the_objective_of_the_defaults_is_the_papers():
     assert objective_of(ToySettings()) == IntraDistillation(overwrite_logits=True)
+
+
+def test_a_task_is_trained_through_its_logits_or_what_makes_them():
+    task = ToyTask()
+    model, batch = task.model(dropout=0.0), {"x": task.x}
+    assert torch.equal(forward_of(task, model)(batch), model(task.x))
+    head = forward_of(task, model, projected=True)(batch)
+    assert head.weight is model[-1].weight
+    torch.testing.assert_close(logits_of(head), model(task.x))
 
 
 def rates(schedule: str, stretch: int = 1) -> list[float]:
