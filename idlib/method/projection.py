@@ -230,19 +230,19 @@ def _by_chunks(
     head: Projected, against: Against, teacher: Head | None, gradients: _Gradients
 ) -> tuple[Tensor, Tensor]:
     """Sums of task loss and divergence over positions; the total's gradients are added up."""
-    dtype, device = _computed_in(head), head.states.device
-    whole, summed = _whole(dtype), _summed_in(head.weight)
-    passes, positions, width = head.states.shape
-    classes, wanted = len(head.weight), any(gradient is not None for gradient in gradients)
+    summed = _summed_in(head.weight)
+    states, weight, bias = _as_computed(head)
+    teacher = _as_computed(teacher) if isinstance(teacher, Projected) else teacher
+    dtype, whole, device = weight.dtype, _whole(weight.dtype), weight.device
+    passes, positions, width = states.shape
+    classes, wanted = len(weight), any(gradient is not None for gradient in gradients)
     numbers = CHUNK_NUMBERS.get(device.type, CHUNK_NUMBERS_ELSEWHERE)
     size = max(1, min(positions, numbers // (passes * classes)))
     with torch.no_grad(), torch.autocast(device.type, enabled=False):
-        weight = head.weight.to(dtype)
-        bias = None if head.bias is None else head.bias.to(dtype)
         buffer = torch.empty(passes * size, classes, dtype=dtype, device=device)
         sums = torch.zeros(2, dtype=torch.float64, device=device)
         for places in _places(against, positions, size):
-            h = head.states[:, places].reshape(-1, width).to(dtype)  # [K n, H]
+            h = states[:, places].reshape(-1, width)  # [K n, H]
             z = buffer[: len(h)]  # [K n, C]
             if bias is None:
                 torch.mm(h, weight.T, out=z)
@@ -264,12 +264,14 @@ def _whole(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype == torch.float16 else dtype
 
 
-def _computed_in(head: Projected) -> torch.dtype:
-    """The type of the products, as a linear layer has it."""
+def _as_computed(head: Projected) -> Projected:
+    """States and projection in the type of their product, which autocast decides."""
     dtype, device = torch.promote_types(head.states.dtype, head.weight.dtype), head.states.device
     if torch.is_autocast_enabled(device.type) and dtype != torch.float64:
-        return torch.get_autocast_dtype(device.type)
-    return dtype
+        dtype = torch.get_autocast_dtype(device.type)
+    states, weight, bias = (None if part is None else part.detach().to(dtype) for part in head)
+    assert states is not None and weight is not None
+    return Projected(states, weight, bias)
 
 
 def _summed_in(tensor: Tensor) -> torch.dtype:
@@ -293,9 +295,7 @@ def _at(
     """At some of the positions, with the teacher's distribution there."""
     here = against.at(places, dtype)
     if teacher is not None:
-        states = teacher.states if isinstance(teacher, Projected) else teacher
-        part = states[places]
-        part_head = teacher._replace(states=part) if isinstance(teacher, Projected) else part
-        here = here._replace(taught=probabilities(part_head, here.class_mask))
+        part = with_states(teacher, states_of(teacher)[places])
+        here = here._replace(taught=probabilities(part, here.class_mask))
     mask = None if against.mask is None or isinstance(places, Tensor) else against.mask[places]
     return here._replace(mask=mask)

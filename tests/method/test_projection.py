@@ -124,8 +124,10 @@ def test_only_what_is_trained_has_a_gradient_and_the_upstream_one_counts():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_projects_in_its_type_and_adds_up_in_float32(dtype):
     head, against = made(dtype=torch.float32)
+    teacher = Projected(torch.randn(POSITIONS, 4).to(dtype), torch.randn(CLASSES, 4))
     with torch.autocast("cpu", dtype=dtype):
-        assert_as_logits(head, against, rtol=0.03, atol=0.01)
+        for taught in (None, teacher):
+            assert_as_logits(head, against, taught, rtol=0.03, atol=0.01)
         found = projected_loss(head, against)
         logits = logits_of(head)
     exact = head_loss(logits.float(), against)
