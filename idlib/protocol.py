@@ -22,7 +22,7 @@ NAME = "protocol.yaml"
 _PLACES = (Path(__file__).parent / NAME, Path(__file__).parent.parent / NAME)
 
 Side = Literal["above", "below"]  # of zero
-Selection = Literal["metric", "loss", "last"]
+Selection = Literal["best", "loss", "last"]  # as idlib.metrics.names has them
 
 
 class ProtocolError(ValueError):
@@ -89,10 +89,11 @@ class Line(_Part):
         metric: key in the records.
         better: the side of zero that the claim names.
         contrast: weight of each cell in the sum, taken seed by seed.
-        delta: smallest effect of interest, in the metric's own unit.
+        delta: smallest effect of interest, in the metric's own unit, or of its logarithm.
         why: where δ comes from.
         selection: the checkpoint: best by the claim's own metric on validation, lowest validation
             loss, or the last update. The other two stand beside it.
+        scale: ``log`` takes the metric's logarithm, so that a difference is a ratio.
         primary: whether it counts for the board and takes part in Holm's correction.
         needs: a line that must be *supported* for this one to be applicable, as C8 needs a gain.
         words: the contrast in words.
@@ -105,7 +106,8 @@ class Line(_Part):
     contrast: dict[str, float]
     delta: float = Field(gt=0)
     why: str
-    selection: Selection = "metric"
+    selection: Selection = "best"
+    scale: Literal["plain", "log"] = "plain"
     primary: bool = True
     needs: str | None = None
     words: str

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from idlib.metrics.names import at
 from idlib.protocol import Line, Rules
+from idlib.records import Record
 from idlib.report.statistics import Interval, p_value, t_interval
 from idlib.report.text import counted
 
@@ -121,6 +123,43 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
         adjusted[place] = largest
     return adjusted
+
+
+def values_of(
+    line: Line, records: Mapping[str, Mapping[int, Record]], selection: str | None = None
+) -> tuple[dict[int, float], str]:
+    """A line's value for each seed that all its cells have, and what is missing, in words.
+
+    Args:
+        line: the question.
+        records: of its study, by cell and seed.
+        selection: which checkpoint; by default the line's own.
+    """
+    key = at(line.metric, selection or line.selection)
+    figures = {
+        cell: {
+            seed: record.measured.metrics[key]
+            for seed, record in records.get(cell, {}).items()
+            if key in record.measured.metrics
+        }
+        for cell in line.contrast
+    }
+    lacking = [
+        f"no {key} of {cell}" if records.get(cell) else f"no record of {cell}"
+        for cell, by_seed in figures.items()
+        if not by_seed
+    ]
+    if line.scale == "log":
+        figures = {
+            cell: {seed: math.log(value) for seed, value in by_seed.items()}
+            for cell, by_seed in figures.items()
+        }
+    seeds = sorted(set.intersection(*(set(by_seed) for by_seed in figures.values())))
+    values = {
+        seed: math.fsum(w * figures[cell][seed] for cell, w in line.contrast.items())
+        for seed in seeds
+    }
+    return values, ", ".join(lacking)
 
 
 def measured(line: Line, values: Mapping[int, float], rules: Rules, lacking: str = "") -> Decision:

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up.records import made_up_record
 from scipy import stats
 
 from idlib.protocol import Line, Rules
+from idlib.report.conditions import Condition
 from idlib.report.decisions import (
     Decision,
     board,
@@ -17,6 +19,7 @@ from idlib.report.decisions import (
     p_equivalence,
     seeds_for,
     simulated,
+    values_of,
 )
 
 RULES = Rules(level=0.95, equivalence=0.9, family=0.05, fewest_seeds=3)
@@ -141,3 +144,24 @@ def test_false_positives_stay_below_five_percent_of_boards() -> None:
     assert wrong < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
     at_delta = simulated([1.5] * 8, 1.5, 1.5, 5, RULES, 400, rng)["no effect"].sum()
     assert at_delta < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_a_lines_value_is_taken_seed_by_seed_at_its_checkpoint() -> None:
+    def records(bleu: dict[int, float]):
+        return {
+            seed: made_up_record(
+                Condition("id", 0, 0.1), seed, "medium", {"test/bleu": b, "test/bleu@last": 2 * b}
+            )
+            for seed, b in bleu.items()
+        }
+
+    by_cell = {"id": records({1: 8.0, 2: 4.0}), "baseline": records({2: 1.0, 3: 5.0})}
+    assert values_of(LINE, by_cell) == ({2: 3.0}, "")
+    assert values_of(LINE, by_cell, "last") == ({2: 6.0}, "")
+    assert values_of(LINE, by_cell, "loss") == (
+        {},
+        "no test/bleu@loss of id, no test/bleu@loss of baseline",
+    )
+    ratio = LINE.model_copy(update={"scale": "log"})
+    assert values_of(ratio, by_cell)[0] == {2: pytest.approx(np.log(4.0))}
+    assert values_of(LINE, {"id": by_cell["id"]}) == ({}, "no record of baseline")
