@@ -28,9 +28,10 @@ def parameter_sensitivity(
     """First-order sensitivity of every trainable parameter, from one pass over the batches.
 
     For each batch ``|theta_j dL/dtheta_j|`` and the same divided by that batch's loss, averaged
-    over batches (each batch weighs the same). A parameter under two names counts once, under the
-    first; one that takes no part in the loss counts as zero. One float64 buffer per figure and
-    parameter is held, whatever the number of batches.
+    over batches (each batch weighs the same): ``|theta_j|`` is common to them, and multiplies the
+    means of ``|dL/dtheta_j|``. A parameter under two names counts once, under the first; one that
+    takes no part in the loss counts as zero. One float64 buffer per figure and parameter is held,
+    whatever the number of batches.
 
     Args:
         model: measured in eval mode and left as it was found, with its gradients.
@@ -51,21 +52,25 @@ def parameter_sensitivity(
     losses: list[float] = []
     with as_found(model):
         for index, batch in enumerate(batches):
-            value, products = _products(model, parameters, batch, loss, f"batch {index}")
+            value, gradients = _gradients(model, parameters, batch, loss, f"batch {index}")
             if value <= 0:
                 raise ValueError(
                     f"the loss of batch {index} is {value}: sensitivity normalised by the loss "
                     "needs a loss above 0"
                 )
-            for name, product in products.items():
-                raw[name] += product.abs()
-                normalized[name] += product.abs() / value
+            for name, gradient in gradients.items():
+                size = gradient.to(torch.float64, copy=True).abs_()
+                raw[name].add_(size)
+                normalized[name].add_(size, alpha=1 / value)
             losses.append(value)
     if not losses:
         raise ValueError("sensitivity needs at least one batch")
 
     def mean(totals: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {name: _stored(t / len(losses), parameters[name]) for name, t in totals.items()}
+        return {
+            name: _stored(total * parameters[name].detach().abs() / len(losses), parameters[name])
+            for name, total in totals.items()
+        }
 
     return summary(mean(raw), mean(normalized), losses, excluded)
 
@@ -90,7 +95,11 @@ def group_sensitivity(
     members = checked_groups(groups, parameters)
 
     def sums(batch: Any, place: str) -> dict[str, float]:
-        _, products = _products(model, parameters, batch, loss, place)
+        _, gradients = _gradients(model, parameters, batch, loss, place)
+        products = {
+            name: parameters[name].detach().double() * gradient
+            for name, gradient in gradients.items()
+        }
         chosen = {
             group: [entries(products[name], indices).sum() for name, indices in parts]
             for group, parts in members.items()
@@ -101,10 +110,10 @@ def group_sensitivity(
         return batch_mean(sums(batch, f"batch {index}") for index, batch in enumerate(batches))
 
 
-def _products(
+def _gradients(
     model: nn.Module, parameters: Mapping[str, nn.Parameter], batch: Any, loss: Loss, place: str
 ) -> tuple[float, dict[str, Tensor]]:
-    """The loss of a batch and ``theta dL/dtheta`` in float64, without touching ``.grad``."""
+    """The loss of a batch and ``dL/dtheta`` of each parameter, without touching ``.grad``."""
     with torch.enable_grad():
         value = checked_loss(loss(model, batch), place)
         if not value.requires_grad:
@@ -112,10 +121,7 @@ def _products(
         gradients = torch.autograd.grad(
             value, list(parameters.values()), allow_unused=True, materialize_grads=True
         )
-    return value.item(), {
-        name: parameter.detach().double() * gradient.double()
-        for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True)
-    }
+    return value.item(), dict(zip(parameters, gradients, strict=True))
 
 
 def _stored(value: Tensor, parameter: Tensor) -> Tensor:
