@@ -30,6 +30,7 @@ from torch.autograd.function import once_differentiable
 from idlib.method.choices import Divergence
 from idlib.method.losses import full_precision
 
+SMALL_SHARE = 1e-30  # of a label, from whose logarithm log Σ exp is no longer read
 CHUNK_NUMBERS = 400_000  # logits of a chunk, all passes: measured on 12,000 classes, three passes
 
 # Nodes of autograd that give a view, or a product or the like of which they keep no copy.
@@ -196,7 +197,7 @@ def _over_chunks(
     passes, positions, classes = logits.shape
     dtype = full_precision(logits[:0]).dtype
     size = max(1, min(positions, CHUNK_NUMBERS // (passes * classes)))
-    buffers = torch.empty(3, passes, size, classes, dtype=dtype, device=logits.device)
+    buffers = torch.empty(4, passes, size, classes, dtype=dtype, device=logits.device)
     sums = torch.zeros(2, dtype=torch.float64, device=logits.device)
     for places, counted in _places(against.mask, positions, size):
         if not counted and not against.padded:
@@ -204,12 +205,12 @@ def _over_chunks(
                 gradient[:, places] = 0
             continue
         z = logits[:, places].to(dtype)
-        p, d, out = buffers[:, :, : z.shape[1]]
+        p, d, r, out = buffers[:, :, : z.shape[1]]
         here = gradient is not None and isinstance(places, slice) and gradient.dtype == dtype
         if here and gradient is not None:
             out = gradient[:, places]  # which z may be a view of
         weight = float(against.task_weight) if counted else 0.0
-        task, divergence = _chunk(z, against.at(places, dtype), weight, p, d, out)
+        task, divergence = _chunk(z, against.at(places, dtype), weight, p, d, r, out)
         sums += torch.stack([weight * task, float(against.divergence_weight) * divergence])
         if gradient is not None and not here:
             gradient[:, places] = out.to(gradient.dtype)
@@ -230,7 +231,7 @@ def _places(
 
 
 def _chunk(
-    z: Tensor, against: Against, weight: float, p: Tensor, d: Tensor, out: Tensor
+    z: Tensor, against: Against, weight: float, p: Tensor, d: Tensor, r: Tensor, out: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Sums of task loss and divergence over a chunk, and the total's gradient in ``out``.
 
@@ -238,19 +239,23 @@ def _chunk(
         z: logits ``[K, n, C]``.
         against: what they are compared with, at these positions.
         weight: what a position's task loss counts; 0 where it does not.
-        p: to be written over, as are ``d`` and ``out``, all ``[K, n, C]``; ``out`` may be ``z``.
+        p: to be written over, as are ``d``, ``r`` and ``out``, all ``[K, n, C]``; ``out`` may be
+            ``z``.
     """
     passes, counted, s = len(z), against.class_mask, against.smoothing
     finite, classes = z, torch.tensor(z.shape[-1], dtype=z.dtype)
     if counted is not None:  # what stands in an excluded class has no effect
         finite, z = z.masked_fill(~counted, 0.0), z.masked_fill(~counted, -math.inf)
         classes = counted.sum(-1, keepdim=True).to(z.dtype)
-    top = z.amax(-1, keepdim=True)  # [K, n, 1]
     torch.softmax(z, -1, out=p)
-    log_sum = -p.amax(-1, keepdim=True).log()  # of exp(z - top)
-
     index = against.labels.expand(passes, -1).unsqueeze(-1)
-    task = (1 - s) * (top - z.gather(-1, index) + log_sum)
+    label = z.gather(-1, index)
+    top, share = label, p.gather(-1, index)  # [K, n, 1]: a logit of each position and its p
+    if against.divergence == "js" or share.min() < SMALL_SHARE:
+        top, share = z.amax(-1, keepdim=True), p.amax(-1, keepdim=True)
+    log_sum = -share.log()  # of exp(z - top)
+
+    task = (1 - s) * (top - label + log_sum)
     if s:
         task = task + s * (top - _mean(finite, classes) + log_sum)
     if against.taught is not None:
@@ -259,32 +264,32 @@ def _chunk(
 
     a = weight / passes
     of_p = a if against.taught is None else 2 * a  # the targets sum up to 1, or to 2
+    uniform = a * s / classes
+    if counted is not None:
+        uniform = torch.where(counted, uniform, 0.0).to(out.dtype)
     divergence = torch.zeros((), dtype=p.dtype, device=p.device)
+    scale = passes / (passes - 1) if against.divergence == "kl" and passes > 1 else 1.0
+    b = scale * float(against.alpha) * float(against.divergence_weight) / passes
     if passes == 1:
-        torch.mul(p, of_p, out=out)
+        torch.mul(p, of_p, out=out).sub_(uniform)
+    elif against.divergence == "js":
+        divergence = _js(finite, top, log_sum, p, d, out, of_p, b)
+        out.sub_(uniform)
     else:
-        scale = passes / (passes - 1) if against.divergence == "kl" else 1.0
-        b = scale * float(against.alpha) * float(against.divergence_weight) / passes
-        if against.divergence == "js":
-            divergence = _js(finite, top, log_sum, p, d, out, of_p, b)
-        else:
-            divergence = scale * _x(finite, top, p, d, out, of_p, b)
+        divergence = scale * _x(finite, top + log_sum, p, d, r, out, of_p, b, uniform)
 
     out.scatter_add_(-1, index, torch.full_like(top, -a * (1 - s)))
-    if s:
-        uniform = a * s / classes
-        out.sub_(uniform if counted is None else torch.where(counted, uniform, 0.0).to(out.dtype))
     if against.taught is not None:
         out.sub_(against.taught, alpha=a)
     return task.sum(dtype=torch.float64) / passes, divergence.to(torch.float64)
 
 
-def _total(x: Tensor) -> Tensor:
-    """Sum over the first axis: in turns, which a processor does faster than ``sum``."""
-    total = x[0]
+def _sum(x: Tensor, factor: float, out: Tensor) -> Tensor:
+    """``factor · Σ_i x_i`` into ``out``: in turns, which a processor does faster than ``sum``."""
+    torch.mul(x[0], factor, out=out)
     for one in x[1:]:
-        total = total + one
-    return total
+        out.add_(one, alpha=factor)
+    return out
 
 
 def _mean(z: Tensor, classes: Tensor) -> Tensor:
@@ -297,33 +302,43 @@ def _mean(z: Tensor, classes: Tensor) -> Tensor:
 
 def _x(
     z: Tensor,
-    top: Tensor,
+    level: Tensor,
     p: Tensor,
     d: Tensor,
+    r: Tensor,
     out: Tensor,
     of_p: float,
     b: float,
+    uniform: Tensor,
 ) -> Tensor:
-    """X summed over positions; ``out`` becomes ``of_p · p + b · K · ∂X/∂z``.
+    """X summed over positions; ``out`` becomes ``of_p · p + b · K · ∂X/∂z - uniform``.
 
-    ``X = (1/K) Σ_i <p_i - m, d_i - c_i>`` with ``c_i = <p_i, d_i>``, which takes nothing from it
-    since ``p_i - m`` sums up to zero.
+    ``X = (1/K) Σ_i <p_i - m, d_i> = (1/K) Σ_i <p_i - p_1, d_i - c_i>``, as the ``d_i`` sum up to
+    zero over the passes, and the ``p_i - p_1`` over the classes, so that ``c_i = <p_i, d_i>``
+    takes nothing from it.
+
+    Args:
+        level: log Σ exp of the logits ``[K, n, 1]``.
+        uniform: ``[C]``, ``[n, C]``, or one for all.
     """
     passes = len(z)
-    gap = top - top[:1]
+    gap = level - level[:1]
     far = gap.abs() > 8  # a constant of a pass's own, on which no divergence depends
     if far.any():
         torch.sub(z[1:], gap.round().where(far, 0.0)[1:], out=d[1:])
         d[1:].sub_(z[:1])
     else:
         torch.sub(z[1:], z[:1], out=d[1:])
-    torch.mul(_total(d[1:]), -1 / passes, out=d[0])
-    d[1:].add_(d[0])
-    c = torch.mul(p, d, out=out).sum(-1, keepdim=True)  # z, which may be out, has been read
-    torch.sub(p, _total(p), alpha=1 / passes, out=out)
-    value = torch.linalg.vecdot(out, d) - c.squeeze(-1) * out.sum(-1)
+    d[1:].add_(_sum(d[1:], -1 / passes, d[0]))
+    r = torch.sub(p[1:], p[:1], out=r[1:])
+    # z, which may be out, has been read: there is room for products.
+    of_first = torch.mul(d[1:], p[:1], out=out[1:]).sum(-1, keepdim=True)
+    of_rest = torch.mul(d[1:], r, out=out[1:]).sum(-1, keepdim=True)
+    c = torch.cat([-of_first.sum(0, keepdim=True), of_first + of_rest])
+    value = of_rest - c[1:] * r.sum(-1, keepdim=True)
+    torch.add(_sum(r, -b / passes, out[0]).sub_(uniform), r, alpha=b, out=out[1:])  # b (p_i - m)
     torch.add(of_p - b * c, d, alpha=b, out=d)
-    torch.add(d.mul_(p), out, alpha=b, out=out)
+    out.addcmul_(p, d)
     total: Tensor = value.sum(dtype=torch.float64) / passes
     return total
 
