@@ -108,7 +108,7 @@ class Origin(_Part):
     def _earlier_ones_as_they_were(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = handler(self)
         if self.protocol is None:
-            del fields["protocol"]  # their digests are over the other fields
+            fields.pop("protocol", None)  # their digests are over the other fields
         return fields
 
 
@@ -159,8 +159,7 @@ class Store:
 
     def path(self, asked: Asked) -> Path:
         """The file of the record that answers what is asked, or that :meth:`save` will write."""
-        there = (self._file(signature) for signature in asked.signatures)
-        return next((path for path in there if path is not None), self._new_file(asked))
+        return self._file(asked.signature) or self._new_file(asked)
 
     def save(self, record: Record) -> Path:
         """Write ``record`` whole or not at all, and return its path."""

@@ -299,6 +299,7 @@ class TaskCase(UpdateCase):
 
     task: str = "translation"
     profile: str = "medium"
+    source: str | None = None
     memory_kept: bool = True
 
     @property
@@ -309,7 +310,7 @@ class TaskCase(UpdateCase):
     @property
     def about(self) -> About:
         """Task, profile, K, mode, precision."""
-        settings = Spec(self.task, "id", self.profile).plan.settings
+        settings = Spec(self.task, "id", self.profile, self.source).plan.settings
         return {
             "task": self.task,
             "profile": self.profile,
@@ -320,7 +321,7 @@ class TaskCase(UpdateCase):
 
     def set_up(self, device: torch.device) -> Parts:
         """What a run of the task has, and its first batches."""
-        plan = Spec(self.task, "id", self.profile, device=device.type).plan
+        plan = Spec(self.task, "id", self.profile, self.source, device=device.type).plan
         task, settings = plan.task, plan.settings
         order = task.epoch(torch.Generator().manual_seed(1))[:BATCHES]
         model = task.model().to(device)

@@ -44,6 +44,7 @@ CUDA: tuple[Case, ...] = (
     CompiledCase(**_LARGE, kind="graphs"),
     CompiledCase(**_LARGE, kind="compiled"),
     *(TaskCase(task, "small") for task in TASKS),
+    *(TaskCase(task, "paper", "embedded") for task in TASKS),  # the rates of the page of scale
 )
 _TINY = StepCase(layers=1, width=16, ffn=32, sentences=2, tokens=6, vocabulary=200)
 QUICK: tuple[Case, ...] = (

@@ -8,18 +8,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from made_up.shared_masks import UPDATES, curves, uncounted_shares
 from made_up.toy import ToySettings, ToyTask
 
+from idlib.method.choices import Mode
 from idlib.records import Store
 from idlib.training.order import Order
 from idlib.training.settings import SettingsError
 
 TESTS = Path(__file__).parents[1]
 
-MODES = ("stack", "loop")
+MODES = get_args(Mode)
 # Updates of 7 and 5 examples in turn: no two of four processes need have equally many.
 UNEVEN = {"batch_size": 7, "epochs": UPDATES // 2, "evaluate_every": 1, "alpha": 2.0}
 UNEVEN |= {"p": 1.5, "q": 4.0, "lr_peak": 0.05}
@@ -69,6 +71,7 @@ def test_the_masks_of_the_passes_differ(alone):
     """Else the curves above would say nothing of the divergence."""
     assert all(min(curves["train/divergence"]) > 1e-4 for curves in alone.values())
     assert alone["stack"]["train/total"] != alone["loop"]["train/total"]
+    assert alone["cached"]["train/total"] == pytest.approx(alone["loop"]["train/total"], rel=1e-5)
 
 
 def test_an_update_with_fewer_examples_than_processes_names_the_remedy(tmp_path):
