@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from idlib.method.schedules import adaptive_alpha
 from idlib.method.targets import Forward, Target, as_heads, check_counts
 from idlib.metrics.names import BEST, LAST, LOSS, steps_name
 from idlib.training import checkpoints
-from idlib.training.buckets import in_bucket, of_rows_that_count
+from idlib.training.buckets import Targets, in_bucket, of_rows_that_count
 from idlib.training.compiled import compile_errors_explained, compiled
 from idlib.training.devices import Arrivals, Losses, Means, to_device
 from idlib.training.dropout import dropout_from_bits
@@ -160,7 +160,8 @@ class Run:
         inner = accelerator.unwrap_model(self.model)
         if "_original_forward" in vars(inner):
             inner.forward = vars(inner).pop("_original_forward")
-        self.objective, self.targets = objective_of(settings), task.targets
+        self.objective = objective_of(settings)
+        self.targets: Targets = task.targets
         trained = compiled(self.model) if settings.compile else self.model
         self.forward = forward_of(task, trained)
         if settings.compile:
@@ -225,7 +226,7 @@ class Run:
     def part(
         self,
         batch: Batch,
-        at_hand: dict[str, Target],
+        at_hand: Mapping[str, Target],
         counts: dict[str, Tensor],
         alpha: float | Tensor,
         forward: Forward,
@@ -285,7 +286,7 @@ class Run:
             )
             return None
 
-        def step(inputs: Inputs, at_hand: dict[str, Target]) -> tuple[Tensor, dict[str, Tensor]]:
+        def step(inputs: Inputs, at_hand: Mapping[str, Target]) -> tuple[Tensor, dict[str, Tensor]]:
             shapes: dict[str, Tensor] = {}
 
             def forward(batch: Batch) -> dict[str, Head]:
