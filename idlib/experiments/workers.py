@@ -210,7 +210,8 @@ def _in_pool(
                         chain = waiting.popleft()
                         # Plans hold data: a worker makes its own from a spec without one.
                         bare = [replace(spec) for spec in chain]
-                        job = pool.submit(_run_in_worker, bare, workspace, look, make)
+                        after = _measured_after(chain[0])
+                        job = pool.submit(_run_in_worker, bare, workspace, look, after, make)
                         pending[job] = chain
                 done, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
                 seen: list[Memory] = []
@@ -281,7 +282,9 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _run_in_worker(chain: Chain, workspace: Workspace, look: Look | None, make: Make) -> Outcome:
+def _run_in_worker(
+    chain: Chain, workspace: Workspace, look: Look | None, after: int, make: Make
+) -> Outcome:
     assert _sender is not None, "the pool has started this process by _start_worker"
     sender, made, told = _sender, 0, False
 
@@ -289,7 +292,7 @@ def _run_in_worker(chain: Chain, workspace: Workspace, look: Look | None, make: 
         nonlocal made, told
         sender.send(updates)
         made += updates
-        if look is not None and not told and made >= _measured_after(chain[0]):
+        if look is not None and not told and made >= after:
             sender.send(look())
             told = True
 

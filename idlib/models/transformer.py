@@ -116,16 +116,25 @@ def transformer(
     return model
 
 
-def attended(attention_mask: Tensor) -> Tensor:
-    """The mask ``[B, S]`` in the form that needs no look at its values.
+def masks(attention_mask: Tensor, decoder_input_ids: Tensor) -> dict[str, Tensor]:
+    """The model's masks, on a GPU in the form that needs no look at their values.
 
-    Of a mask of two axes transformers asks whether it hides anything at all, and takes it off
-    where it does not; on a GPU that waits for the device in every pass. One of four axes it takes
-    as it is.
+    Of a mask of two axes, such as the one that the decoder makes where it is given none,
+    transformers asks whether it hides anything at all, which on a GPU waits for the device in
+    every pass. One of four axes it takes as it is.
+
+    Args:
+        attention_mask: of the source ``[B, S]``, 0 at padding.
+        decoder_input_ids: ``[B, T]``.
     """
     if attention_mask.device.type == "cpu" or not _TAKES_MASKS_AS_THEY_ARE:
-        return attention_mask
-    return attention_mask[:, None, None].bool()
+        return {"attention_mask": attention_mask}
+    length = decoder_input_ids.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=attention_mask.device).tril()
+    return {
+        "attention_mask": attention_mask[:, None, None].bool(),
+        "decoder_attention_mask": causal[None, None],
+    }
 
 
 class Sinusoids(nn.Module):
@@ -252,6 +261,18 @@ def beam_search(
     finally:
         model.train(training)
     return tokens[:, 1:]
+
+
+def search_bytes(model: MarianMTModel, beams: int, source: int, max_length: int) -> int:
+    """What the search of one sentence takes of memory at most, in bytes of float32.
+
+    Each hypothesis keeps keys and values of ``source`` and of up to ``max_length`` own tokens in
+    every layer of the decoder, and at a step six rows of scores (logits, log-probabilities,
+    what is excluded, sums, their order); all of it twice, since beams change places by a copy.
+    """
+    config = model.config
+    kept = 2 * config.decoder_layers * config.d_model * (source + max_length)
+    return 2 * beams * (kept + 6 * config.vocab_size) * torch.float32.itemsize
 
 
 class EndAt(LogitsProcessor):

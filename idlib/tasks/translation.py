@@ -27,6 +27,7 @@ from idlib.method.unprojected import unprojected
 from idlib.metrics import bleu
 from idlib.models import transformer
 from idlib.tasks.base import Curves, Metrics, Task, TaskSettings
+from idlib.training.devices import memory_at_hand
 from idlib.training.settings import Decay, SettingsError
 from idlib.training.trainable import Batch, Selection
 
@@ -291,14 +292,23 @@ class TranslationTask(Task[TranslationSettings, translation.TranslationData]):
         """
         s, device = self.settings, next(model.parameters()).device
         texts: dict[int, str] = {}
+        beams = beams or s.beams
         parts = _by_length(pairs, indices, s.batch_tokens)
+        if device.type == "cuda":  # fewer batches are fewer steps, each of which waits for it
+            longest = max(map(len, pairs.source_ids))
+            each = transformer.search_bytes(
+                cast(MarianMTModel, model), beams, longest, s.decode_tokens
+            )
+            at_once = max(1, memory_at_hand(device) // each)
+            larger = _by_length(pairs, indices, at_once * POSITIONS, at_once)
+            parts = min(parts, larger, key=len)
         for part in tqdm(parts, desc=f"translating {name}", unit="batch", leave=False):
             batch = pairs.batch(part)
             tokens = transformer.beam_search(
                 cast(MarianMTModel, model),
                 batch["input_ids"].to(device),
                 batch["attention_mask"].to(device),
-                beams=beams or s.beams,
+                beams=beams,
                 length_penalty=s.length_penalty,
                 max_length=s.decode_tokens,
             )
@@ -310,11 +320,17 @@ class TranslationTask(Task[TranslationSettings, translation.TranslationData]):
         count = len(self.data.splits[split])
         summed = torch.zeros(count, dtype=torch.float64)
         tokens = torch.zeros(count, dtype=torch.int64)
+        order: list[int] = []
+        found: list[tuple[Tensor, Tensor]] = []  # of the batches, on the device
         for part, batch, logits in self.predictions(model, split):
             mask = batch["label_mask"]
-            losses = cross_entropy(logits, batch["labels"]).double()  # [B, T]
-            summed[part] = losses.where(mask, 0).sum(-1).cpu()
-            tokens[part] = mask.sum(-1).cpu()
+            # On a GPU a check of the labels would wait for it.
+            losses = cross_entropy(logits, batch["labels"], checked=logits.is_cuda)  # [B, T]
+            found.append((losses.double().where(mask, 0).sum(-1), mask.sum(-1)))
+            order += part
+        summed[order], tokens[order] = (
+            torch.cat(column).cpu() for column in zip(*found, strict=True)
+        )
         return summed, tokens
 
 
@@ -323,8 +339,10 @@ def _likelihood(summed: Tensor, tokens: Tensor) -> Metrics:
     return {"nll": nll, "bits": nll / math.log(2)}
 
 
-def _by_length(pairs: Pairs, indices: Sequence[int], tokens: int) -> list[list[int]]:
+def _by_length(
+    pairs: Pairs, indices: Sequence[int], tokens: int, examples: int | None = None
+) -> list[list[int]]:
     """These indices in batches of pairs of like length; a longer pair is a batch of its own."""
     lengths = [pairs.lengths[index] for index in indices]
-    parts = token_batches(lengths, max([tokens, *lengths]), None)
+    parts = token_batches(lengths, max([tokens, *lengths]), None, examples)
     return [[indices[place] for place in part] for part in parts]

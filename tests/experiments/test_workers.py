@@ -3,8 +3,6 @@
 The GPU is made up; the worker processes are real.
 """
 
-from collections import Counter
-
 import pytest
 import torch
 from made_up.card import UPDATES, Card
@@ -37,33 +35,20 @@ def test_running_out_of_memory_is_told_from_other_errors(error, is_so):
     assert ran_out(error) == is_so
 
 
-def side_by_side(card: Card, seeds, workspace) -> tuple[list[str], int]:
-    """What failed, and the updates that were counted."""
-    chains = [[Spec("images", "id", "smoke", seed=seed)] for seed in seeds]
+@pytest.mark.slow
+def test_as_many_run_as_fit_and_what_runs_out_of_memory_goes_on_alone(fresh, tmp_path):
+    """The third needs more than the first has shown, the fourth more than there is."""
+    card = Card(tmp_path, 100, {1: 40, 2: 40, 3: 70, 4: 200, 5: 40})
+    chains = [[Spec("images", "id", "smoke", seed=seed)] for seed in card.needs]
     counted: list[int] = []
-    failed = run_side_by_side(chains, 8, workspace, counted.append, card.look, card.make)
-    return failed, sum(counted)
-
-
-@pytest.mark.slow
-def test_the_first_run_is_alone_and_then_as_many_as_fit(fresh, tmp_path):
-    card = Card(tmp_path, 70, dict.fromkeys(range(1, 6), 30))  # two of them leave a seventh
-    failed, counted = side_by_side(card, range(1, 6), fresh)
-    log = card.log()
-    assert not failed and counted == 5 * UPDATES
-    assert sorted(seed for seed, _, _ in log) == list(range(1, 6))
-    assert log[0] == (1, 0, True) and all(fits for *_, fits in log)
-    assert max(beside for _, beside, _ in log) == 1
-
-
-@pytest.mark.slow
-def test_what_ran_out_of_memory_goes_on_alone_and_nothing_is_lost(fresh, tmp_path):
-    """The third needs more than the first has shown; the fourth more than there is."""
-    card = Card(tmp_path, 100, {1: 30, 2: 30, 3: 80, 4: 200, 5: 30})
-    failed, counted = side_by_side(card, range(1, 6), fresh)
-    log = card.log()
+    failed = run_side_by_side(chains, 8, fresh, counted.append, card.look, card.make)
+    *together, third, fourth = card.log()
+    assert sorted(start.seed for start in together) == [1, 2, 3, 4, 5]
+    assert [start.fitted for start in together if start.seed in (3, 4)] == [False, False]
+    assert together[0].seed == 1 and together[0].beside == 0
+    assert len({start.process for start in together}) == 2  # two of 40 fit into nine tenths of 100
+    assert (third.seed, third.beside, third.fitted) == (3, 0, True)
+    assert (fourth.seed, fourth.beside, fourth.fitted) == (4, 0, False)
     (reason,) = failed
     assert "seed 4" in reason and "OutOfMemoryError" in reason and "micro_batch" in reason
-    assert Counter(seed for seed, _, _ in log) == {1: 1, 2: 1, 3: 2, 4: 2, 5: 1}
-    assert log[-2:] == [(3, 0, True), (4, 0, False)]
-    assert counted == 4 * UPDATES
+    assert sum(counted) == 4 * UPDATES  # nothing is counted twice

@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from filelock import FileLock
@@ -17,6 +18,15 @@ from idlib.training.loop import Progress
 
 UPDATES = 3  # of a run
 POLL_SECONDS, PATIENCE_SECONDS = 0.1, 120
+
+
+class Start(NamedTuple):
+    """A run that began: in which process, how many held memory then, and whether it fitted."""
+
+    seed: int
+    process: int
+    beside: int
+    fitted: bool
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,7 @@ class Card:
             held = self._held()
             fits = sum(held) + need <= self.total
             with (self.folder / "log").open("a") as log:
-                log.write(f"{spec.seed} {len(held)} {fits}\n")
+                log.write(f"{spec.seed} {os.getpid()} {len(held)} {fits}\n")
             if not fits:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate a little")
             own.write_text(str(need))
@@ -64,14 +74,14 @@ class Card:
         with FileLock(self.folder / ".lock"):
             own.unlink()
 
-    def log(self) -> list[tuple[int, int, bool]]:
-        """Seeds in the order in which they began, how many ran then, and whether they fitted."""
+    def log(self) -> list[Start]:
+        """The runs in the order in which they began."""
         lines = [line.split() for line in (self.folder / "log").read_text().splitlines()]
-        return [(int(seed), int(beside), fits == "True") for seed, beside, fits in lines]
+        return [Start(*map(int, line[:3]), line[3] == "True") for line in lines]
 
     def _may_end(self) -> bool:
         with FileLock(self.folder / ".lock"):
-            begun = {seed for seed, *_ in self.log()}
+            begun = {start.seed for start in self.log()}
             return len(begun) in (1, len(self.needs)) or len(self._held()) > 1
 
     def _held(self) -> list[int]:

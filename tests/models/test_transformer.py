@@ -12,7 +12,7 @@ from made_up import plain_transformer as plain
 from transformers import MarianMTModel
 
 from idlib.method.losses import cross_entropy
-from idlib.models.transformer import beam_search, transformer
+from idlib.models.transformer import beam_search, masks, search_bytes, transformer
 from idlib.sensitivity.parameter_sets import trainable
 from idlib.training import checkpoints
 
@@ -428,3 +428,45 @@ def test_more_tokens_than_positions(lengths):
 def test_impossible_searches(change, message):
     with pytest.raises(ValueError, match=message):
         search(small(), SOURCES, **({"beams": 2, "max_length": 5} | change))
+
+
+def test_what_a_search_keeps_is_what_its_bytes_are_counted_from():
+    """Keys and values of five hypotheses, and of the source, at the greatest length."""
+    beams, source, length = 5, 7, 11
+    model = small().float()
+    ids = tokens(beams, source)
+    output = model(input_ids=ids, decoder_input_ids=tokens(beams, length), use_cache=True)
+    caches = (
+        output.past_key_values.self_attention_cache,
+        output.past_key_values.cross_attention_cache,
+    )
+    kept = sum(
+        tensor.nbytes
+        for cache in caches
+        for layer in cache.layers
+        for tensor in (layer.keys, layer.values)
+    )
+    scores = 6 * beams * VOCABULARY * 4
+    assert search_bytes(model, beams, source, length) == 2 * (kept + scores)
+
+
+def test_masks_that_nothing_is_asked_of_hide_the_same():
+    """On the meta device, where asking is an error as it is slow on a GPU."""
+    model = small().eval()
+    batch = batch_of([(tokens(5), tokens(4)), (tokens(3), tokens(6))])
+    ids = {name: batch[name] for name in ("input_ids", "decoder_input_ids")}
+    attention, decoder = batch["attention_mask"], batch["decoder_input_ids"]
+    assert masks(attention, decoder) == {"attention_mask": attention}
+    there = {name: value.to("meta") for name, value in ids.items()}
+    made = masks(attention.to("meta"), there["decoder_input_ids"])
+    assert {name: tuple(mask.shape) for name, mask in made.items()} == {
+        "attention_mask": (2, 1, 1, 5),
+        "decoder_attention_mask": (1, 1, 6, 6),
+    }
+    same = {
+        "attention_mask": attention[:, None, None].bool(),
+        "decoder_attention_mask": torch.ones(6, 6).tril().bool()[None, None],
+    }
+    expected = model(**ids, attention_mask=attention).logits
+    torch.testing.assert_close(model(**ids, **same).logits, expected)
+    assert model.to("meta")(**there, **made).logits.is_meta
