@@ -202,9 +202,9 @@ class TranslationTask(Task[TranslationSettings, translation.TranslationData]):
         return lambda batch: (
             model(
                 input_ids=batch["input_ids"],
-                attention_mask=transformer.attended(batch["attention_mask"]),
                 decoder_input_ids=batch["decoder_input_ids"],
                 use_cache=False,
+                **transformer.masks(batch["attention_mask"], batch["decoder_input_ids"]),
             ).logits
         )
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from idlib.method.projection import Head, outline
 from idlib.method.schedules import adaptive_alpha
-from idlib.method.targets import Forward, Target, as_heads, check_counts
+from idlib.method.targets import Forward, Target, as_heads, check_counts, outputs_of
 from idlib.metrics.names import BEST, LAST, LOSS, steps_name
 from idlib.training import checkpoints
 from idlib.training.buckets import Targets, in_bucket, of_rows_that_count
@@ -290,7 +290,7 @@ class Run:
             shapes: dict[str, Tensor] = {}
 
             def forward(batch: Batch) -> dict[str, Head]:
-                heads = as_heads(self.forward(batch))
+                heads = outputs_of(self.forward(batch))
                 for name, head in heads.items():
                     z = outline(head).detach().to("meta")
                     shapes[name] = z.unflatten(0, (s.passes, -1))
