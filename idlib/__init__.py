@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from idlib.method.losses import js_divergence, symmetric_kl, x_divergence
     from idlib.method.objective import IntraDistillation
+    from idlib.method.projection import Projected
     from idlib.method.schedules import adaptive_alpha
     from idlib.method.targets import Target
+    from idlib.method.unprojected import unprojected
     from idlib.sensitivity.exact import exact_sensitivity
     from idlib.sensitivity.first_order import group_sensitivity, parameter_sensitivity
 
 __all__ = [
     "IntraDistillation",
+    "Projected",
     "Target",
     "adaptive_alpha",
     "exact_sensitivity",
@@ -23,11 +26,13 @@ __all__ = [
     "js_divergence",
     "parameter_sensitivity",
     "symmetric_kl",
+    "unprojected",
     "x_divergence",
 ]
 
 _MODULES = {
     "IntraDistillation": "method.objective",
+    "Projected": "method.projection",
     "Target": "method.targets",
     "adaptive_alpha": "method.schedules",
     "exact_sensitivity": "sensitivity.exact",
@@ -35,6 +40,7 @@ _MODULES = {
     "js_divergence": "method.losses",
     "parameter_sensitivity": "sensitivity.first_order",
     "symmetric_kl": "method.losses",
+    "unprojected": "method.unprojected",
     "x_divergence": "method.losses",
 }
 

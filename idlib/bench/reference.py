@@ -20,8 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from idlib.method.passes import repeated
+from idlib.method.projection import logits_of
 from idlib.method.schedules import adaptive_alpha
-from idlib.method.targets import Forward, Target, as_heads
+from idlib.method.targets import Forward, Target, as_heads, outputs_of
 
 EXCLUDED = -60.0  # below a position's largest logit: a share of 1e-26, whose logarithm is finite
 
@@ -73,7 +74,7 @@ class Published:
         total_steps: int,
     ) -> Loss:
         """The mean over the heads of the mean over their counted positions."""
-        outputs = [as_heads(forward(batch)) for _ in range(self.passes)]
+        outputs = [_logits(forward, batch) for _ in range(self.passes)]
         weight = adaptive_alpha(step, total_steps, self.alpha, self.p, self.q)
         heads = []
         for name, target in as_heads(targets(batch)).items():
@@ -100,7 +101,7 @@ class RDrop:
         total_steps: int,
     ) -> Loss:
         """The mean over the heads of the mean over their counted positions."""
-        output = as_heads(forward(repeated(batch, 2)))
+        output = _logits(forward, repeated(batch, 2))
         heads = []
         for name, target in as_heads(targets(batch)).items():
             first, second = (_allowed(half, target) for half in output[name].chunk(2))
@@ -128,6 +129,11 @@ def both_directions(first: Tensor, second: Tensor) -> Tensor:
     forwards = F.kl_div(other, one, reduction="none", log_target=True).sum(-1)
     backwards = F.kl_div(one, other, reduction="none", log_target=True).sum(-1)
     return (forwards + backwards) / 2
+
+
+def _logits(forward: Forward, batch: Any) -> dict[str, Tensor]:
+    """The logits of a batch by head, formed whole."""
+    return {name: logits_of(head) for name, head in outputs_of(forward(batch)).items()}
 
 
 def _allowed(logits: Tensor, target: Target) -> Tensor:

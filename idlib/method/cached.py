@@ -187,7 +187,7 @@ class _Replayed(torch.autograd.Function):
         instead = "take mode='loop' or 'stack' for that"
         if torch.is_grad_enabled():
             raise RuntimeError(f"mode 'cached' has no second derivatives: {instead}")
-        if not torch.autograd._is_checkpoint_valid():  # type: ignore[attr-defined]
+        if not torch.autograd._is_checkpoint_valid():
             raise RuntimeError(
                 "mode 'cached' adds gradients to all parameters: call backward() without inputs; "
                 f"torch.autograd.grad and backward(inputs=…) cannot be had, {instead}"
@@ -200,7 +200,8 @@ class _Replayed(torch.autograd.Function):
             )
         count = len(gradients) - len(replay.shared)
         replay.backward(gradients[:count], gradients[count:])
-        return (None,) * (2 + ctx.leaves)
+        leaves: int = ctx.leaves
+        return (None,) * (2 + leaves)
 
 
 class _Root:

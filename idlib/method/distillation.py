@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from idlib.method.projection import Head
 from idlib.method.targets import Forward
 
 
@@ -31,7 +32,7 @@ def frozen_teacher(model: nn.Module, forward: Callable[[nn.Module], Forward]) ->
     run = forward(model)
 
     @torch.no_grad()
-    def teacher(batch: Any) -> Tensor | Mapping[str, Tensor]:
+    def teacher(batch: Any) -> Head | Mapping[str, Head]:
         return run(batch)
 
     return teacher

@@ -24,7 +24,7 @@ class RandomState(NamedTuple):
         return cls(
             torch.get_rng_state(),
             torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
-            np.random.get_state(legacy=False),  # type: ignore[arg-type]
+            np.random.get_state(legacy=False),
             random.getstate(),
         )
 
