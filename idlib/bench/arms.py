@@ -132,6 +132,7 @@ TITLES: Mapping[str, str] = {
     "id": "ID",
     "id-loop": "ID, passes in turn",
     "id-cached": "ID, passes replayed",
+    "baseline-projection": "baseline, projection and loss together",
     "baseline-bits": "baseline, dropout from bulk bits",
     "id-bits": "ID, dropout from bulk bits",
     "baseline-compiled": "baseline, body compiled",

@@ -25,6 +25,7 @@ from idlib.bench.arms import (
 )
 from idlib.costs import About
 from idlib.method.objective import IntraDistillation
+from idlib.method.projection import Projected
 from idlib.method.targets import Target
 from idlib.training.trainable import Batch
 
@@ -35,7 +36,8 @@ LOSS_ARMS: dict[str, Method] = {
     "id-plain": changed(fused=False),
     "id": changed(overwrite_logits=True),
 }
-PROJECTION_ARMS: dict[str, Method] = LOSS_ARMS
+TOGETHER = "id-projection"  # the arm that leaves the projection to the loss
+PROJECTION_ARMS: dict[str, Method] = {**LOSS_ARMS, TOGETHER: changed()}
 
 
 class Given(NamedTuple):
@@ -205,7 +207,8 @@ class ProjectionCase(LossCase):
 
         def run(made: tuple[list[Tensor], Tensor]) -> None:
             parts, weight = made
-            outputs = (F.linear(part, weight) for part in parts)
+            project = Projected if name == TOGETHER else F.linear
+            outputs = (project(part, weight) for part in parts)
             total = total_of(objective, lambda _: next(outputs), targets, batch, device)
             torch.autograd.grad(total, [*parts, weight])
 

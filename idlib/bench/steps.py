@@ -36,7 +36,7 @@ from idlib.models.transformer import transformer
 from idlib.tasks.translation import TranslationSettings, TranslationTask
 from idlib.training.dropout import dropout_from_bits
 from idlib.training.loop import Run
-from idlib.training.optim import objective_of, optimizer_of
+from idlib.training.optim import forward_of, objective_of, optimizer_of
 from idlib.training.randomness import seed_everything
 from idlib.training.settings import Settings
 from idlib.training.trainable import Batch, Trainable
@@ -51,6 +51,7 @@ class Way(NamedTuple):
     method: Method
     compile: str | None = None
     dropout_bits: int | None = None
+    projected: bool = False  # whether the model's projection is left to the loss
 
 
 GRAPHS = "reduce-overhead"  # the setting for CUDA graphs of whole updates
@@ -61,6 +62,10 @@ WAYS: dict[str, Way] = {
     "id-plain": Way(changed(fused=False)),
     "id": Way(changed()),
     "id-loop": Way(changed(mode="loop")),
+    "id-cached": Way(changed(mode="cached")),
+    "baseline-projection": Way(baseline, projected=True),
+    "id-projection": Way(changed(), projected=True),
+    "id-cached-projection": Way(changed(mode="cached"), projected=True),
     "baseline-bits": Way(baseline, dropout_bits=16),
     "id-bits": Way(changed(), dropout_bits=16),
     "baseline-compiled": Way(baseline, compile="default"),
@@ -106,8 +111,8 @@ class UpdateCase(Case):
 
     references: ClassVar[tuple[str, ...]] = ("baseline", "published", "id-plain", "floor")
     ways: ClassVar[tuple[str, ...]] = (
-        *("baseline", "published", "rdrop", "id-plain", "id", "id-loop"),
-        *ON_A_CPU_ALONE,
+        *("baseline", "published", "rdrop", "id-plain", "id", "id-loop", "id-cached"),
+        *("baseline-projection", "id-projection", "id-cached-projection", *ON_A_CPU_ALONE),
     )
 
     @abstractmethod
@@ -146,7 +151,7 @@ def prepare(way: Way, setup: Parts, step: bool = True) -> Call:
     model = setup.model()
     model.train()
     optimizer = optimizer_of(model, setup.settings, setup.task.is_head)
-    forward, targets = setup.task.forward(model), setup.task.targets
+    forward = forward_of(setup.task, model, way.projected)
     batches = itertools.cycle(setup.batches)
 
     def make() -> tuple[Batch, ExitStack]:
@@ -158,7 +163,7 @@ def prepare(way: Way, setup: Parts, step: bool = True) -> Call:
         batch, stack = made
         with stack:
             with setup.autocast():
-                total = total_of(objective, forward, targets, batch, setup.device)
+                total = total_of(objective, forward, setup.task.targets, batch, setup.device)
             total.backward()
             if step:
                 optimizer.step()
@@ -294,7 +299,7 @@ class TaskCase(UpdateCase):
 
     suite: ClassVar[str] = "tasks"
     ways: ClassVar[tuple[str, ...]] = (
-        *("baseline", "published", "id-plain", "id", "baseline-bits", "id-bits"),
+        *("baseline", "published", "id-plain", "id", "id-cached", "baseline-bits", "id-bits"),
     )
 
     task: str = "translation"

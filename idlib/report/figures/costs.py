@@ -78,7 +78,7 @@ def _peaks(ax: Axes, measured: Measured, reference: str) -> None:
     arms = [arm for arm in measured.case.arms if arm.seconds is not None]
     for place, arm in enumerate(arms):
         memory = measured.case.memory_ratio(arm.arm, reference)
-        if memory is not None:
+        if memory is not None and arm.arm != "floor":  # which holds no optimizer's state
             ax.barh(place, memory, color=OURS if arm.arm.startswith(("id", "sens")) else OTHERS)
     ax.axvline(1, color="grey", linewidth=0.8)
     ax.set(xlim=(0, None), xlabel=f"peak memory ÷ {reference}")

@@ -30,9 +30,9 @@ SAID = {  # arms of each suite that the sentences tell of, and what else they ar
     "sizes": (("id", "id-plain"), "floor"),
     "malloc": (("id", "id-plain"), None),
     "projection": (("id-projection", "id", "id-plain"), "floor"),
-    "step": (("published", "id-plain", "id", "id-bits", "id-cached"), "floor"),
+    "step": (("published", "rdrop", "id-plain", "id", "id-bits", "id-cached"), "floor"),
     "compiled": (("id", "id-compiled", "id-graphs"), "floor"),
-    "tasks": (("published", "id-plain", "id", "id-bits"), "floor"),
+    "tasks": (("published", "id-plain", "id", "id-cached", "id-bits"), "floor"),
     "sensitivity": (("sensitivity",), None),
 }
 
