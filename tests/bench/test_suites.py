@@ -7,6 +7,7 @@ import torch
 
 from idlib.bench.arms import Case
 from idlib.bench.measure import measure
+from idlib.bench.running import Asked
 from idlib.bench.steps import WAYS, StepCase, prepare
 from idlib.bench.suites import CASES, QUICK, SUITES, cases_of
 from idlib.commands.bench import SUITES as NAMED
@@ -66,3 +67,9 @@ def test_a_compiled_update_is_the_training_loops() -> None:
     call = prepare(WAYS["id-compiled"], setup._replace(model=lambda: model))
     call.run(call.make())
     assert not torch.equal(model.lm_head.weight, before)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(SettingsError, match="torch finds no GPU here; take --device cpu"):
+        Asked(device="cuda").check()
