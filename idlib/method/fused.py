@@ -31,7 +31,7 @@ from idlib.method.choices import Divergence
 from idlib.method.losses import full_precision
 
 SMALL_SHARE = 1e-30  # of a label, from whose logarithm log Σ exp is no longer read
-CHUNK_NUMBERS = 400_000  # logits of a chunk, all passes: measured on 12,000 classes, three passes
+CHUNK_NUMBERS = 500_000  # logits of a chunk, all passes: measured on 12,000 classes, three passes
 
 # Nodes of autograd that give a view, or a product or the like of which they keep no copy.
 _VIEWS = ("View", "UnsafeView", "Reshape", "Unsqueeze", "Squeeze", "Transpose", "T")
@@ -198,7 +198,8 @@ def _over_chunks(
     dtype = full_precision(logits[:0]).dtype
     size = max(1, min(positions, CHUNK_NUMBERS // (passes * classes)))
     buffers = torch.empty(4, passes, size, classes, dtype=dtype, device=logits.device)
-    sums = torch.zeros(2, dtype=torch.float64, device=logits.device)
+    none = torch.zeros((), dtype=torch.float64, device=logits.device)
+    tasks, divergences = [none], [none]  # sums over the positions and passes of chunks
     for places, counted in _places(against.mask, positions, size):
         if not counted and not against.padded:
             if gradient is not None:
@@ -211,10 +212,20 @@ def _over_chunks(
             out = gradient[:, places]  # which z may be a view of
         weight = float(against.task_weight) if counted else 0.0
         task, divergence = _chunk(z, against.at(places, dtype), weight, p, d, r, out)
-        sums += torch.stack([weight * task, float(against.divergence_weight) * divergence])
+        divergences.append(divergence)
+        if counted:
+            tasks.append(task)
         if gradient is not None and not here:
             gradient[:, places] = out.to(gradient.dtype)
-    return sums[0].to(dtype), sums[1].to(dtype)
+    task = float(against.task_weight) / passes * torch.stack(tasks).sum()
+    divergence = _of_divergence(against, passes) * torch.stack(divergences).sum()
+    return task.to(dtype), divergence.to(dtype)
+
+
+def _of_divergence(against: Against, passes: int) -> float:
+    """What the divergence between one pass and their mean adds to the sum."""
+    scale = passes / (passes - 1) if against.divergence == "kl" and passes > 1 else 1.0
+    return scale * float(against.divergence_weight) / passes
 
 
 def _places(
@@ -233,7 +244,9 @@ def _places(
 def _chunk(
     z: Tensor, against: Against, weight: float, p: Tensor, d: Tensor, r: Tensor, out: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Sums of task loss and divergence over a chunk, and the total's gradient in ``out``.
+    """Sums of task loss and divergence over the positions and passes of a chunk.
+
+    The total's gradient is left in ``out``.
 
     Args:
         z: logits ``[K, n, C]``.
@@ -243,15 +256,17 @@ def _chunk(
             ``z``.
     """
     passes, counted, s = len(z), against.class_mask, against.smoothing
-    finite, classes = z, torch.tensor(z.shape[-1], dtype=z.dtype)
+    finite = z
+    classes: Tensor | float = float(z.shape[-1])
     if counted is not None:  # what stands in an excluded class has no effect
         finite, z = z.masked_fill(~counted, 0.0), z.masked_fill(~counted, -math.inf)
         classes = counted.sum(-1, keepdim=True).to(z.dtype)
-    torch.softmax(z, -1, out=p)
+    for one, share in zip(z, p, strict=True):  # each contiguous, so that nothing is copied
+        torch.softmax(one, -1, out=share)
     index = against.labels.expand(passes, -1).unsqueeze(-1)
     label = z.gather(-1, index)
     top, share = label, p.gather(-1, index)  # [K, n, 1]: a logit of each position and its p
-    if against.divergence == "js" or share.min() < SMALL_SHARE:
+    if against.divergence == "js" or float(share.min()) < SMALL_SHARE:
         top, share = z.amax(-1, keepdim=True), p.amax(-1, keepdim=True)
     log_sum = -share.log()  # of exp(z - top)
 
@@ -264,24 +279,23 @@ def _chunk(
 
     a = weight / passes
     of_p = a if against.taught is None else 2 * a  # the targets sum up to 1, or to 2
-    uniform = a * s / classes
+    uniform: Tensor | float = a * s / classes
     if counted is not None:
         uniform = torch.where(counted, uniform, 0.0).to(out.dtype)
-    divergence = torch.zeros((), dtype=p.dtype, device=p.device)
-    scale = passes / (passes - 1) if against.divergence == "kl" and passes > 1 else 1.0
-    b = scale * float(against.alpha) * float(against.divergence_weight) / passes
+    divergence = torch.zeros((), dtype=torch.float64, device=p.device)
+    b = float(against.alpha) * _of_divergence(against, passes)
     if passes == 1:
         torch.mul(p, of_p, out=out).sub_(uniform)
     elif against.divergence == "js":
         divergence = _js(finite, top, log_sum, p, d, out, of_p, b)
         out.sub_(uniform)
     else:
-        divergence = scale * _x(finite, top + log_sum, p, d, r, out, of_p, b, uniform)
+        divergence = _x(finite, top + log_sum, p, d, r, out, of_p, b, uniform)
 
     out.scatter_add_(-1, index, torch.full_like(top, -a * (1 - s)))
     if against.taught is not None:
         out.sub_(against.taught, alpha=a)
-    return task.sum(dtype=torch.float64) / passes, divergence.to(torch.float64)
+    return task.sum(dtype=torch.float64), divergence
 
 
 def _sum(x: Tensor, factor: float, out: Tensor) -> Tensor:
@@ -292,10 +306,10 @@ def _sum(x: Tensor, factor: float, out: Tensor) -> Tensor:
     return out
 
 
-def _mean(z: Tensor, classes: Tensor) -> Tensor:
+def _mean(z: Tensor, classes: Tensor | float) -> Tensor:
     """Mean over the classes that count, ``[K, n, 1]``; huge logits do not overflow."""
     mean = z.sum(-1, keepdim=True) / classes
-    if not mean.isfinite().all():
+    if not math.isfinite(float(mean.sum())):
         mean = z.sum(-1, keepdim=True, dtype=torch.float64) / classes
     return mean
 
@@ -309,9 +323,9 @@ def _x(
     out: Tensor,
     of_p: float,
     b: float,
-    uniform: Tensor,
+    uniform: Tensor | float,
 ) -> Tensor:
-    """X summed over positions; ``out`` becomes ``of_p · p + b · K · ∂X/∂z - uniform``.
+    """K · X summed over positions; ``out`` becomes ``of_p · p + b · K · ∂X/∂z - uniform``.
 
     ``X = (1/K) Σ_i <p_i - m, d_i> = (1/K) Σ_i <p_i - p_1, d_i - c_i>``, as the ``d_i`` sum up to
     zero over the passes, and the ``p_i - p_1`` over the classes, so that ``c_i = <p_i, d_i>``
@@ -319,28 +333,27 @@ def _x(
 
     Args:
         level: log Σ exp of the logits ``[K, n, 1]``.
-        uniform: ``[C]``, ``[n, C]``, or one for all.
+        uniform: ``[C]``, ``[n, C]``, or a number for all.
     """
-    passes = len(z)
+    passes, rest, room = len(z), d[1:], out[1:]
     gap = level - level[:1]
     far = gap.abs() > 8  # a constant of a pass's own, on which no divergence depends
     if far.any():
-        torch.sub(z[1:], gap.round().where(far, 0.0)[1:], out=d[1:])
-        d[1:].sub_(z[:1])
+        torch.sub(z[1:], gap.round().where(far, 0.0)[1:], out=rest)
+        rest.sub_(z[:1])
     else:
-        torch.sub(z[1:], z[:1], out=d[1:])
-    d[1:].add_(_sum(d[1:], -1 / passes, d[0]))
+        torch.sub(z[1:], z[:1], out=rest)
+    rest.add_(_sum(rest, -1 / passes, d[0]))
     r = torch.sub(p[1:], p[:1], out=r[1:])
     # z, which may be out, has been read: there is room for products.
-    of_first = torch.mul(d[1:], p[:1], out=out[1:]).sum(-1, keepdim=True)
-    of_rest = torch.mul(d[1:], r, out=out[1:]).sum(-1, keepdim=True)
+    of_first = torch.mul(rest, p[:1], out=room).sum(-1, keepdim=True)
+    of_rest = torch.mul(rest, r, out=room).sum(-1, keepdim=True)
     c = torch.cat([-of_first.sum(0, keepdim=True), of_first + of_rest])
     value = of_rest - c[1:] * r.sum(-1, keepdim=True)
-    torch.add(_sum(r, -b / passes, out[0]).sub_(uniform), r, alpha=b, out=out[1:])  # b (p_i - m)
+    torch.add(_sum(r, -b / passes, out[0]).sub_(uniform), r, alpha=b, out=room)  # b (p_i - m)
     torch.add(of_p - b * c, d, alpha=b, out=d)
     out.addcmul_(p, d)
-    total: Tensor = value.sum(dtype=torch.float64) / passes
-    return total
+    return value.sum(dtype=torch.float64)
 
 
 def _js(
@@ -353,7 +366,7 @@ def _js(
     of_p: float,
     b: float,
 ) -> Tensor:
-    """J summed over positions; ``out`` becomes ``of_p · p + b · K · ∂J/∂z``.
+    """K · J summed over positions; ``out`` becomes ``of_p · p + b · K · ∂J/∂z``.
 
     ``J = (1/K) Σ_i <m, f(l_i)>`` with ``f(l) = l exp(l) - exp(l) + 1``, as in the losses.
     """
@@ -366,5 +379,5 @@ def _js(
     value = torch.linalg.vecdot(p.mean(0).expand_as(terms), terms)
     c = torch.linalg.vecdot(p, ratio).unsqueeze(-1)
     torch.mul(p, torch.add(of_p - b * c, ratio, alpha=b), out=out)
-    total: Tensor = value.sum(dtype=torch.float64) / passes
+    total: Tensor = value.sum(dtype=torch.float64)
     return total
