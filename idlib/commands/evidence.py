@@ -55,5 +55,7 @@ def make(
         idlib.experiments.workers.RunsFailed: some failed; the others are recorded.
     """
     workspace = Workspace(Store(records), checkpoints)
-    specs = specs_of(protocol, studies)
-    return len(run_all(specs, workers=workers, workspace=workspace, description="evidence"))
+    specs = specs_of(protocol, *studies)
+    once = {spec.signature: spec for spec in specs.values()}  # cells may ask for the same run
+    run_all([*once.values()], workers=workers, workspace=workspace, description="evidence")
+    return len(specs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from idlib.experiments.specs import Spec
@@ -32,8 +31,23 @@ class Answers(NamedTuple):
     refused: list[Refused]
 
 
-def spec_of(protocol: Protocol, run: Registered) -> Spec:
-    """What a registered run asks for."""
+def specs_of(protocol: Protocol, *studies: str) -> dict[Registered, Spec]:
+    """What the runs of some studies, or of all, ask for, in the order in which they are made.
+
+    Raises:
+        idlib.protocol.ProtocolError: a study that does not exist.
+        SettingsError, idlib.data.DataError: a cell that cannot be meant; see
+            :attr:`idlib.experiments.specs.Spec.plan`.
+    """
+    specs: dict[Registered, Spec] = {}
+    first: dict[tuple[str, str], Spec] = {}  # of each cell, checked once for all seeds
+    for run in protocol.runs(*studies):
+        checked = first.setdefault((run.study, run.cell), _spec_of(protocol, run))
+        specs[run] = checked.with_seed(run.seed)
+    return specs
+
+
+def _spec_of(protocol: Protocol, run: Registered) -> Spec:
     study = protocol.studies[run.study]
     cell = study.cells[run.cell]
     return Spec(
@@ -43,17 +57,6 @@ def spec_of(protocol: Protocol, run: Registered) -> Spec:
     )
 
 
-def specs_of(protocol: Protocol, studies: Iterable[str] = ()) -> list[Spec]:
-    """The specs of some studies' runs, or of all, in the order in which they are made.
-
-    Cells of several studies that ask for the same run are made once.
-    """
-    specs = {
-        spec.signature: spec for spec in (spec_of(protocol, r) for r in protocol.runs(*studies))
-    }
-    return list(specs.values())
-
-
 def answers(protocol: Protocol, study: str, store: Store) -> Answers:
     """The records of a study's runs; those made before the protocol are refused, not averaged.
 
@@ -61,8 +64,8 @@ def answers(protocol: Protocol, study: str, store: Store) -> Answers:
         idlib.records.RecordError: a record cannot be read.
     """
     found = Answers({cell: {} for cell in protocol.studies[study].cells}, [], [])
-    for run in protocol.runs(study):
-        record = store.answer(spec_of(protocol, run).plan.asked)
+    for run, spec in specs_of(protocol, study).items():
+        record = store.answer(spec.plan.asked)
         if record is None:
             found.missing.append(run)
         elif record.origin.protocol not in protocol.accepted:

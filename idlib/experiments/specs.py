@@ -64,6 +64,15 @@ class Spec:
         """The same run in another round of self-distillation."""
         return replace(self, overrides={**self.overrides, "round": number})
 
+    def with_seed(self, seed: int) -> Spec:
+        """The same run with another seed; what has been checked of it is not checked again."""
+        other = replace(self, seed=seed)
+        plan = replace(
+            self.plan, spec=other, asked=self.plan.asked.model_copy(update={"seed": seed})
+        )
+        other.__dict__["plan"] = plan  # where the cached property keeps it
+        return other
+
     @property
     def description(self) -> str:
         """The run in a few words, for progress bars and errors."""

@@ -7,7 +7,8 @@ import yaml
 from made_up.records import made_up_record
 
 from idlib import protocol
-from idlib.experiments.registered import answers, spec_of, specs_of
+from idlib.experiments.registered import answers, specs_of
+from idlib.experiments.specs import Spec
 from idlib.records import Record, Store
 from idlib.report.conditions import Condition
 
@@ -48,7 +49,7 @@ def ours(tmp_path, monkeypatch):
 
 
 def record_of(ours: protocol.Protocol, run: protocol.Registered, made_under: str | None) -> Record:
-    asked = spec_of(ours, run).plan.asked
+    asked = specs_of(ours)[run].plan.asked
     made_up = made_up_record(Condition("id", 0, 0.0), 1, "smoke", {})
     origin = made_up.origin.model_copy(update={"protocol": made_under})
     return made_up.model_copy(
@@ -56,12 +57,16 @@ def record_of(ours: protocol.Protocol, run: protocol.Registered, made_under: str
     )
 
 
-def test_a_cell_asks_for_its_settings_and_the_same_run_is_made_once(ours):
-    runs = list(ours.runs("one"))
-    spec = spec_of(ours, runs[1])
-    assert (spec.method, spec.seed, spec.device) == ("id", 11, "cpu")
-    assert spec.plan.settings.alpha == 2.5
-    assert len(specs_of(ours)) == len(specs_of(ours, ["one"])) == 4  # those of two are in one
+def test_a_cell_asks_for_its_settings_at_every_seed(ours):
+    specs = specs_of(ours, "one")
+    assert [*specs] == [*ours.runs("one")]
+    spec = specs[protocol.Registered("one", "id", 12)]
+    assert (spec.method, spec.seed, spec.device) == ("id", 12, "cpu")
+    assert spec.plan.settings.alpha == 2.5 and spec.plan.spec == spec
+    checked = Spec("images", "id", "smoke", None, 12, {"alpha": 2.5, "epochs": 1}, "cpu")
+    assert spec.signature == checked.signature
+    both = specs_of(ours)
+    assert len(both) == 6 and len({spec.signature for spec in both.values()}) == 4
 
 
 def test_records_of_another_protocol_are_named_and_left_out(ours, tmp_path):
@@ -72,7 +77,7 @@ def test_records_of_another_protocol_are_named_and_left_out(ours, tmp_path):
         store.save(record_of(ours, run, made_under))
     found = answers(ours, "one", store)
     assert found.records == {
-        "baseline": {11: store.find(spec_of(ours, runs[0]).signature)},
+        "baseline": {11: store.find(specs_of(ours)[runs[0]].signature)},
         "id": {},
     }
     assert [refused.run for refused in found.refused] == runs[1:3]
