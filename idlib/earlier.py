@@ -49,6 +49,11 @@ class Manifest(_Part):
     changed: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
 
+    @property
+    def signatures(self) -> frozenset[str]:
+        """Of the records of all groups."""
+        return frozenset(name for group in self.groups for name in (*group.grid, *group.sweep))
+
 
 def manifest(folder: Path = COMMITTED_STORE) -> Manifest:
     """The manifest of a folder of records; an empty one where the folder has none.

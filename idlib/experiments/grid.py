@@ -7,10 +7,10 @@ from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
-from idlib.earlier import earlier
+from idlib.earlier import earlier, manifest
 from idlib.experiments.sources import locate
 from idlib.experiments.specs import Spec
-from idlib.records import COMMITTED_STORE, Record, Store
+from idlib.records import COMMITTED_STORE, Record, paths, read
 from idlib.tasks import task_class
 from idlib.training.settings import SettingsError, distinct
 
@@ -123,11 +123,13 @@ def _todays(task: str, profile: str, folder: Path, sweep: bool, source: str) -> 
     datasets = task_type.datasets.get(source, ())
     names = [*VARIED, "dataset"] if datasets else [*VARIED]
     records = []
-    for record, _ in Store(folder, also=()).all():
+    before = manifest(folder).signatures
+    for path in paths(folder):
+        if path.stem.rpartition("-")[2] in before:
+            continue
+        record = read(path)
         asked = record.asked
         if (asked.task, asked.profile, asked.source) != (task, profile, source):
-            continue
-        if asked.revision != task_type.revision:
             continue
         if datasets and asked.settings.get("dataset") not in datasets:
             continue
