@@ -98,8 +98,8 @@ def test_what_is_made_today_comes_before_what_is_earlier(tmp_path, monkeypatch):
     monkeypatch.setattr(ToyRunTask, "load", None, raising=False)
     workspace = Workspace(Store(tmp_path / "records", also=()), tmp_path / "checkpoints")
     first, folder = run(Spec("toy", "id", "smoke"), workspace), workspace.store.root
-    write(folder, task="toy", profile="smoke", grid=[first.signature])
     assert recorded("toy", "smoke", folder) == [first]
+    write(folder, task="toy", profile="smoke", grid=[first.signature])
     monkeypatch.setattr(ToyRunTask, "revision", 2)
     assert workspace.store.answer(Spec("toy", "id", "smoke").plan.asked) is None
     (before,) = recorded("toy", "smoke", folder)
