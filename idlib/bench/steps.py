@@ -111,8 +111,8 @@ class UpdateCase(Case):
 
     references: ClassVar[tuple[str, ...]] = ("baseline", "published", "id-plain", "floor")
     ways: ClassVar[tuple[str, ...]] = (
-        *("baseline", "published", "rdrop", "id-plain", "id", "id-loop", "id-cached"),
-        *("baseline-projection", "id-projection", "id-cached-projection", *ON_A_CPU_ALONE),
+        *("baseline", "published", "rdrop", "id-plain", "id", "id-cached"),
+        *("id-projection", "id-cached-projection", *ON_A_CPU_ALONE),
     )
 
     @abstractmethod
