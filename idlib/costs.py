@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -173,7 +173,7 @@ def cores() -> int:
 
 
 def ratios_of(
-    seconds: dict[str, Sequence[float]], references: Iterable[str]
+    seconds: Mapping[str, Sequence[float]], references: Iterable[str]
 ) -> dict[str, dict[str, Spread]]:
     """For each arm its times over those of each reference, turn by turn.
 

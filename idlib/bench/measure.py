@@ -132,9 +132,9 @@ def _seconds(call: Call, device: torch.device) -> float:
     """Of one call; on a GPU the median of a few."""
     if device.type == "cpu":
         made = call.make()
-        start = time.perf_counter()
+        began = time.perf_counter()
         call.run(made)
-        return time.perf_counter() - start
+        return time.perf_counter() - began
     events = []
     for _ in range(CALLS_OF_A_TURN):
         made = call.make()
@@ -145,7 +145,7 @@ def _seconds(call: Call, device: torch.device) -> float:
         events.append((start, end))
         del made
     torch.cuda.synchronize(device)
-    return statistics.median(start.elapsed_time(end) / 1000 for start, end in events[1:])
+    return statistics.median(float(start.elapsed_time(end)) for start, end in events[1:]) / 1000
 
 
 def _warm(arms: list[Arm], setup: Any, device: torch.device) -> None:

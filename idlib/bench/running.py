@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from tqdm import tqdm
@@ -73,7 +74,7 @@ class Asked:
 class Progress:
     """What the worker has told: the case at hand, and the arms of it that ended a process."""
 
-    bar: tqdm[None]
+    bar: tqdm[NoReturn]
     arm: str | None = None
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -102,7 +103,7 @@ def run(asked: Asked, out: Path | None = None) -> Costs:
     return costs
 
 
-def _measured(asked: Asked, cases: list[Case], bar: tqdm[None]) -> Iterator[CaseCosts]:
+def _measured(asked: Asked, cases: list[Case], bar: tqdm[NoReturn]) -> Iterator[CaseCosts]:
     """Each case's costs; a worker that is lost is started again without the arm that it was at."""
     place, progress = 0, Progress(bar)
     while place < len(cases):

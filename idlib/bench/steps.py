@@ -33,7 +33,7 @@ from idlib.costs import About
 from idlib.experiments.specs import Spec
 from idlib.method.objective import IntraDistillation
 from idlib.models.transformer import transformer
-from idlib.tasks.translation import TranslationSettings, TranslationTask
+from idlib.tasks.translation import POSITIONS, TranslationSettings, TranslationTask
 from idlib.training.dropout import dropout_from_bits
 from idlib.training.loop import Run
 from idlib.training.optim import forward_of, objective_of, optimizer_of
@@ -145,7 +145,7 @@ class UpdateCase(Case):
 def prepare(way: Way, setup: Parts, step: bool = True) -> Call:
     """One update; without ``step`` its forward and backward alone."""
     if way.compile is not None:
-        return _compiled(way, setup)
+        return of_training_loop(way, setup)
     objective = way.method(setup.objective)
     seed_everything(1)
     model = setup.model()
@@ -172,7 +172,7 @@ def prepare(way: Way, setup: Parts, step: bool = True) -> Call:
     return Call(run, make)
 
 
-def _compiled(way: Way, setup: Parts) -> Call:
+def of_training_loop(way: Way, setup: Parts) -> Call:
     """An update as a run makes it."""
     objective = way.method(setup.objective)
     assert isinstance(objective, IntraDistillation), "a run has no other objective"
@@ -239,17 +239,12 @@ class StepCase(UpdateCase):
 
     def set_up(self, device: torch.device) -> Parts:
         """A model with fresh weights, its dropout that of the paper, and one batch."""
-        settings = TranslationSettings(
-            layers=self.layers,
-            width=self.width,
-            ffn=self.ffn,
-            vocabulary=self.vocabulary,
-            passes=self.passes,
-            precision=self.precision,  # type: ignore[arg-type]  # pydantic checks it
-            epochs=1,
-            batch_size=self.sentences,
-        )
-        model = transformer(
+        sizes: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("layers", "width", "ffn", "vocabulary", "passes", "precision")
+        }
+        settings = TranslationSettings(**sizes, epochs=1, batch_size=self.sentences)
+        model: nn.Module = transformer(
             settings.vocabulary,
             layers=settings.layers,
             width=settings.width,
@@ -257,7 +252,7 @@ class StepCase(UpdateCase):
             heads=settings.heads,
             dropout=settings.dropout,
             attention_dropout=settings.attention_dropout,
-            positions=self.tokens,
+            positions=POSITIONS,
         )
         generator = torch.Generator().manual_seed(1)
         shape = (3, self.sentences, self.tokens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from idlib.bench.arms import Case
 from idlib.bench.losses import LossCase, MallocCase, ProjectionCase, SizeCase
@@ -13,7 +14,13 @@ from idlib.training.settings import check_choice
 
 MULTILINGUAL = 119_547  # classes: the vocabulary of multilingual BERT
 
-_PAPER = {"layers": 6, "width": 512, "ffn": 1024, "precision": "bf16", "tokens": 64}  # 50 M
+_PAPER: dict[str, Any] = {
+    "layers": 6,
+    "width": 512,
+    "ffn": 1024,
+    "precision": "bf16",
+    "tokens": 64,
+}  # 50 M
 _LARGE, _SMALL = {**_PAPER, "sentences": 256}, {**_PAPER, "sentences": 64}
 
 CPU: tuple[Case, ...] = (
