@@ -157,7 +157,9 @@ def grid_command(
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Also the settings that the gain is shown against.")
     ] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes side by side.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes side by side; on a GPU as many as fit.")
+    ] = None,
     list_: Annotated[
         bool, typer.Option("--list", help="Make none; print them all, as one JSON array.")
     ] = False,
@@ -206,7 +208,9 @@ def evidence_command(
     list_: Annotated[
         bool, typer.Option("--list", help="Show what is registered and what is made; make nothing.")
     ] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes side by side.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes side by side; on a GPU as many as fit.")
+    ] = None,
     records: Folder = COMMITTED_STORE,
     checkpoints: Checkpoints = CHECKPOINTS,
 ) -> None:

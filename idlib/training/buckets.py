@@ -20,7 +20,7 @@ Targets = Callable[[Batch], "Target | Mapping[str, Target]"]
 
 
 def in_bucket(batch: Batch) -> Batch:
-    """A batch of texts in the shape of its bucket, and which of its rows count (:data:`ROWS`).
+    """A batch of texts in the shape of its bucket, and which of its rows count (``ROWS``).
 
     Every tensor ``[B, L]`` of integers is filled with zeros up to the length of the bucket of the
     longest of them: a token that the attention mask hides, a position that no mask counts. Rows

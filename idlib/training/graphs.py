@@ -39,8 +39,8 @@ class Inputs(NamedTuple):
     alpha: Tensor
 
 
+# One update, from its inputs and its targets on the host to its losses and its logits.
 Step = Callable[[Inputs, Mapping[str, Target]], "tuple[Tensor, dict[str, Tensor]]"]
-"""One update: from its inputs, and its targets on the host, to its losses and its logits."""
 
 
 class Recorded(NamedTuple):

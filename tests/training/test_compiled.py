@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from made_up.toy import ToySettings, ToyTask
+from made_up.toy import ToySettings, ToyTask, interrupt_at
 
 from idlib.experiments.specs import Spec
 from idlib.method.targets import Target
@@ -113,40 +113,57 @@ def test_padding_that_counts_cannot_be_added():
         _ = Spec("tagging", "id", "smoke", overrides=changed).plan
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="wants a GPU")
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="wants a GPU")
+
+
+def trained(folder, dropout=0.2, **settings):
+    """Curves of the toy task on a GPU, in batches of two sizes; ``asked`` to be recorded or not."""
+    progress = settings.pop("progress", None)
+    settings = ToySettings(batch_size=5, evaluate_every=1, epochs=6, clip=1.0, **settings)
+    task = ToyTask(5)
+    model = task.model(dropout)
+    return train(
+        model, task, settings, seed=1, folder=folder, device="cuda", progress=progress
+    ).curves
+
+
+@pytest.fixture
+def without_compiler(monkeypatch):
+    """The model is traced and not compiled: recording is the same, and takes no time."""
+    monkeypatch.setattr("idlib.training.compiled.BACKEND", "eager")
+
+
+@GPU
 @pytest.mark.filterwarnings("ignore:the K passes are equal")  # on purpose: no dropout
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_recorded_updates_are_those_of_the_plain_loop(tmp_path, precision):
-    still = {"dropout": 0.0, "attention_dropout": 0.0, "clip": 1.0}
-    plan = Spec("translation", "id", "smoke", overrides=still, device="cuda").plan
-    curves = {}
-    for asked in (None, "default", "reduce-overhead"):
-        settings = plan.settings.model_copy(update={"compile": asked, "precision": precision})
-        seed_everything(1)
-        folder = tmp_path / str(asked)
-        trained = train(
-            plan.task.model(), plan.task, settings, seed=1, folder=folder, device="cuda"
-        )
-        curves[asked] = trained.curves["train/total"]
-    for asked in ("default", "reduce-overhead"):
-        tolerance = 1e-4 if precision == "fp32" else 2e-2
-        assert curves[asked] == pytest.approx(curves[None], rel=tolerance), asked
+def test_recorded_updates_are_those_of_the_plain_loop(tmp_path, without_compiler, precision):
+    asked = {"dropout": 0.0, "precision": precision}
+    plain = trained(tmp_path / "plain", **asked)
+    recorded = trained(tmp_path / "recorded", compile="reduce-overhead", **asked)
+    assert len(plain["train/total"]) == 18
+    for name, curve in plain.items():
+        tolerance = 1e-5 if precision == "fp32" else 2e-2
+        assert recorded[name] == pytest.approx(curve, rel=tolerance), name
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="wants a GPU")
-def test_recorded_updates_draw_new_masks_and_resume_with_them(tmp_path):
-    from made_up.toy import interrupt_at
-
-    settings = ToySettings(compile="reduce-overhead", epochs=6)
-    task = ToyTask()
-
-    def go(folder, **kwargs):
-        return train(
-            task.model(), task, settings, seed=1, folder=folder, device="cuda", **kwargs
-        ).curves["train/divergence"]
-
-    whole = go(tmp_path / "whole")
+@GPU
+def test_recorded_updates_draw_new_masks_and_resume_with_them(tmp_path, without_compiler):
+    asked = {"compile": "reduce-overhead"}
+    whole = trained(tmp_path / "whole", **asked)["train/divergence"]
     assert len(set(whole)) == len(whole)
     with pytest.raises(KeyboardInterrupt):
-        go(tmp_path / "part", progress=interrupt_at(10))
-    assert go(tmp_path / "part") == pytest.approx(whole, rel=1e-5)
+        trained(tmp_path / "part", progress=interrupt_at(10), **asked)
+    resumed = trained(tmp_path / "part", **asked)["train/divergence"]
+    assert resumed == pytest.approx(whole, rel=1e-4)
+
+
+@GPU
+def test_labels_of_a_recorded_update_are_checked(tmp_path, without_compiler):
+    task = ToyTask()
+    settings = ToySettings(compile="reduce-overhead")
+    run = Run(task.model(), task, settings, 1, tmp_path, "cuda", None)
+    batch = {"x": task.x[:4], "y": task.y[:4]}
+    for _ in range(3):
+        run.update([batch])
+    with pytest.raises(ValueError, match=r"label 3 is not a class in 0\.\.2"):
+        run.update([{**batch, "y": batch["y"] + 1}])
