@@ -14,13 +14,8 @@ from idlib.training.settings import check_choice
 
 MULTILINGUAL = 119_547  # classes: the vocabulary of multilingual BERT
 
-_PAPER: dict[str, Any] = {
-    "layers": 6,
-    "width": 512,
-    "ffn": 1024,
-    "precision": "bf16",
-    "tokens": 64,
-}  # 50 M
+# The paper's Transformer, of 50 M parameters.
+_PAPER: dict[str, Any] = dict(layers=6, width=512, ffn=1024, tokens=64, precision="bf16")
 _LARGE, _SMALL = {**_PAPER, "sentences": 256}, {**_PAPER, "sentences": 64}
 
 CPU: tuple[Case, ...] = (
