@@ -73,7 +73,7 @@ class Sensitivity:
         at = torch.tensor(list(levels), dtype=torch.float64)
         if not ((at >= 0) & (at <= 1)).all():
             raise ValueError(f"levels must lie in 0..1, not {list(levels)}")
-        x = _sorted(_flat(self.values, self.excluded))
+        x = _sorted(_flat(self.values, self.excluded)).double()
         place = at * (len(x) - 1)
         low = place.floor().long()
         quantiles: list[float] = torch.lerp(x[low], x[place.ceil().long()], place - low).tolist()
@@ -96,7 +96,8 @@ class Sensitivity:
         if len(at) < 2 or not (at.diff() > 0).all():
             raise ValueError(f"edges must be at least two rising numbers, not {list(edges)}")
         bins = len(at) - 1
-        place = torch.bucketize(_flat(self.values, self.excluded).log10(), at, right=True) - 1
+        x = _flat(self.values, self.excluded).double()
+        place = torch.bucketize(x.log10(), at, right=True) - 1
         counts: list[int] = place.clamp(0, bins - 1).bincount(minlength=bins).tolist()
         return counts
 
@@ -156,10 +157,10 @@ def gini(values: Tensor) -> float:
     >>> gini(torch.tensor([0.0, 0.0, 0.0, 1.0]))
     0.75
     """
-    x = _sorted(torch.as_tensor(values).detach().to(torch.float64).flatten())
+    x = _sorted(torch.as_tensor(values).detach().flatten()).double()
     if len(x) == 0:
         raise ValueError("gini needs at least one value")
-    if not torch.isfinite(x).all():
+    if not torch.isfinite(x[[0, -1]]).all():  # what is not a number comes last
         raise ValueError("gini needs finite values")
     if x[0] < 0:
         raise ValueError(f"gini needs values that are not negative, not {x[0].item()}")
@@ -167,16 +168,18 @@ def gini(values: Tensor) -> float:
     if total == 0:
         return 0.0
     weight = torch.arange(1 - n, n, 2, dtype=torch.float64)  # sums to zero
-    return (weight * (x - x[0])).sum().item() / (n * total)
+    return torch.dot(weight, x - x[0]).item() / (n * total)
 
 
 def _sorted(x: Tensor) -> Tensor:
     """Rising, on the CPU: by NumPy, whose sort uses vector instructions (ten times as fast)."""
-    return torch.from_numpy(np.sort(x.numpy(force=True)))
+    known = x.float() if x.dtype == torch.bfloat16 else x  # to NumPy
+    return torch.from_numpy(np.sort(known.numpy(force=True)))
 
 
 def _moments(x: Tensor) -> tuple[float, float]:
     """Mean and population standard deviation, in float64."""
+    x = x.double()
     mean = x.mean()
     return mean.item(), (x - mean).square().mean().sqrt().item()
 
@@ -184,9 +187,9 @@ def _moments(x: Tensor) -> tuple[float, float]:
 def _counted(
     values: Mapping[str, Tensor], excluded: Mapping[str, Tensor]
 ) -> Iterator[tuple[str, Tensor]]:
-    """Names and flat float64 values of the entries that are not excluded."""
+    """Names and flat values of the entries that are not excluded."""
     for name, value in values.items():
-        yield name, (value[~excluded[name]] if name in excluded else value).flatten().double()
+        yield name, (value[~excluded[name]] if name in excluded else value).flatten()
 
 
 def _flat(values: Mapping[str, Tensor], excluded: Mapping[str, Tensor]) -> Tensor:

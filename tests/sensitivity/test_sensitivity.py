@@ -123,6 +123,20 @@ def test_batches_are_not_summed_before_the_absolute_value():
     torch.testing.assert_close(found.values["w"], tensor(2.0, 2.0))
 
 
+def test_gradients_that_share_memory_are_left_alone():
+    """Of a sum it is one number, expanded; and two parameters may have the same one."""
+    model, shift = nn.ParameterList([tensor(1.0, -2.0), tensor(3.0, 4.0)]), tensor(-1.0, -1.0)
+    found = parameter_sensitivity(model, [shift], lambda m, x: 9 + ((m[0] + m[1]) * x).sum())
+    assert found.values["0"].tolist() == [1, 2] and found.values["1"].tolist() == [3, 4]
+    found = parameter_sensitivity(Weights(2.0, -3.0), [9.0], lambda m, x: x + m.w.sum())
+    assert found.values["w"].tolist() == [2, 3] and shift.tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int64])
+def test_gini_takes_every_type_of_number(dtype):
+    assert gini(torch.tensor([3, 1, 0, 2], dtype=dtype)) == gini(tensor(3.0, 1.0, 0.0, 2.0))
+
+
 def test_it_works_where_gradients_are_off():
     model, batches = network(), images(2)
     expected = parameter_sensitivity(model, batches, cross_entropy).std
@@ -249,6 +263,8 @@ def test_gini_at_its_ends():
         gini(tensor(1.0, -1.0))
     with pytest.raises(ValueError, match="finite"):
         gini(tensor(1.0, math.nan))
+    with pytest.raises(ValueError, match="finite"):
+        gini(tensor(math.inf, 1.0))
 
 
 def test_all_zero_parameters_are_balanced():
