@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,7 +204,8 @@ class Headed(nn.Module):
     ) -> Tensor:
         """Tokens and mask [B, L] to logits [B, L, outputs], or [B, outputs] where pooled."""
         types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **types)
+        mask = self._not_asked(attention_mask)
+        output = self.encoder(input_ids=input_ids, attention_mask=mask, **types)
         states: Tensor = output.last_hidden_state  # [B, L, H]
         if self.pooling == "mean":
             states = mean_pooled(states, attention_mask)
@@ -212,6 +214,25 @@ class Headed(nn.Module):
             states = states[:, 0] if pooled is None else pooled
         logits: Tensor = self.head(self.dropout(states))
         return logits
+
+    def _not_asked(self, mask: Tensor) -> Tensor:
+        """On a GPU the mask in four axes, which are taken as they are where they can be.
+
+        Of two axes transformers asks whether they hide anything, which waits for the GPU.
+        """
+        if mask.device.type == "cpu" or not _takes_masks_as_they_are(self.encoder.config):
+            return mask
+        return mask[:, None, None].bool()
+
+
+def _takes_masks_as_they_are(config: PretrainedConfig) -> bool:
+    family = config.model_type in ("bert", "roberta", "xlm-roberta")
+    return family and config._attn_implementation == "sdpa" and _masks_are_made_in_one_place()
+
+
+@cache
+def _masks_are_made_in_one_place() -> bool:
+    return find_spec("transformers.masking_utils") is not None
 
 
 def mean_pooled(states: Tensor, mask: Tensor) -> Tensor:

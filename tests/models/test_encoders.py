@@ -15,7 +15,7 @@ from torch import nn
 from transformers import AutoModel, BertModel, CanineTokenizer, DistilBertConfig, T5Config
 
 from idlib.models import encoders
-from idlib.models.encoders import EncoderError, Headed, mean_pooled
+from idlib.models.encoders import POOLINGS, EncoderError, Headed, mean_pooled
 
 IDS = torch.tensor([[2, 5, 6, 3], [2, 7, 3, 0]])
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
@@ -269,3 +269,13 @@ def test_unknown_pooling_is_an_error(original):
     says = "unknown pooling 'max'; choose one of None, mean, first"
     with pytest.raises(EncoderError, match=says):
         Headed(original, 5, dropout=0, pooling="max")
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_nothing_is_asked_of_a_mask_that_is_not_on_a_cpu(original, pooling):
+    """On the meta device, where asking is an error as it is slow on a GPU."""
+    model = Headed(original, 5, dropout=0, pooling=pooling).eval()
+    taken = original(input_ids=IDS, attention_mask=MASK[:, None, None].bool())
+    same = original(input_ids=IDS, attention_mask=MASK)
+    torch.testing.assert_close(taken.last_hidden_state, same.last_hidden_state)
+    assert model.to("meta")(IDS.to("meta"), MASK.to("meta")).is_meta
