@@ -307,7 +307,10 @@ def _run_in_worker(
 
 def _measured_after(spec: Spec) -> int:
     """The update after which a run has shown what it needs: with its first evaluation, if soon."""
-    return min(spec.plan.settings.evaluate_every or UPDATES_MEASURED, UPDATES_MEASURED)
+    plan = spec.plan
+    settings = plan.settings
+    epoch = plan.updates // (settings.epochs * settings.stretch)
+    return min((settings.evaluate_every or epoch) * settings.stretch, UPDATES_MEASURED)
 
 
 def _run_chain(chain: Chain, workspace: Workspace, progress: Progress, make: Make) -> Outcome:
