@@ -23,7 +23,7 @@ CPU: tuple[Case, ...] = (
     *(SizeCase(passes=k, positions=256) for k in (2, 3, 5)),
     *(SizeCase(positions=n) for n in (32, 1024)),
     *(SizeCase(positions=64, classes=c) for c in (100, 2_000, 32_000, MULTILINGUAL)),
-    ProjectionCase(positions=1024),
+    ProjectionCase(positions=512),
     StepCase(),
     TaskCase("translation", "medium"),
     *(TaskCase(task, "small") for task in TASKS),
