@@ -112,6 +112,15 @@ def test_small_divergences_keep_the_digits_that_they_have(noise, scale, offset) 
     assert error <= 4 * max(bar, 1e-6)
 
 
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_a_label_without_any_share_has_its_whole_loss(divergence) -> None:
+    z, against = made(3, torch.float32)
+    z[:, 4].scatter_(-1, against.labels[4].expand(3, 1), -200.0)  # exp(-200) is 0 in float32
+    against = against._replace(divergence=divergence, smoothing=0.1)
+    compared(z, against)
+    assert head_loss(z, against).task > 180 * TASK
+
+
 def test_the_weight_of_the_upstream_gradient_counts() -> None:
     z, against = made(3)
     ours, theirs = (z.clone().requires_grad_() for _ in range(2))
