@@ -85,7 +85,7 @@ def test_a_manifest_that_cannot_be_followed_is_an_error(committed, changes, says
 def test_pages_and_tables_say_that_evidence_is_earlier(committed):
     evidence = earlier("tagging", "medium", committed)
     page = Results("tagging", "small", "embedded", [], evidence)
-    assert page.basis == "1 earlier committed records (profile medium, 1 seed)"
+    assert page.basis == "1 committed records (earlier evidence, profile medium, 1 seed)"
     assert list(page.by_label) == ["earlier evidence (medium, 1 seed)"]
     assert "These are earlier evidence" in page.introduction
     again = Results("tagging", "small", "embedded", evidence)  # as a build's own

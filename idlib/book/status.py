@@ -57,8 +57,8 @@ def earlier_evidence() -> str:
         return "There is none."
     groups = [
         f"{group.task}, profile {group.profile}: "
-        f"{counted(len(group.grid) + len(group.sweep), 'record')} (`{group.made}`), the checkpoint "
-        f"chosen by validation {group.selected}"
+        f"{counted(len(group.grid) + len(group.sweep), 'record')}, the checkpoint chosen by "
+        f"validation {group.selected}: {group.made}"
         for group in listed.groups
     ]
     return f"{listed.why}\n\n{bullets(groups)}\n\nWhat changed since:\n\n{bullets(listed.changed)}"

@@ -94,15 +94,15 @@ class Results:
 
     @property
     def label(self) -> str:
-        """Profile and number of seeds of what is judged."""
-        return f"profile {_described(self.judged) if self.judged else self.profile}"
+        """Profile and number of seeds of what is judged, and whether it is earlier evidence."""
+        kind = f"{EARLIER}, " if self.is_earlier else ""
+        return f"{kind}profile {_described(self.judged) if self.judged else self.profile}"
 
     @property
     def basis(self) -> str:
         """How many records are judged, and which."""
         kind = "committed records" if self.evidence else "records of this build"
-        earlier = "earlier " if self.is_earlier else ""
-        return f"{len(self.judged)} {earlier}{kind} ({self.label})"
+        return f"{len(self.judged)} {kind} ({self.label})"
 
     @property
     def banner(self) -> str:
