@@ -64,7 +64,7 @@ class Trained(NamedTuple):
     energy_joules: float | None
 
     def weights(self, selection: str) -> Path:
-        """The file of the weights that one of :data:`idlib.metrics.names.SELECTIONS` chose."""
+        """The file of the weights that a selection chose: ``best``, ``loss`` or ``last``."""
         return checkpoints.weights_path(self.folder, self.selected[selection])
 
 
