@@ -238,7 +238,8 @@ def _places(
         return
     for counted, part in ((True, mask), (False, ~mask)):
         for places in part.nonzero().squeeze(-1).split(size):
-            yield places, counted
+            if len(places):  # of a process's share of an update it may be that none counts
+                yield places, counted
 
 
 def _chunk(
