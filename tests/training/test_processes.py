@@ -78,6 +78,7 @@ def test_the_masks_of_the_passes_differ(alone):
     assert alone["cached"]["train/total"] == pytest.approx(alone["loop"]["train/total"], rel=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:the K passes are equal")  # on purpose
 @pytest.mark.parametrize("fused", [True, False])
 def test_a_share_in_which_nothing_counts_has_no_loss_and_no_gradient(fused):
     logits = torch.randn(2, 3, requires_grad=True)
