@@ -62,7 +62,11 @@ def _in_row(at, start, shift, classes):
 
 @triton.jit
 def _centred(x, K: tl.constexpr):
-    """A tuple of one tensor a pass, minus their mean; exactly 0 where they are equal."""
+    """A tuple of one tensor a pass, minus their mean; 0 where they are equal.
+
+    Exactly 0 where the tensors are stored or loaded numbers; of products, which a GPU fuses with the
+    difference, their rounding is left.
+    """
     mean = tl.zeros_like(x[0])
     for k in tl.static_range(1, K):
         mean += (x[k] - x[0]) * (1.0 / K)

@@ -172,7 +172,8 @@ def test_equal_passes_have_no_divergence_and_no_gradient_of_it(divergence) -> No
     against = asked(3, 77, divergence=divergence)._replace(task_weight=0.0)
     gradient = poisoned(z)
     assert launch.losses(z, against, gradient)[1] == 0
-    assert not gradient.any()
+    # A GPU takes p_1 from the unrounded product p_i, so that its rounding is left, 6e-8 of p.
+    assert gradient.abs().max() <= (1e-7 if ON_GPU else 0)
 
 
 @runs
@@ -284,6 +285,7 @@ def test_a_head_of_a_model_has_the_gradients_of_the_plain_losses(by_kernel, over
 
 @runs
 @pytest.mark.skipif(not ON_GPU, reason="waiting is for a GPU")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode:UserWarning")
 def test_nothing_waits_for_the_gpu() -> None:
     z = made(3, 64, 1000, torch.bfloat16).requires_grad_()
     weight = torch.tensor(1 / 64, device=DEVICE, dtype=torch.float64)
