@@ -64,8 +64,8 @@ def _in_row(at, start, shift, classes):
 def _centred(x, K: tl.constexpr):
     """A tuple of one tensor a pass, minus their mean; 0 where they are equal.
 
-    Exactly 0 where the tensors are stored or loaded numbers; of products, which a GPU fuses with the
-    difference, their rounding is left.
+    Exactly 0 of numbers that are loaded; of products, which a GPU fuses with the difference, their
+    rounding is left.
     """
     mean = tl.zeros_like(x[0])
     for k in tl.static_range(1, K):
