@@ -106,6 +106,7 @@ def test_losses_of_a_cpu_are_looked_at_at_once():
     assert [item.step for item in arrivals.take()] == [1]
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode:UserWarning")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="wants a GPU")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_an_update_on_a_gpu_never_waits_for_it(tmp_path, precision):
