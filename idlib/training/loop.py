@@ -193,14 +193,17 @@ class Run:
 
         Nothing here waits for a GPU: what has to be read of a batch is read before it goes there.
         """
-        if self.settings.compile:
-            micro_batches = [in_bucket(batch) for batch in micro_batches]
+        if not self.settings.compile:
+            return self._update(micro_batches)
         with compile_errors_explained():
-            if self.graphs is not None:
-                at_hand = as_heads(self.targets(micro_batches[0]))
-                counts = self.counts([at_hand])
-                return self.graphs.update(micro_batches[0], counts, self.alpha, at_hand)
-            losses = self.forward_backward(micro_batches)
+            return self._update([in_bucket(batch) for batch in micro_batches])
+
+    def _update(self, micro_batches: list[Batch]) -> Tensor:
+        if self.graphs is not None:
+            at_hand = as_heads(self.targets(micro_batches[0]))
+            counts = self.counts([at_hand])
+            return self.graphs.update(micro_batches[0], counts, self.alpha, at_hand)
+        losses = self.forward_backward(micro_batches)
         self.apply_gradients()
         return losses
 

@@ -83,7 +83,6 @@ def test_a_compiled_model_trains_as_the_plain_one_and_is_compiled_few_times(tmp_
     assert 1 <= torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 3
     for name in ("train/total", "validation/nll"):
         assert curves["default"][name] == pytest.approx(curves[None][name], rel=1e-4), name
-    assert curves["default"]["train/total"] != curves[None]["train/total"]  # it was compiled
 
 
 def test_updates_are_recorded_on_a_gpu_alone_and_that_is_said_once(tmp_path, caplog):
