@@ -130,6 +130,7 @@ TITLES: Mapping[str, str] = {
     "rdrop": "R-Drop, K = 2",
     "id-plain": "ID, losses by autograd",
     "id": "ID",
+    "kernel": "the kernel alone",
     "id-loop": "ID, passes in turn",
     "id-cached": "ID, passes replayed",
     "baseline-projection": "baseline, projection and loss together",

@@ -24,6 +24,7 @@ from idlib.bench.arms import (
     total_of,
 )
 from idlib.costs import About
+from idlib.method.fused import Against, head_loss
 from idlib.method.objective import IntraDistillation
 from idlib.method.projection import Projected
 from idlib.method.targets import Target
@@ -146,6 +147,36 @@ class SizeCase(LossCase):
     """The same at other sizes."""
 
     suite: ClassVar[str] = "sizes"
+
+
+@dataclass(frozen=True)
+class KernelCase(LossCase):
+    """Value and gradient alone, without what the objective checks on the processor before them."""
+
+    suite: ClassVar[str] = "kernel"
+    references: ClassVar[tuple[str, ...]] = ("id-plain", "floor")
+    methods: ClassVar[dict[str, Method]] = {"id-plain": LOSS_ARMS["id-plain"]}
+
+    def arms(self, setup: Given) -> list[Arm]:
+        """The kernel beside the losses by autograd and the floor."""
+        plain, floor = super().arms(setup)
+        return [plain, Arm("kernel", TITLES["kernel"], self.alone), floor]
+
+    def alone(self, setup: Given) -> Call:
+        """The loss of the head, its gradient in place of the logits."""
+        share = 1 / self.positions
+        labels = setup.labels.to(setup.weight.device)
+        against = Against(labels, share, share, ALPHA, smoothing=SMOOTHING)
+
+        def make() -> Tensor:
+            weight = setup.weight.detach().requires_grad_()
+            return F.linear(setup.hidden.flatten(0, 1), weight)
+
+        def run(logits: Tensor) -> None:
+            heads = logits.unflatten(0, (self.passes, -1))
+            torch.autograd.grad(head_loss(heads, against, overwrite=True).total, logits)
+
+        return Call(run, make)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from idlib.bench.arms import Case
-from idlib.bench.losses import LossCase, MallocCase, ProjectionCase, SizeCase
+from idlib.bench.losses import KernelCase, LossCase, MallocCase, ProjectionCase, SizeCase
 from idlib.bench.sensitivities import SensitivityCase
 from idlib.bench.steps import CompiledCase, StepCase, TaskCase
 from idlib.tasks import TASKS
@@ -35,6 +35,9 @@ CUDA: tuple[Case, ...] = (
     LossCase(positions=4096, dtype="bfloat16"),
     LossCase(positions=4096, dtype="float32"),
     LossCase(positions=4096, classes=MULTILINGUAL, dtype="bfloat16"),
+    KernelCase(positions=4096, dtype="bfloat16"),
+    KernelCase(positions=4096, dtype="float32"),
+    KernelCase(positions=4096, classes=MULTILINGUAL, dtype="bfloat16"),
     ProjectionCase(positions=4096, dtype="bfloat16"),
     StepCase(**_LARGE),
     StepCase(**_SMALL),
@@ -60,7 +63,10 @@ QUICK: tuple[Case, ...] = (
     MallocCase(positions=16, classes=500),
 )
 CASES = {"cpu": CPU, "cuda": CUDA}
-SUITES = ("loss", "sizes", "malloc", "projection", "step", "compiled", "tasks", "sensitivity")
+SUITES = (
+    *("loss", "kernel", "sizes", "malloc", "projection", "step", "compiled", "tasks"),
+    "sensitivity",
+)
 
 
 def cases_of(suites: Sequence[str], device: str, quick: bool = False) -> list[Case]:

@@ -11,7 +11,10 @@ from idlib.tasks import TASKS
 from idlib.training.settings import PROFILES, SettingsError
 
 # Of idlib.bench, which needs torch.
-SUITES = ("loss", "sizes", "malloc", "projection", "step", "compiled", "tasks", "sensitivity")
+SUITES = (
+    *("loss", "kernel", "sizes", "malloc", "projection", "step", "compiled", "tasks"),
+    "sensitivity",
+)
 
 WIDTH = 160  # characters of a table in a file
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from idlib.sensitivity.measuring import Loss, as_found, batch_mean, checked_loss
 from idlib.sensitivity.parameter_sets import Groups, checked_groups, entries, trainable
-from idlib.sensitivity.statistics import Sensitivity, summary
+from idlib.sensitivity.statistics import Sensitivity, on_cpu, summary
 
 
 def parameter_sensitivity(
@@ -72,7 +72,7 @@ def parameter_sensitivity(
             for name, total in totals.items()
         }
 
-    return summary(mean(raw), mean(normalized), losses, excluded)
+    return on_cpu(summary(mean(raw), mean(normalized), losses, excluded))
 
 
 def group_sensitivity(
@@ -125,8 +125,8 @@ def _gradients(
 
 
 def _stored(value: Tensor, parameter: Tensor) -> Tensor:
-    """Value on the CPU, in the parameter's precision but at least float32."""
-    return value.to("cpu", torch.promote_types(parameter.dtype, torch.float32))
+    """Value in the parameter's precision, but at least float32."""
+    return value.to(torch.promote_types(parameter.dtype, torch.float32))
 
 
 def _checked_masks(

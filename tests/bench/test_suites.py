@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from idlib.bench.arms import Case
+from idlib.bench.losses import KernelCase
 from idlib.bench.measure import measure
 from idlib.bench.running import Asked
 from idlib.bench.steps import WAYS, StepCase, Way, of_training_loop, prepare
@@ -16,8 +17,11 @@ from idlib.training.settings import SettingsError
 TINY = StepCase(layers=1, width=16, ffn=32, sentences=2, tokens=5, vocabulary=50)
 
 
+KERNEL = KernelCase(positions=16, classes=500)  # without a GPU the chunks take its place
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("case", QUICK, ids=lambda case: f"{case.suite}-{case.name}")
+@pytest.mark.parametrize("case", [*QUICK, KERNEL], ids=lambda case: f"{case.suite}-{case.name}")
 def test_every_arm_is_measured(case: Case) -> None:
     costs = measure(case, torch.device("cpu"), repeats=1)
     assert [arm.failed for arm in costs.arms if arm.failed] == []

@@ -17,6 +17,7 @@ from idlib.report.text import NOTHING, counted, literal
 MIB = 2**20
 SUITES = {  # in words; what a suite's times and peaks are compared with
     "loss": ("the loss alone", "published"),
+    "kernel": ("the loss by its kernel", "id-plain"),
     "sizes": ("the loss alone at other sizes", "published"),
     "malloc": ("the loss alone, freed memory given back to the system", "published"),
     "projection": ("the loss with the projection", "published"),
@@ -27,6 +28,7 @@ SUITES = {  # in words; what a suite's times and peaks are compared with
 }
 SAID = {  # arms of each suite that the sentences tell of, and what else they are compared with
     "loss": (("id", "id-plain"), "floor"),
+    "kernel": (("kernel",), "floor"),
     "sizes": (("id", "id-plain"), "floor"),
     "malloc": (("id", "id-plain"), None),
     "projection": (("id-projection", "id", "id-plain"), "floor"),
@@ -121,14 +123,14 @@ def _table(shown: Sequence[Measured], suite: str, every_arm: bool) -> pd.DataFra
                 "arm": arm.title,
                 "seconds": f"{arm.seconds.median:.3g}",
                 f"time ÷ {reference}": "1" if arm.arm == reference else _median(arm, reference),
-                "quartiles": f"{ratio.lower:.2f}–{ratio.upper:.2f}" if ratio else NOTHING,
+                "quartiles": f"{_ratio(ratio.lower)}–{_ratio(ratio.upper)}" if ratio else NOTHING,
             }
             if other is not None:
                 row[f"time ÷ {other}"] = "1" if arm.arm == other else _median(arm, other)
             memory = case.memory_ratio(arm.arm, reference)
             peak = arm.peak_bytes
             row["peak, MiB"] = NOTHING if peak is None else f"{peak / MIB:,.0f}"
-            row[f"peak ÷ {reference}"] = NOTHING if memory is None else f"{memory:.2f}"
+            row[f"peak ÷ {reference}"] = NOTHING if memory is None else _ratio(memory)
             if any(one.utilisation for one in case.arms):
                 used = arm.utilisation
                 row["utilisation"] = NOTHING if used is None else f"{used:.0%}"
@@ -195,15 +197,24 @@ def sizes(case: CaseCosts) -> str:
 def _said(case: CaseCosts, arm: ArmCost, reference: str, other: str | None) -> str:
     ratio = arm.ratios[reference]
     text = (
-        f"{arm.title} takes {ratio.median:.2f} of the time "
-        f"(quartiles {ratio.lower:.2f} to {ratio.upper:.2f})"
+        f"{arm.title} takes {_ratio(ratio.median)} of the time "
+        f"(quartiles {_ratio(ratio.lower)} to {_ratio(ratio.upper)})"
     )
     memory = case.memory_ratio(arm.arm, reference)
     if memory is not None:
-        text += f" and {memory:.2f} of the memory"
+        text += f" and {_ratio(memory)} of the memory"
     if other is not None and other in arm.ratios:
-        text += f", {arm.ratios[other].median:.2f} times the floor"
+        text += f", {_ratio(arm.ratios[other].median)} times the floor"
     return text
+
+
+def _ratio(value: float) -> str:
+    """Two decimals; of a small ratio two digits.
+
+    >>> _ratio(1.5), _ratio(0.0214)
+    ('1.50', '0.021')
+    """
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def _title(case: CaseCosts, name: str) -> str:
@@ -211,4 +222,4 @@ def _title(case: CaseCosts, name: str) -> str:
 
 
 def _median(arm: ArmCost, reference: str) -> str:
-    return f"{arm.ratios[reference].median:.2f}" if reference in arm.ratios else NOTHING
+    return _ratio(arm.ratios[reference].median) if reference in arm.ratios else NOTHING
