@@ -21,7 +21,7 @@ from idlib.commands.bench import bench_command
 from idlib.commands.records import Folder, print_record, records_app
 from idlib.experiments.workspace import CHECKPOINTS, Workspace, check_writable
 from idlib.protocol import ProtocolError
-from idlib.records import COMMITTED_STORE, WORKING_STORE, RecordError, Store
+from idlib.records import EVIDENCE_STORE, WORKING_STORE, RecordError, Store
 from idlib.tasks import TASKS
 from idlib.training.settings import METHODS, PROFILES, SOURCES, SettingsError, check_choice
 
@@ -211,7 +211,7 @@ def evidence_command(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes side by side; on a GPU as many as fit.")
     ] = None,
-    records: Folder = COMMITTED_STORE,
+    records: Folder = EVIDENCE_STORE,
     checkpoints: Checkpoints = CHECKPOINTS,
 ) -> None:
     """Make the runs that protocol.yaml registers, side by side.

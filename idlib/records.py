@@ -33,6 +33,7 @@ from idlib.files import replacing
 
 WORKING_STORE = Path(".idlib/records")
 COMMITTED_STORE = Path("records")
+EVIDENCE_STORE = COMMITTED_STORE / "evidence"  # of the runs that the protocol registers
 MANIFEST = "earlier.json"  # in a folder of records, no record itself: see idlib.earlier
 
 # Whose versions stand in a record.

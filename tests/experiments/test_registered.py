@@ -114,10 +114,10 @@ def test_the_command_makes_them_once(ours, command):
     given = ("evidence", "one", "--workers", "1")
     status, out, _ = command(*given)
     assert status == 0 and "all 4 registered runs are made" in out
-    made = Store("records").all()
+    made = Store("records/evidence").all()
     assert {stored.record.origin.protocol for stored in made} == {protocol.sha256()}
     status, out, err = command(*given)
     assert status == 0 and "update" not in err
-    assert Store("records").all() == made
+    assert Store("records/evidence").all() == made
     status, out, _ = command("evidence", "--list")
     assert "6 of 6 registered runs are made" in out
