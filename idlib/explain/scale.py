@@ -92,7 +92,7 @@ def makespan(seconds: Iterable[float], workers: int) -> float:
     """Seconds until all is done, the longest first, each on the worker that is free first.
 
     >>> makespan([3, 3, 2, 2, 2], 2)
-    7
+    7.0
     """
     free = [0.0] * workers
     for each in sorted(seconds, reverse=True):

@@ -11,7 +11,7 @@ logits minus their mean over the passes:
 - ``∂J/∂z_i = (1/K) p_i (l_i - <p_i, l_i>)`` with ``l_i = log(p_i / m)``.
 
 The values are those of :mod:`idlib.method.losses`, to rounding; their tests hold here too. On a GPU
-the kernel of :mod:`idlib.method.kernel` takes the place of the chunks where it can.
+the kernel of ``idlib.method.kernel`` takes the place of the chunks where it can.
 """
 
 from __future__ import annotations
