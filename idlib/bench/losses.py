@@ -24,7 +24,8 @@ from idlib.bench.arms import (
     total_of,
 )
 from idlib.costs import About
-from idlib.method.fused import Against, head_loss
+from idlib.method.against import Against
+from idlib.method.fused import head_loss
 from idlib.method.objective import IntraDistillation
 from idlib.method.projection import Projected
 from idlib.method.targets import Target

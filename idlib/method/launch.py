@@ -12,7 +12,7 @@ import torch
 import triton
 from torch import Tensor
 
-from idlib.method.fused import Against
+from idlib.method.against import Against
 from idlib.method.kernel import loss_kernel, scale_kernel
 
 MOST_PASSES = 8  # a program keeps a tile of each in its registers

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from idlib.method.against import Against
 from idlib.method.choices import REDUCTIONS, Divergence, Mode, Reduction
 from idlib.method.diagnostics import Diagnostics
-from idlib.method.fused import Against, HeadLoss, head_loss
+from idlib.method.fused import HeadLoss, head_loss
 from idlib.method.losses import (
     DIVERGENCES,
     check_logits,

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from idlib.method.fused import Against, HeadLoss, head_sums, total_of
+from idlib.method.against import Against
+from idlib.method.fused import HeadLoss, head_sums, total_of
 from idlib.method.losses import full_precision
 
 # Logits of a chunk, all passes: large enough for products to run at the processor's full speed.

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from idlib.method import fused
+from idlib.method.against import Against
 from idlib.method.choices import REDUCTIONS
-from idlib.method.fused import Against, head_loss, may_be_written_over
+from idlib.method.fused import head_loss, may_be_written_over
 from idlib.method.losses import DIVERGENCES, cross_entropy, soft_cross_entropy
 from idlib.method.objective import IntraDistillation
 from idlib.method.targets import Target

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from idlib.method import fused
-from idlib.method.fused import Against
+from idlib.method.against import Against
 from idlib.method.losses import DIVERGENCES, cross_entropy
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"

@@ -18,8 +18,9 @@ from transformers import (
 )
 
 from idlib.method import fused, projection
+from idlib.method.against import Against
 from idlib.method.choices import REDUCTIONS
-from idlib.method.fused import Against, head_loss
+from idlib.method.fused import head_loss
 from idlib.method.losses import DIVERGENCES
 from idlib.method.objective import IntraDistillation
 from idlib.method.passes import MODES

@@ -112,7 +112,10 @@ def test_a_lost_process_ends_the_run_with_the_remedy_and_it_goes_on(tmp_path, wa
     lost = go(tmp_path / "lost", LOSE_BY=way)
     assert lost.returncode != 0 and time.monotonic() - started < 120
     # Whichever is first: the backend's error, or the launcher's signal.
-    reasons = {"killed": "Connection closed|.*Connection reset|it was told to end", "hanging": "Timed out waiting"}
+    reasons = {
+        "killed": "Connection closed|.*Connection reset|it was told to end",
+        "hanging": "Timed out waiting",
+    }
     assert re.search(rf"process 0 of 2 cannot go on \(({reasons[way]})", lost.stderr), lost.stderr
     assert "the same command with as many processes goes on from there" in lost.stderr
     assert not records(tmp_path / "lost")
