@@ -38,7 +38,7 @@ class Cell(_Part):
 
     Args:
         method: as ``idlib run`` takes it.
-        settings: laid over the profile's.
+        settings: laid over the study's.
         seeds: where they are fewer than the study's.
     """
 
@@ -60,11 +60,13 @@ class Study(_Part):
         device: ``cpu`` or ``cuda``: all runs of a seed are made on the same kind.
         seeds: of every cell that names none; a range as in ``11-20``.
         cells: by name.
+        settings: of all cells, laid over the profile's.
         purpose: what it is for, one sentence.
     """
 
     task: str
     profile: str
+    settings: dict[str, Any] = Field(default_factory=dict)
     device: Literal["cpu", "cuda"] = "cpu"
     seeds: tuple[int, ...]
     cells: dict[str, Cell]

@@ -9,9 +9,11 @@ from torch import nn
 
 from idlib.data.loaded import LoadedData
 from idlib.experiments.specs import Plan
-from idlib.metrics.names import BEST, SELECTIONS, at
+from idlib.metrics.names import BEST, LOSS, SELECTIONS, at
 from idlib.records import Measured
 from idlib.sensitivity.first_order import parameter_sensitivity
+from idlib.sensitivity.parameter_sets import kinds
+from idlib.sensitivity.pruning import magnitudes, pruning_curve
 from idlib.sensitivity.statistics import Sensitivity
 from idlib.tasks.base import Curves, Metrics, Task, TaskSettings
 from idlib.training.loop import Trained
@@ -34,21 +36,44 @@ def measure(plan: Plan, trained: Trained, load: Callable[[str], nn.Module]) -> M
     """
     models: dict[int, tuple[Metrics, Curves]] = {}  # by update
     metrics: Metrics = {}
+    pruning: Curves = {}
     for selection in SELECTIONS:
         step = trained.selected[selection]
         if step not in models:
-            models[step] = _model(plan.task, load(selection))
+            model = load(selection)
+            found = sensitivity(plan.task, model)
+            models[step] = _model(plan.task, model, found)
+            if step == trained.selected[LOSS]:
+                pruning = _without_weights(plan.task, model, found)
         measured = {"selected/step": step, **models[step][0]}
         metrics |= {at(name, selection): value for name, value in measured.items()}
-    curves = {**trained.curves, **models[trained.selected[BEST]][1]}
+    curves = {**trained.curves, **models[trained.selected[BEST]][1], **pruning}
     return Measured(metrics={**metrics, **_left_out(plan.task)}, curves=curves)
 
 
-def _model(task: Task[TaskSettings, LoadedData[Any]], model: nn.Module) -> tuple[Metrics, Curves]:
+def _model(
+    task: Task[TaskSettings, LoadedData[Any]], model: nn.Module, found: Sensitivity
+) -> tuple[Metrics, Curves]:
     metrics, curves = task.test(model)
-    found = sensitivity(task, model)
-    metrics = {**metrics, **_statistics(found), **_by_layer(task, found)}
+    metrics = {**metrics, **_statistics(found), **_by_layer(task, found), **_by_kind(model, found)}
     return metrics, {**curves, **_distribution(found)}
+
+
+def _without_weights(
+    task: Task[TaskSettings, LoadedData[Any]], model: nn.Module, found: Sensitivity
+) -> Curves:
+    """Test NLL without the shares of the weights that ``pruned`` names, by what ranks them."""
+    shares = task.settings.pruned
+    if shares is None:
+        return {}
+    ranks = {"sensitivity": found.values, "magnitude": magnitudes(model)}
+    curves = {
+        f"pruned/{name}/nll": pruning_curve(
+            model, importance, shares, lambda m: task.evaluate(m, "test")["nll"]
+        )
+        for name, importance in ranks.items()
+    }
+    return {"pruned/shares": list(shares), **curves}
 
 
 def sensitivity(task: Task[TaskSettings, LoadedData[Any]], model: nn.Module) -> Sensitivity:
@@ -73,6 +98,17 @@ def _by_layer(task: Task[TaskSettings, LoadedData[Any]], measured: Sensitivity) 
         for row in measured.by_layer(task.layer)
         for name in ("mean", "std")
     }
+
+
+def _by_kind(model: nn.Module, measured: Sensitivity) -> Metrics:
+    """``kinds/<figure>/<kind>``: norms, embeddings, biases and weights apart."""
+    kind_of = kinds(model)
+    metrics: Metrics = {}
+    for row in measured.by_layer(kind_of.__getitem__):
+        metrics[f"kinds/parameters/{row.layer}"] = row.count
+        metrics[f"kinds/mean/{row.layer}"] = row.mean
+        metrics[f"kinds/std/{row.layer}"] = row.std
+    return metrics
 
 
 def _left_out(task: Task[TaskSettings, LoadedData[Any]]) -> dict[str, float]:

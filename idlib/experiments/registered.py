@@ -52,7 +52,7 @@ def _spec_of(protocol: Protocol, run: Registered) -> Spec:
     cell = study.cells[run.cell]
     return Spec(
         *(study.task, cell.method, study.profile, "embedded", run.seed),
-        overrides=cell.settings,
+        overrides={**study.settings, **cell.settings},
         device=study.device,
     )
 

@@ -59,6 +59,24 @@ def channel_groups(model: nn.Module) -> dict[str, list[Member]]:
     return groups
 
 
+def kinds(model: nn.Module) -> dict[str, str]:
+    """Kind of every trainable parameter by name: ``norm``, ``embedding``, ``bias`` or ``weight``.
+
+    A norm's are those of a module whose class is named so, whatever library it is from.
+    """
+    found = {}
+    for place, module in model.named_modules():
+        for name, _ in module.named_parameters(recurse=False):
+            if "norm" in type(module).__name__.lower():
+                kind = "norm"
+            elif isinstance(module, nn.Embedding):
+                kind = "embedding"
+            else:
+                kind = "bias" if name.endswith("bias") else "weight"
+            found[f"{place}.{name}" if place else name] = kind
+    return {name: found[name] for name in trainable(model)}
+
+
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     """Trainable parameters by name; a tied one once, under its first name.
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
 import torch
 from pydantic import Field
@@ -40,11 +40,13 @@ class TaskSettings(Settings):
 
     ``examples`` draws a sample from a split, ``{"train": 60}``; a split that it does not name is
     taken whole. Sensitivity is measured on the first ``sensitivity_examples`` training examples
-    (``None``: on all), in batches of ``sensitivity_batch``.
+    (``None``: on all), in batches of ``sensitivity_batch``. ``pruned`` are the shares of the
+    weights without which the test loss is measured.
     """
 
     examples: dict[str, int] = Field(default_factory=dict)
     sensitivity_examples: int | None = Field(None, ge=1)
+    pruned: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = None
 
 
 S = TypeVar("S", bound=TaskSettings)

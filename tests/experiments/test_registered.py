@@ -21,6 +21,7 @@ TEXT = yaml.safe_dump(
                 "task": "images",
                 "profile": "smoke",
                 "seeds": "11-12",
+                "settings": {"weight_decay": 0.5},
                 "cells": cells,
             }
             for name, cells in {
@@ -63,7 +64,8 @@ def test_a_cell_asks_for_its_settings_at_every_seed(ours):
     spec = specs[protocol.Registered("one", "id", 12)]
     assert (spec.method, spec.seed, spec.device) == ("id", 12, "cpu")
     assert spec.plan.settings.alpha == 2.5 and spec.plan.spec == spec
-    checked = Spec("images", "id", "smoke", None, 12, {"alpha": 2.5, "epochs": 1}, "cpu")
+    asked = {"alpha": 2.5, "epochs": 1, "weight_decay": 0.5}
+    checked = Spec("images", "id", "smoke", None, 12, asked, "cpu")
     assert spec.signature == checked.signature
     both = specs_of(ours)
     assert len(both) == 6 and len({spec.signature for spec in both.values()}) == 4

@@ -33,6 +33,7 @@ from idlib.method.distillation import frozen_teacher
 from idlib.metrics.names import BEST, LAST, LOSS, SELECTIONS, at
 from idlib.records import Store
 from idlib.sensitivity.first_order import parameter_sensitivity
+from idlib.sensitivity.parameter_sets import kinds
 from idlib.tasks import TASKS
 from idlib.tasks.images import ImageTask
 from idlib.training import checkpoints
@@ -184,6 +185,10 @@ def test_a_record_holds_the_figures_of_each_selection(toy, fresh, improving, mon
         layers = {row.layer: row for row in measured.by_layer()}
         figures |= {f"sensitivity/mean/{name}": row.mean for name, row in layers.items()}
         figures |= {f"sensitivity/std/{name}": row.std for name, row in layers.items()}
+        for row in measured.by_layer(kinds(model).__getitem__):
+            figures[f"kinds/parameters/{row.layer}"] = row.count
+            figures[f"kinds/mean/{row.layer}"] = row.mean
+            figures[f"kinds/std/{row.layer}"] = row.std
         expected |= {at(name, which): value for name, value in figures.items()}
         if which == BEST:
             curves = {
