@@ -78,7 +78,7 @@ def test_settings_are_laid_over_the_profile(command):
         (["run", "images", "--source", ""], "choose one of embedded, hub"),
         (["bench", "--task", "nothing"], "unknown task 'nothing': choose one of images"),
         (["bench", "--profile", "tiny"], "choose one of smoke, small, medium, large"),
-        (["bench", "losses"], "unknown suite 'losses': choose one of loss, sizes, malloc"),
+        (["bench", "losses"], "unknown suite 'losses': choose one of loss, kernel, sizes"),
         (["bench", "--device", "gpu"], "unknown device 'gpu': choose one of cpu, cuda"),
         (["bench", "loss", "--task", "images"], "leave the suites, --quick and --out away"),
         (["grid", "images", "--seeds", "1,b"], "integers with commas"),
