@@ -111,15 +111,16 @@ def cases_table(stored: Sequence[StoredCosts], suite: str) -> pd.DataFrame:
 def _table(shown: Sequence[Measured], suite: str, every_arm: bool) -> pd.DataFrame:
     reference, (told, other) = SUITES[suite][1], SAID[suite]
     rows = []
+    machine = ""
     for measured in shown:
-        case = measured.case
+        case, named = measured.case, False
         for arm in case.arms:
             if arm.seconds is None or not (every_arm or arm.arm in told):
                 continue
             ratio = arm.ratios.get(reference)
-            row = {
-                "machine": measured.machine,
-                "case": sizes(case),
+            row = {  # what a row shares with the one above is said there
+                "machine": "" if measured.machine == machine else measured.machine,
+                "case": "" if named else case.case,
                 "arm": arm.title,
                 "seconds": f"{arm.seconds.median:.3g}",
                 f"time ÷ {reference}": "1" if arm.arm == reference else _median(arm, reference),
@@ -135,7 +136,10 @@ def _table(shown: Sequence[Measured], suite: str, every_arm: bool) -> pd.DataFra
                 used = arm.utilisation
                 row["utilisation"] = NOTHING if used is None else f"{used:.0%}"
             rows.append(row)
-    return pd.DataFrame(rows).fillna(NOTHING)
+            machine, named = measured.machine, True
+    table = pd.DataFrame(rows).fillna(NOTHING)
+    # The sentences tell the sizes of a headline, and there is one for each machine.
+    return table.drop(columns="case", errors="ignore") if every_arm else table
 
 
 def sentences(stored: Sequence[StoredCosts], suite: str) -> str:
