@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from idlib.metrics.names import at
-from idlib.protocol import Line, Rules
+from idlib.protocol import Line, Protocol, Rules
 from idlib.records import Record
 from idlib.report.statistics import Interval, p_value, t_interval
 from idlib.report.text import counted
@@ -186,6 +186,22 @@ def measured(line: Line, values: Mapping[int, float], rules: Rules, lacking: str
         p_equivalence(sample, line.delta),
         seeds=seeds,
     )
+
+
+def decide(
+    protocol: Protocol, records: Mapping[str, Mapping[str, Mapping[int, Record]]]
+) -> dict[str, Decision]:
+    """The board: what the records say about every line of the protocol.
+
+    Args:
+        protocol: the lines and rules.
+        records: by study, cell and seed; those that may count.
+    """
+    decisions = {}
+    for name, line in protocol.lines.items():
+        values, lacking = values_of(line, records.get(line.study, {}))
+        decisions[name] = measured(line, values, protocol.rules, lacking)
+    return board(decisions, protocol.rules)
 
 
 def board(decisions: Mapping[str, Decision], rules: Rules) -> dict[str, Decision]:

@@ -9,11 +9,12 @@ import pytest
 from made_up.records import made_up_record
 from scipy import stats
 
-from idlib.protocol import Line, Rules
+from idlib.protocol import Line, Rules, read
 from idlib.report.conditions import Condition
 from idlib.report.decisions import (
     Decision,
     board,
+    decide,
     holm,
     measured,
     p_equivalence,
@@ -165,3 +166,25 @@ def test_a_lines_value_is_taken_seed_by_seed_at_its_checkpoint() -> None:
     ratio = LINE.model_copy(update={"scale": "log"})
     assert values_of(ratio, by_cell)[0] == {2: pytest.approx(np.log(4.0))}
     assert values_of(LINE, {"id": by_cell["id"]}) == ({}, "no record of baseline")
+
+
+def test_the_board_answers_every_line_of_the_protocol() -> None:
+    protocol = read()
+    empty = decide(protocol, {})
+    assert empty.keys() == protocol.lines.keys()
+    assert {decision.outcome for decision in empty.values()} == {"not judged"}
+    assert empty["C1"].reason == "no record of id, no record of baseline"
+
+    def records(level: float):
+        return {
+            seed: made_up_record(
+                Condition("id", 0, 0.1), seed, "medium", {"test/bleu": level + step}
+            )
+            for seed, step in zip(range(11, 21), STEPS.tolist(), strict=True)
+        }
+
+    cells = {"id": records(33.0), "baseline": records(30.0), "passes": records(32.9)}
+    decisions = decide(protocol, {"translation": cells})
+    assert (decisions["C1"].outcome, decisions["C1"].size) == ("supported", "above δ")
+    assert decisions["C8 translation, K passes"].size == "below δ"
+    assert decisions["C8 translation, compute"].outcome == "not judged"
