@@ -295,6 +295,7 @@ def test_every_setting_and_all_else_that_is_asked_is_in_the_signature(toy, monke
         **{"betas": (0.8, 0.9), "eps": 1e-6, "weight_decay": 0.1, "clip": 1.0},
         **{"optimizer": "adamax", "lr_head": 0.3, "precision": "bf16", "threads": 2},
         **{"sensitivity_batch": 3, "dropout": 0.3, "dropout_bits": 16, "compile": "default"},
+        "pruned": (0.5,),
     }
     assert set(others) == set(ToySettings.model_fields)
     specs = [TOY, Spec("toy", "passes", "smoke"), replace(TOY, profile="small")]

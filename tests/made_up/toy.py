@@ -20,7 +20,7 @@ class ToySettings(Settings):
     lr_peak: float = 0.01
     schedule: str = "constant"
     sensitivity_batch: int = 4
-    pruned: None = None
+    pruned: tuple[float, ...] | None = None
     dropout: float = 0.2  # of a run; the loop's tests give it to ``ToyTask.model``
 
 
