@@ -32,8 +32,7 @@ from idlib.bench.arms import (
 from idlib.costs import About
 from idlib.experiments.specs import Spec
 from idlib.method.objective import IntraDistillation
-from idlib.models.transformer import transformer
-from idlib.tasks.translation import POSITIONS, TranslationSettings, TranslationTask
+from idlib.tasks.translation import TranslationSettings, TranslationTask, network_of
 from idlib.training.dropout import dropout_from_bits
 from idlib.training.loop import Run
 from idlib.training.optim import forward_of, objective_of, optimizer_of
@@ -244,16 +243,7 @@ class StepCase(UpdateCase):
             for name in ("layers", "width", "ffn", "vocabulary", "passes", "precision")
         }
         settings = TranslationSettings(**sizes, epochs=1, batch_size=self.sentences)
-        model: nn.Module = transformer(
-            settings.vocabulary,
-            layers=settings.layers,
-            width=settings.width,
-            ffn=settings.ffn,
-            heads=settings.heads,
-            dropout=settings.dropout,
-            attention_dropout=settings.attention_dropout,
-            positions=POSITIONS,
-        )
+        model: nn.Module = network_of(settings, settings.vocabulary)
         generator = torch.Generator().manual_seed(1)
         shape = (3, self.sentences, self.tokens)
         source, target, labels = torch.randint(3, self.vocabulary, shape, generator=generator)

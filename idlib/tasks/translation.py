@@ -95,6 +95,21 @@ class TranslationSettings(TaskSettings):
         return self
 
 
+def network_of(settings: TranslationSettings, vocabulary: int) -> MarianMTModel:
+    """A fresh Transformer of the settings' size for so many tokens."""
+    s = settings
+    return transformer.transformer(
+        vocabulary,
+        layers=s.layers,
+        width=s.width,
+        ffn=s.ffn,
+        heads=s.heads,
+        dropout=s.dropout,
+        attention_dropout=s.attention_dropout,
+        positions=POSITIONS,
+    )
+
+
 _NARROW = {
     "dropout_bits": 16,
     "layers": 2,
@@ -185,17 +200,7 @@ class TranslationTask(Task[TranslationSettings, translation.TranslationData]):
 
     def model(self) -> nn.Module:
         """A fresh Transformer."""
-        s = self.settings
-        return transformer.transformer(
-            self.data.vocabulary.size,
-            layers=s.layers,
-            width=s.width,
-            ffn=s.ffn,
-            heads=s.heads,
-            dropout=s.dropout,
-            attention_dropout=s.attention_dropout,
-            positions=POSITIONS,
-        )
+        return network_of(self.settings, self.data.vocabulary.size)
 
     def forward(self, model: nn.Module) -> Callable[[Batch], Tensor]:
         """From a batch of source tokens [B, S] and decoder inputs [B, T] to logits [B, T, V]."""
