@@ -37,7 +37,7 @@ def show(protocol: Protocol, studies: list[str], store: Store) -> None:
                 f"{seconds[len(seconds) // 2]:.0f}" if seconds else "",
             )
             registered, made = registered + len(seeds), made + len(records)
-            refused += [f"{item.record.signature}: {item.reason}" for item in others]
+            refused += [f"{item.signature}: {item.reason}" for item in others]
     console = Console()
     console.print(table)
     console.print(f"{made} of {registered} registered runs are made")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
+from idlib import protocol as protocols
 from idlib.experiments.specs import Spec
 from idlib.protocol import Protocol, Registered
-from idlib.records import Record, Store
+from idlib.records import EVIDENCE_STORE, Record, RecordError, Store, paths
 
 
 class Refused(NamedTuple):
     """A record that answers a registered run and takes part in no verdict, and why."""
 
     run: Registered
-    record: Record
+    signature: str
     reason: str
 
 
@@ -23,12 +25,29 @@ class Answers(NamedTuple):
     Attributes:
         records: by cell and seed.
         missing: registered runs without a record.
-        refused: records that were not made under the protocol.
+        refused: records that were not made under the protocol, or cannot be read.
     """
 
     records: dict[str, dict[int, Record]]
     missing: list[Registered]
     refused: list[Refused]
+
+
+class Evidence(NamedTuple):
+    """The records of several studies, and the files beside them that nobody asked for.
+
+    Attributes:
+        studies: by name.
+        unknown: files of a folder of records that answer no registered run of these studies.
+    """
+
+    studies: dict[str, Answers]
+    unknown: list[Path]
+
+    @property
+    def records(self) -> dict[str, dict[str, dict[int, Record]]]:
+        """The records that may count, by study, cell and seed."""
+        return {name: found.records for name, found in self.studies.items()}
 
 
 def specs_of(protocol: Protocol, *studies: str) -> dict[Registered, Spec]:
@@ -58,14 +77,14 @@ def _spec_of(protocol: Protocol, run: Registered) -> Spec:
 
 
 def answers(protocol: Protocol, study: str, store: Store) -> Answers:
-    """The records of a study's runs; those made before the protocol are refused, not averaged.
-
-    Raises:
-        idlib.records.RecordError: a record cannot be read.
-    """
+    """The records of a study's runs; those that may not count are refused, never averaged."""
     found = Answers({cell: {} for cell in protocol.studies[study].cells}, [], [])
     for run, spec in specs_of(protocol, study).items():
-        record = store.answer(spec.plan.asked)
+        try:
+            record = store.answer(spec.plan.asked)
+        except RecordError as error:
+            found.refused.append(Refused(run, spec.signature, str(error)))
+            continue
         if record is None:
             found.missing.append(run)
         elif record.origin.protocol not in protocol.accepted:
@@ -73,7 +92,26 @@ def answers(protocol: Protocol, study: str, store: Store) -> Answers:
             reason = (
                 f"made under another protocol ({made[:12]}): move it away to have it made again"
             )
-            found.refused.append(Refused(run, record, reason))
+            found.refused.append(Refused(run, spec.signature, reason))
         else:
             found.records[run.cell][run.seed] = record
     return found
+
+
+def evidence(*studies: str, folder: Path | str = EVIDENCE_STORE) -> Evidence:
+    """The records of some studies of the protocol, or of all.
+
+    Args:
+        studies: by name; none for all.
+        folder: of the records.
+
+    Raises:
+        idlib.protocol.ProtocolError: a study that does not exist.
+    """
+    protocol = protocols.read()
+    store = Store(folder, also=())
+    names = dict.fromkeys(run.study for run in protocol.runs(*studies))
+    found = {study: answers(protocol, study, store) for study in names}
+    known = {spec.signature for spec in specs_of(protocol, *names).values()}
+    unknown = [path for path in paths(store.root) if path.stem.rpartition("-")[2] not in known]
+    return Evidence(found, unknown)

@@ -7,7 +7,7 @@ import yaml
 from made_up.records import made_up_record
 
 from idlib import protocol
-from idlib.experiments.registered import answers, specs_of
+from idlib.experiments.registered import answers, evidence, specs_of
 from idlib.experiments.specs import Spec
 from idlib.records import Record, Store
 from idlib.report.conditions import Condition
@@ -85,6 +85,21 @@ def test_records_of_another_protocol_are_named_and_left_out(ours, tmp_path):
     assert [refused.run for refused in found.refused] == runs[1:3]
     assert "without one" in found.refused[0].reason and "0000" in found.refused[1].reason
     assert found.missing == runs[3:]
+
+
+def test_evidence_names_what_nobody_registered_and_what_cannot_be_read(ours, tmp_path):
+    store = Store(tmp_path / "records", also=())
+    runs = list(ours.runs("one"))
+    whole = store.save(record_of(ours, runs[0], protocol.sha256()))
+    torn = store.save(record_of(ours, runs[1], protocol.sha256()))
+    torn.write_text(torn.read_text()[:-40])
+    stray = store.save(made_up_record(Condition("id", 0, 0.0), 1, "smoke", {}))
+    found = evidence("one", folder=tmp_path / "records")
+    assert list(found.records["one"]["baseline"]) == [11] and not found.records["one"]["id"]
+    assert [item.run for item in found.studies["one"].refused] == [runs[1]]
+    assert str(torn) in found.studies["one"].refused[0].reason
+    assert found.unknown == [stray] and whole.is_file()
+    assert [*evidence(folder=tmp_path / "records").records] == ["one", "two"]
 
 
 def test_a_record_made_before_an_amendment_counts(ours, tmp_path, monkeypatch):
