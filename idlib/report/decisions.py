@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from idlib.metrics.names import at
+from idlib.metrics.names import SELECTIONS, at
 from idlib.protocol import Line, Protocol, Rules
 from idlib.records import Record
 from idlib.report.statistics import Interval, p_value, t_interval
@@ -44,6 +44,8 @@ class Decision:
         reason: why it is not judged or not applicable, if so.
         size: against δ, of a difference that is decided: ``above δ`` or ``below δ``; else empty.
         seeds: the seeds that every cell has.
+        left_out: registered seeds that take no part although some cell has them, each with why.
+        registered: how many seeds the protocol registers for it.
     """
 
     line: Line
@@ -55,6 +57,8 @@ class Decision:
     reason: str = ""
     size: str = ""
     seeds: tuple[int, ...] = ()
+    left_out: Mapping[int, str] = field(default_factory=dict)
+    registered: int = 0
 
     @property
     def in_deltas(self) -> Interval | None:
@@ -125,10 +129,24 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+class Values(NamedTuple):
+    """A line's values, and what is missing.
+
+    Attributes:
+        by_seed: for each seed that all its cells have, made on one kind of processor.
+        lacking: of the line as a whole, in words; empty where every cell has something.
+        left_out: for each seed that some cells have and that takes no part, why.
+    """
+
+    by_seed: dict[int, float]
+    lacking: str = ""
+    left_out: Mapping[int, str] = {}
+
+
 def values_of(
     line: Line, records: Mapping[str, Mapping[int, Record]], selection: str | None = None
-) -> tuple[dict[int, float], str]:
-    """A line's value for each seed that all its cells have, and what is missing, in words.
+) -> Values:
+    """A line's values, paired by seed.
 
     Args:
         line: the question.
@@ -136,9 +154,9 @@ def values_of(
         selection: which checkpoint; by default the line's own.
     """
     key = at(line.metric, selection or line.selection)
-    figures = {
+    having = {
         cell: {
-            seed: record.measured.metrics[key]
+            seed: record
             for seed, record in records.get(cell, {}).items()
             if key in record.measured.metrics
         }
@@ -146,20 +164,36 @@ def values_of(
     }
     lacking = [
         f"no {key} of {cell}" if records.get(cell) else f"no record of {cell}"
-        for cell, by_seed in figures.items()
+        for cell, by_seed in having.items()
         if not by_seed
     ]
-    if line.scale == "log":
-        figures = {
-            cell: {seed: math.log(value) for seed, value in by_seed.items()}
-            for cell, by_seed in figures.items()
-        }
-    seeds = sorted(set.intersection(*(set(by_seed) for by_seed in figures.values())))
-    values = {
-        seed: math.fsum(w * figures[cell][seed] for cell, w in line.contrast.items())
-        for seed in seeds
-    }
-    return values, ", ".join(lacking)
+    values, left_out = {}, {}
+    for seed in sorted(set().union(*having.values())):
+        runs = {cell: by_seed[seed] for cell, by_seed in having.items() if seed in by_seed}
+        if reason := _why_left_out(line, runs):
+            left_out[seed] = reason
+            continue
+        figures = {cell: record.measured.metrics[key] for cell, record in runs.items()}
+        if line.scale == "log":
+            figures = {cell: math.log(value) for cell, value in figures.items()}
+        values[seed] = math.fsum(weight * figures[cell] for cell, weight in line.contrast.items())
+    return Values(values, ", ".join(lacking), left_out)
+
+
+def _why_left_out(line: Line, runs: Mapping[str, Record]) -> str:
+    """Why a seed takes no part in a line; empty where it does.
+
+    Other kinds of processors give other bits, so that what differs between two arms of a seed must
+    not be the processor.
+    """
+    if missing := [cell for cell in line.contrast if cell not in runs]:
+        return f"unpaired: no run of {', nor of '.join(missing)}"
+    made_on = {record.origin.device: cell for cell, record in runs.items()}
+    if len(made_on) > 1:
+        return "unpaired: " + ", ".join(
+            f"{cell} made on {where}" for where, cell in made_on.items()
+        )
+    return ""
 
 
 def measured(line: Line, values: Mapping[int, float], rules: Rules, lacking: str = "") -> Decision:
@@ -189,19 +223,36 @@ def measured(line: Line, values: Mapping[int, float], rules: Rules, lacking: str
 
 
 def decide(
-    protocol: Protocol, records: Mapping[str, Mapping[str, Mapping[int, Record]]]
+    protocol: Protocol,
+    records: Mapping[str, Mapping[str, Mapping[int, Record]]],
+    selection: str | None = None,
 ) -> dict[str, Decision]:
     """The board: what the records say about every line of the protocol.
 
     Args:
         protocol: the lines and rules.
         records: by study, cell and seed; those that may count.
+        selection: one rule of selection for all lines, instead of each line's own.
     """
     decisions = {}
     for name, line in protocol.lines.items():
-        values, lacking = values_of(line, records.get(line.study, {}))
-        decisions[name] = measured(line, values, protocol.rules, lacking)
+        found = values_of(line, records.get(line.study, {}), selection)
+        study = protocol.studies[line.study]
+        registered = set.intersection(*(set(study.seeds_of(cell)) for cell in line.contrast))
+        decisions[name] = replace(
+            measured(line, found.by_seed, protocol.rules, found.lacking),
+            left_out={seed: why for seed, why in found.left_out.items() if seed in registered},
+            registered=len(registered),
+        )
     return board(decisions, protocol.rules)
+
+
+def by_selection(
+    protocol: Protocol, records: Mapping[str, Mapping[str, Mapping[int, Record]]]
+) -> dict[str, dict[str, Decision]]:
+    """Each line's decision under each rule of selection, by line and rule."""
+    boards = {rule: decide(protocol, records, rule) for rule in SELECTIONS}
+    return {name: {rule: boards[rule][name] for rule in SELECTIONS} for name in protocol.lines}
 
 
 def board(decisions: Mapping[str, Decision], rules: Rules) -> dict[str, Decision]:

@@ -14,6 +14,7 @@ from idlib.report.conditions import Condition
 from idlib.report.decisions import (
     Decision,
     board,
+    by_selection,
     decide,
     holm,
     measured,
@@ -157,15 +158,31 @@ def test_a_lines_value_is_taken_seed_by_seed_at_its_checkpoint() -> None:
         }
 
     by_cell = {"id": records({1: 8.0, 2: 4.0}), "baseline": records({2: 1.0, 3: 5.0})}
-    assert values_of(LINE, by_cell) == ({2: 3.0}, "")
-    assert values_of(LINE, by_cell, "last") == ({2: 6.0}, "")
-    assert values_of(LINE, by_cell, "loss") == (
+    assert values_of(LINE, by_cell).by_seed == {2: 3.0}
+    assert values_of(LINE, by_cell).left_out == {
+        1: "unpaired: no run of baseline",
+        3: "unpaired: no run of id",
+    }
+    assert values_of(LINE, by_cell, "last").by_seed == {2: 6.0}
+    assert values_of(LINE, by_cell, "loss")[:2] == (
         {},
         "no test/bleu@loss of id, no test/bleu@loss of baseline",
     )
     ratio = LINE.model_copy(update={"scale": "log"})
     assert values_of(ratio, by_cell)[0] == {2: pytest.approx(np.log(4.0))}
-    assert values_of(LINE, {"id": by_cell["id"]}) == ({}, "no record of baseline")
+    assert values_of(LINE, {"id": by_cell["id"]})[:2] == ({}, "no record of baseline")
+
+
+def test_both_arms_of_a_seed_are_made_on_one_kind_of_processor() -> None:
+    runs = {
+        cell: made_up_record(Condition("id", 0, 0.1), 11, "medium", {"test/bleu": 1.0})
+        for cell in LINE.contrast
+    }
+    other = runs["id"].origin.model_copy(update={"device": "another"})
+    runs["id"] = runs["id"].model_copy(update={"origin": other})
+    found = values_of(LINE, {cell: {11: record} for cell, record in runs.items()})
+    assert not found.by_seed
+    assert found.left_out == {11: "unpaired: id made on another, baseline made on cpu"}
 
 
 def test_the_board_answers_every_line_of_the_protocol() -> None:
@@ -187,4 +204,13 @@ def test_the_board_answers_every_line_of_the_protocol() -> None:
     decisions = decide(protocol, {"translation": cells})
     assert (decisions["C1"].outcome, decisions["C1"].size) == ("supported", "above δ")
     assert decisions["C8 translation, K passes"].size == "below δ"
+    assert decisions["C1"].registered == 10 and not decisions["C1"].left_out
+    del cells["id"][12]
+    assert decide(protocol, {"translation": cells})["C1"].left_out == {12: "unpaired: no run of id"}
+    rules = by_selection(protocol, {"translation": cells})["C1"]
+    assert [(rule, found.outcome) for rule, found in rules.items()] == [
+        ("best", "supported"),
+        ("loss", "not judged"),
+        ("last", "not judged"),
+    ]
     assert decisions["C8 translation, compute"].outcome == "not judged"
