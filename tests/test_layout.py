@@ -36,8 +36,8 @@ MAY_IMPORT = {
     "training": ["files", "method", "metrics"],
     "tasks": ["data", "method", "metrics", "models", "training"],
     "experiments": [
-        *("data", "earlier", "method", "metrics", "models", "protocol", "records", "sensitivity"),
-        *("tasks", "training"),
+        *("data", "earlier", "files", "method", "metrics", "models", "protocol", "records"),
+        *("sensitivity", "tasks", "training"),
     ],
     "bench": [
         *("costs", "data", "experiments", "files", "method", "models", "records", "sensitivity"),

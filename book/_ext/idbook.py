@@ -26,7 +26,10 @@ BANNERS = {
         "nothing. Everything was run far too small, only to see that it runs."
     ),
 }
-OUTCOMES = ("supported", "contradicted", "undecided", "not judged")
+OUTCOMES = (
+    *("supported", "contradicted", "no effect"),
+    *("undecided", "not applicable", "not judged"),
+)
 
 
 def read_profile(source: Path) -> str | None:

@@ -7,12 +7,15 @@ from typing import Any
 
 from idlib.book.parameters import declared_types
 from idlib.experiments.grid import grid, recorded
+from idlib.experiments.registered import evidence
 from idlib.experiments.specs import Spec
 from idlib.experiments.workers import run_all
+from idlib.records import Record
+from idlib.report.board import Board
 from idlib.report.results import Results
 from idlib.tasks import task_class
 
-EVIDENCE = "medium"  # the profile of the committed records that verdicts rest on
+EARLIER = "medium"  # the profile of the committed records that stand in until evidence is made
 OF_THE_GRID = ("rounds", "controls", "smoothing", "datasets", "source")  # grid's own arguments
 OF_THE_PAGE = ("profile", "seeds", "workers")  # though a task may have a setting of that name
 
@@ -28,8 +31,9 @@ def train_or_find(task: str, namespace: Mapping[str, Any]) -> tuple[list[Spec], 
             it is ``None``.
 
     Returns:
-        The runs in the order of the grid, and the results. These have the committed records of a
-        longer profile beside this build's; they are read before anything is trained.
+        The runs in the order of the grid, and the results. These have the records of the
+        protocol's runs beside this build's, or as long as these are too few the earlier ones;
+        they are read before anything is trained.
     """
     declared = declared_types(namespace)
     of_the_grid = {name: namespace[name] for name in OF_THE_GRID if name in declared}
@@ -39,9 +43,24 @@ def train_or_find(task: str, namespace: Mapping[str, Any]) -> tuple[list[Spec], 
     if "rounds" not in declared:
         of_the_grid["rounds"] = 0
     specs = grid(task, profile, namespace["seeds"], overrides=overrides, **of_the_grid)
-    evidence = recorded(task, EVIDENCE) if profile != EVIDENCE else []
+    board = Board(evidence().records).of_task(task)
+    rests_on = registered(board) or (recorded(task, EARLIER) if profile != EARLIER else [])
     records = run_all(specs, workers=namespace["workers"], description=task)
-    return specs, Results(task, profile, namespace["source"], records, evidence)
+    return specs, Results(task, profile, namespace["source"], records, rests_on, board)
+
+
+def registered(board: Board) -> list[Record]:
+    """The records that decide a task's lines, once every line has as many seeds as it needs.
+
+    Until then there are none, so that a page does not rest on half of its evidence.
+    """
+    decisions = board.decisions.values()
+    if any(len(one.seeds) < board.protocol.rules.fewest_seeds for one in decisions):
+        return []
+    cells = dict.fromkeys((one.line.study, cell) for one in decisions for cell in one.line.contrast)
+    return [
+        record for study, cell in cells for record in board.records[study].get(cell, {}).values()
+    ]
 
 
 def glue_all(texts: Mapping[str, str]) -> None:

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from idlib.book.opening import EVIDENCE
 from idlib.earlier import manifest
-from idlib.experiments.grid import recorded
-from idlib.records import WORKING_STORE, Store
-from idlib.report.designs import DESIGNS
+from idlib.experiments.registered import Evidence
+from idlib.records import Store
+from idlib.report.board import Board
 from idlib.report.frame import frame
-from idlib.report.results import Results
-from idlib.report.text import bullets, counted
+from idlib.report.text import bullets, counted, literal, ranges
 
 
 def pages(executed: str | Path) -> pd.DataFrame:
@@ -35,19 +33,45 @@ def pages(executed: str | Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["notebook", "seconds", "profile", "finished"])
 
 
-def verdicts(profile: str, source: str) -> pd.DataFrame:
-    """The outcome of each claim and task, from the records that the task's page rests on.
+def verdicts(found: Evidence) -> pd.DataFrame:
+    """The outcome of each line of the protocol, and how many of its seeds there are."""
+    return Board(found.records).table()[["line", "outcome", "seeds"]]
 
-    Those are the committed ones of a longer profile, or where there are none this build's, of its
-    ``profile`` and ``source``.
-    """
-    rows = []
-    for task in DESIGNS:
-        evidence = recorded(task, EVIDENCE) if profile != EVIDENCE else []
-        judged = evidence or recorded(task, profile, WORKING_STORE, source=source)
-        results = Results(task, profile, source, judged)
-        rows += [(claim, task, verdict.outcome) for claim, verdict in results.verdicts.items()]
-    return pd.DataFrame(sorted(rows), columns=["claim", "task", "verdict"])
+
+def left_out(found: Evidence) -> str:
+    """What takes no part in any verdict, and what is missing, each by name, in Markdown."""
+    board = Board(found.records)
+    lines = [
+        f"{run.study}, {run.cell}, seed {run.seed} ({signature}): {reason}"
+        for answers in found.studies.values()
+        for run, signature, reason in answers.refused
+    ]
+    lines += [f"{path}: no run that the protocol registers" for path in found.unknown]
+    unpaired: dict[str, list[str]] = {}
+    for name, decision in board.decisions.items():
+        for seed, reason in decision.left_out.items():
+            unpaired.setdefault(f"{decision.line.study}, seed {seed}, {reason}", []).append(name)
+    lines += [f"{what} (left out of {', '.join(names)})" for what, names in unpaired.items()]
+    named = bullets(lines) or "Nothing is left out."
+    return f"{named}\n\n{_missing(found)}"
+
+
+def _missing(found: Evidence) -> str:
+    """How many registered runs of each study are not made yet, and the command that makes them."""
+    lines = []
+    for study, answers in found.studies.items():
+        made = sum(map(len, answers.records.values()))
+        registered = made + len(answers.missing) + len(answers.refused)
+        if answers.missing:
+            by_cell: dict[str, list[int]] = {}
+            for run in answers.missing:
+                by_cell.setdefault(run.cell, []).append(run.seed)
+            seeds = "; ".join(f"{cell}: {ranges(each)}" for cell, each in by_cell.items())
+            lines.append(
+                f"- {study}: {made} of {registered} made. Missing seeds: {literal(seeds)}. "
+                f"`idlib evidence {study}` makes them."
+            )
+    return "\n".join(["Not made yet:", "", *lines]) if lines else "All registered runs are made."
 
 
 def earlier_evidence() -> str:

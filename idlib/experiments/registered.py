@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import NamedTuple
 
 from idlib import protocol as protocols
 from idlib.experiments.specs import Spec
+from idlib.files import replacing
 from idlib.protocol import Protocol, Registered
 from idlib.records import EVIDENCE_STORE, Record, RecordError, Store, paths
+
+SIGNATURES = Path(".idlib/registered.json")  # a cache: it may be deleted at any time
 
 
 class Refused(NamedTuple):
@@ -76,14 +81,50 @@ def _spec_of(protocol: Protocol, run: Registered) -> Spec:
     )
 
 
+def signatures_of(protocol: Protocol, *studies: str) -> dict[Registered, str]:
+    """The signatures of the records that some studies ask for, or all.
+
+    To plan all runs takes a quarter of a minute, for their data are read and checked. The
+    signatures follow from the package and the protocol alone, so that they are kept for as long
+    as neither changes.
+
+    Raises:
+        idlib.protocol.ProtocolError: a study that does not exist.
+    """
+    runs = list(protocol.runs(*studies))
+    made_of = _made_of()
+    try:
+        kept = json.loads(SIGNATURES.read_text(encoding="utf-8"))
+        known = {Registered(*run): signature for *run, signature in kept[made_of]}
+    except (OSError, ValueError, KeyError, TypeError):
+        known = {}
+    if not known.keys() >= {*runs}:
+        known |= {run: spec.signature for run, spec in specs_of(protocol, *studies).items()}
+        with replacing(SIGNATURES) as partial:
+            rows = [(*run, signature) for run, signature in known.items()]
+            partial.write_text(json.dumps({made_of: rows}), encoding="utf-8")
+    return {run: known[run] for run in runs}
+
+
+def _made_of() -> str:
+    """SHA-256 over the protocol, the package's code, and the checksums of its data."""
+    package = Path(__file__).parents[1]
+    files = sorted([*package.rglob("*.py"), *package.rglob("CHECKSUMS")])
+    digest = hashlib.sha256(protocols.sha256().encode())
+    for path in files:
+        digest.update(f"{path.relative_to(package)}:{path.stat().st_size}:".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def answers(protocol: Protocol, study: str, store: Store) -> Answers:
     """The records of a study's runs; those that may not count are refused, never averaged."""
     found = Answers({cell: {} for cell in protocol.studies[study].cells}, [], [])
-    for run, spec in specs_of(protocol, study).items():
+    for run, signature in signatures_of(protocol, study).items():
         try:
-            record = store.answer(spec.plan.asked)
+            record = store.find(signature)
         except RecordError as error:
-            found.refused.append(Refused(run, spec.signature, str(error)))
+            found.refused.append(Refused(run, signature, str(error)))
             continue
         if record is None:
             found.missing.append(run)
@@ -92,7 +133,7 @@ def answers(protocol: Protocol, study: str, store: Store) -> Answers:
             reason = (
                 f"made under another protocol ({made[:12]}): move it away to have it made again"
             )
-            found.refused.append(Refused(run, spec.signature, reason))
+            found.refused.append(Refused(run, signature, reason))
         else:
             found.records[run.cell][run.seed] = record
     return found
@@ -110,8 +151,8 @@ def evidence(*studies: str, folder: Path | str = EVIDENCE_STORE) -> Evidence:
     """
     protocol = protocols.read()
     store = Store(folder, also=())
+    known = {*signatures_of(protocol, *studies).values()}
     names = dict.fromkeys(run.study for run in protocol.runs(*studies))
     found = {study: answers(protocol, study, store) for study in names}
-    known = {spec.signature for spec in specs_of(protocol, *names).values()}
     unknown = [path for path in paths(store.root) if path.stem.rpartition("-")[2] not in known]
     return Evidence(found, unknown)

@@ -2,12 +2,14 @@
 
 The paper is Xu, Koehn and Murray 2022 and the earlier report Dury, Manne and Sharma's reproduction
 of it. What is void or confounded about a figure is said beside it by its number in the audit. How
-a claim is judged on a task stands in :mod:`idlib.report.designs`.
+a claim is judged stands in the protocol (:mod:`idlib.protocol`).
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+PUBLISHED = REPORT, PAPER = "earlier report", "paper"  # who states figures
 
 
 class Claim(NamedTuple):
@@ -82,3 +84,6 @@ CLAIMS = {
         ),
     )
 }
+
+# Of these the earlier report's figures are void (A1, A3, A7; A12 to A14).
+VOID = ("C4", "C5")

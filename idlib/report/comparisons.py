@@ -9,23 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from idlib.metrics.items import items_of
+from idlib.protocol import Side
 from idlib.records import Record
 from idlib.report.bootstrap import bootstrap
 from idlib.report.conditions import BySeed, Condition, by_condition, method_name, role
-from idlib.report.designs import DESIGNS
 from idlib.report.metrics import Metric
-from idlib.report.statistics import (
-    Interval,
-    Outcome,
-    Side,
-    judge,
-    p_value,
-    t_interval,
-    why_not_judged,
-)
+from idlib.report.statistics import Interval, t_interval
 from idlib.report.tasks import report_of
 
 
@@ -48,18 +39,17 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One contrast in one metric: its interval over seeds, and what it says.
+    """One contrast in one metric, with its intervals. It judges nothing.
 
     Values are as in records, unscaled; ``None`` where there is none.
 
     Args:
         label: the contrast's.
         metric: what is compared.
-        claimed: the side of zero that the claim names, ``None`` where it names none.
-        interval: of the mean over seeds (Student's t), with ``p_value`` of its being zero.
-        outcome: what it says of the claim.
-        reason: why it is not judged, if so.
-        primary: whether it takes part in the claim's verdict.
+        better: the better side of zero, ``None`` where there is none.
+        interval: of the mean over seeds (Student's t).
+        reason: why there is none, if so.
+        main: whether it is in the metric that its claim speaks of.
         items: bootstrap over test items of the mean over seeds: it speaks of these trained
             models, not of another seed's.
         earlier_report: the same sum over the earlier report's table.
@@ -69,27 +59,24 @@ class Comparison:
 
     label: str
     metric: Metric
-    claimed: Side | None
+    better: Side | None
     interval: Interval | None
-    p_value: float | None
-    outcome: Outcome | Literal["context"]
     reason: str = ""
-    primary: bool = False
+    main: bool = False
     items: Interval | None = None
     earlier_report: float | None = None
     seeds: tuple[int, ...] = ()
     signatures: tuple[str, ...] = ()
 
-    def in_words(self, outcome: bool = False) -> str:
-        """The difference with its unit and interval, and the outcome if asked for."""
+    def in_words(self) -> str:
+        """The difference with its unit and interval, or why there is none."""
         interval = self.interval
         if interval is None:
             return self.reason
         number = self.metric.difference(interval.mean, unit=True)
         if not interval.bounded:
             return number
-        said = f"; {self.outcome}" if outcome else ""
-        return f"{number} (95 % interval {self.metric.bounds(interval.low, interval.high)}{said})"
+        return f"{number} (95 % interval {self.metric.bounds(interval.low, interval.high)})"
 
 
 def difference(label: str, a: Condition, b: Condition) -> Contrast:
@@ -119,14 +106,13 @@ class Runs:
     def __init__(self, records: Sequence[Record], task: str) -> None:
         profiles = sorted({record.asked.profile for record in records})
         if len(profiles) > 1:
-            raise ValueError(f"records of one profile are judged at a time, not of {profiles}")
+            raise ValueError(f"records of one profile are compared at a time, not of {profiles}")
         self.report = report_of(task)
-        self.needed = DESIGNS[task].seeds if task in DESIGNS else 1
         self.profile = profiles[0] if profiles else "none"
         self.by_condition = by_condition(records)
 
     def compare(
-        self, contrast: Contrast, key: str, claimed: Side | None = None, primary: bool = False
+        self, contrast: Contrast, key: str, better: Side | None = None, main: bool = False
     ) -> Comparison:
         """Compare in the metric of this key, over the seeds that all conditions have."""
         metric = self.report.metric(key)
@@ -145,30 +131,22 @@ class Runs:
             return Comparison(
                 contrast.label,
                 metric,
-                claimed,
+                better,
                 None,
-                None,
-                "not judged",
                 reason=self._what_lacks(contrast, having, key),
-                primary=primary,
+                main=main,
                 earlier_report=earlier,
             )
         values = [
             contrast.of({c: runs[seed].measured.metrics[key] for c, runs in having.items()})
             for seed in seeds
         ]
-        interval = t_interval(values)
-        reason = why_not_judged(self.profile, len(seeds), self.needed) if claimed else ""
-        outcome = judge(interval, claimed) if claimed else "context"
         return Comparison(
             contrast.label,
             metric,
-            claimed,
-            interval,
-            p_value(values),
-            "not judged" if reason else outcome,
-            reason=reason,
-            primary=primary,
+            better,
+            t_interval(values),
+            main=main,
             items=_over_items(contrast, metric, having, seeds),
             earlier_report=earlier,
             seeds=seeds,

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from idlib.records import Record
+from idlib.report.claims import PAPER, REPORT
 from idlib.report.conditions import Condition, condition_of, method_name
 from idlib.report.metrics import Metric
 from idlib.report.results import Results
 from idlib.report.tasks.base import Figures
 from idlib.report.text import NOTHING
 
-PUBLISHED = REPORT, PAPER = "earlier report", "paper"
 ASKED = ("signature", "task", "method", "profile", "source", "seed", "round", "smoothing")
 COST = ("seconds", "peak_memory_mb")
 

@@ -1,18 +1,19 @@
-"""The results of a task: records of this build and the evidence, their verdicts, and texts."""
+"""The results of a task: records of this build and the evidence, what they say, and texts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from idlib.earlier import EarlierRecord
 from idlib.records import Record
+from idlib.report.board import Board
+from idlib.report.compared import Compared, compare
 from idlib.report.conditions import ByCondition, Condition, by_condition, task_of
 from idlib.report.metrics import Metric
-from idlib.report.outcomes import Verdict, verdicts
 from idlib.report.tasks import report_of
 from idlib.report.tasks.base import TaskReport
 from idlib.report.text import bullets, counted, literal, span
@@ -34,8 +35,9 @@ class Results:
         profile: this build's.
         source: this build's.
         records: this build's, all of ``profile``.
-        evidence: the committed records of a longer profile that the verdicts rest on; where there
-            are none, this build's take their place.
+        evidence: the committed records of a longer profile that tables and figures rest on; where
+            there are none, this build's take their place.
+        board: what the protocol's runs decide; it rests on its own records alone.
 
     Raises:
         ValueError: records of another task.
@@ -46,6 +48,7 @@ class Results:
     source: str
     records: Sequence[Record]
     evidence: Sequence[Record] = ()
+    board: Board = field(default_factory=Board)
 
     def __post_init__(self) -> None:
         """Refuse records of other tasks, of which tables would make rows too."""
@@ -60,7 +63,7 @@ class Results:
 
     @property
     def judged(self) -> Sequence[Record]:
-        """The records that the verdicts and the figures rest on."""
+        """The records that tables and figures rest on."""
         return self.evidence or self.records
 
     @property
@@ -115,19 +118,19 @@ class Results:
         """What was built, and what the verdicts rest on, in Markdown."""
         return (
             f"{self.banner}This build: profile `{self.profile}`, source {literal(self.source)}, "
-            f"seeds {_seeds(self.records)}, {len(self.records)} runs. The verdicts and the figures "
+            f"seeds {_seeds(self.records)}, {len(self.records)} runs. The tables and the figures "
             f"below rest on {self.basis}.{EARLIER_IN_WORDS if self.is_earlier else ''}"
         )
 
     @cached_property
-    def verdicts(self) -> dict[str, Verdict]:
-        """The verdicts of what is judged, by claim."""
-        return verdicts(self.judged, self.task)
+    def compared(self) -> dict[str, Compared]:
+        """What is compared of the records that tables and figures rest on, by claim."""
+        return compare(self.judged, self.task)
 
     @cached_property
-    def verdicts_of_build(self) -> dict[str, Verdict]:
-        """The same rules on this build alone."""
-        return verdicts(self.records, self.task)
+    def compared_of_build(self) -> dict[str, Compared]:
+        """The same of this build alone."""
+        return compare(self.records, self.task)
 
     def metric(self, key: str) -> Metric:
         """How a metric of this task is written."""
@@ -144,20 +147,20 @@ class Results:
             yield dataset, replace(self, records=records, evidence=evidence)
 
     def changes(self, claim: str, key: str) -> str:
-        """What a claim's comparisons say in one metric: label, difference, outcome of each."""
+        """What a claim's comparisons say in one metric: label and difference of each."""
         parts = [
-            f"{c.label}: {c.metric.difference(c.interval.mean, unit=True)} ({c.outcome})"
-            for c in self.verdicts[claim].comparisons
+            f"{c.label}: {c.in_words()}"
+            for c in self.compared[claim].comparisons
             if c.metric.key == key and c.interval is not None
         ]
         return "; ".join(parts) or "nothing measured"
 
     def gain_of_build(self, claim: str) -> str:
-        """The first primary difference of a claim in this build's records, with its unit."""
-        primary = self.verdicts_of_build[claim].primary
-        if not primary or primary[0].interval is None:
+        """The first main difference of a claim in this build's records, with its unit."""
+        first = self.compared_of_build[claim].main[0]
+        if first.interval is None:
             return "–"
-        return primary[0].metric.difference(primary[0].interval.mean, unit=True)
+        return first.metric.difference(first.interval.mean, unit=True)
 
     def of_build(self, key: str, form: str = ".1f") -> str:
         """A metric of this build's baselines of round 0: its range over seeds, scaled."""
@@ -186,8 +189,7 @@ class Results:
     def glued(self, beside: Mapping[str, tuple[str, str]]) -> dict[str, str]:
         """Texts for other pages by key, plain and not Markdown.
 
-        ``TASK_banner``, ``TASK_evidence``, ``TASK_seeds`` and ``TASK_past_lowest``; and of each
-        claim ``outcome_c1`` and ``explanation_c1``, which says what was measured, with intervals.
+        ``TASK_banner``, ``TASK_evidence``, ``TASK_seeds`` and ``TASK_past_lowest``.
 
         Args:
             beside: further keys, each with the claim and the metric whose changes it names.
@@ -200,21 +202,15 @@ class Results:
             f"{self.task}_seeds": f"profile {self.profile}, {listed}",
             f"{self.task}_past_lowest": "; ".join(self.past_lowest()),
         }
-        for claim, verdict in self.verdicts.items():
-            texts[f"outcome_{claim.lower()}"] = verdict.outcome
-            texts[f"explanation_{claim.lower()}"] = verdict.explanation
         return texts | {key: self.changes(*what) for key, what in beside.items()}
 
     def sentences(self) -> str:
-        """The verdicts as a list in Markdown."""
-        return "\n".join(
-            f"- **{claim}.** {literal(verdict.sentence)}"
-            for claim, verdict in self.verdicts.items()
-        )
+        """What the protocol's lines of this task say, as a list in Markdown."""
+        return self.board.of_task(self.task).sentences()
 
     def sentences_of_build(self) -> str:
-        """The same rules on this build alone, as a list in Markdown."""
-        return bullets(f"{claim}: {v.sentence}" for claim, v in self.verdicts_of_build.items())
+        """What is compared of this build alone, as a list in Markdown."""
+        return bullets(f"{claim}: {c.sentence}" for claim, c in self.compared_of_build.items())
 
 
 def _past_lowest(condition: Condition, records: Sequence[Record]) -> str:

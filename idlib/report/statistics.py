@@ -1,4 +1,4 @@
-"""Intervals over seeds, and what they say about a claim.
+"""Intervals over seeds.
 
 Two models are compared seed by seed: the same seed gives both the same split, order and initial
 weights, so the differences, not the two means, carry the evidence.
@@ -7,19 +7,11 @@ weights, so the differences, not the two means, carry the evidence.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-
-from idlib.report.text import counted
-
-Side = Literal["below", "above"]  # of zero
-Outcome = Literal["supported", "contradicted", "undecided", "not judged"]
-
-JUDGED_PROFILES = ("medium", "large", "paper")
 
 
 class Interval(NamedTuple):
@@ -68,57 +60,6 @@ def p_value(values: ArrayLike) -> float:
     if error == 0:
         return 1.0 if mean == 0 else 0.0
     return float(2 * stats.t.sf(abs(mean) / error, len(sample) - 1))
-
-
-def judge(interval: Interval, claimed: Side) -> Outcome:
-    """Judge a difference by whether its interval lies wholly on the claimed side of zero.
-
-    >>> judge(Interval(-0.04, -0.06, -0.02, 5), "below")
-    'supported'
-    >>> judge(Interval(-0.04, -0.06, -0.02, 5), "above")
-    'contradicted'
-    >>> judge(Interval(-0.04, -0.10, 0.02, 5), "below")
-    'undecided'
-    """
-    if claimed not in get_args(Side):
-        raise ValueError(f"claimed is {claimed!r}; choose 'below' or 'above'")
-    if interval.high < 0:
-        return "supported" if claimed == "below" else "contradicted"
-    if interval.low > 0:
-        return "supported" if claimed == "above" else "contradicted"
-    return "undecided"
-
-
-def combine(outcomes: Sequence[Outcome]) -> Outcome:
-    """Join the outcomes of comparisons that a claim says hold all together.
-
-    One contradicted comparison contradicts the claim; it is supported only if every one is.
-
-    >>> combine(["supported", "undecided"])
-    'undecided'
-    """
-    if not outcomes or "not judged" in outcomes:
-        return "not judged"
-    if "contradicted" in outcomes:
-        return "contradicted"
-    return "supported" if set(outcomes) == {"supported"} else "undecided"
-
-
-def why_not_judged(profile: str, n_seeds: int, needed: int) -> str:
-    """Say why these runs are too small or too few for a verdict; empty if they are enough.
-
-    >>> why_not_judged("medium", 5, needed=5)
-    ''
-    >>> why_not_judged("small", 5, needed=5)
-    'profile small is below medium'
-    >>> why_not_judged("medium", 2, needed=3)
-    '2 seeds, where 3 are needed'
-    """
-    if profile not in JUDGED_PROFILES:
-        return f"profile {profile} is below medium"
-    if n_seeds < needed:
-        return f"{counted(n_seeds, 'seed')}, where {needed} are needed"
-    return ""
 
 
 def _sample(values: ArrayLike) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -15,12 +15,13 @@ import pandas as pd
 
 from idlib.metrics.items import OTHERS, PARALLEL, TRAINED_ON, languages
 from idlib.records import Record
+from idlib.report.claims import PAPER, PUBLISHED, REPORT
+from idlib.report.compared import Compared
 from idlib.report.comparisons import Comparison, Runs, difference
 from idlib.report.conditions import METHOD_NAMES, Condition, condition_of, task_of
 from idlib.report.designs import DESIGNS
-from idlib.report.frame import PAPER, PUBLISHED, REPORT, frame_of, published, spread
+from idlib.report.frame import frame_of, published, spread
 from idlib.report.metrics import CV, GINI, STD, STD_NORMALIZED, Metric
-from idlib.report.outcomes import Verdict
 from idlib.report.results import Results
 from idlib.report.statistics import Interval
 from idlib.report.tasks import report_of
@@ -28,7 +29,6 @@ from idlib.report.tasks.base import PublishedCost
 from idlib.report.text import NOT_STATED, NOTHING
 
 OVER_SEEDS, OVER_ITEMS = "95 % interval over seeds", "95 % interval over items"
-P_SEEDS = "p over seeds"
 BASELINE, ID = METHOD_NAMES["baseline"], METHOD_NAMES["id"]
 
 Cells = dict[str, str]  # of a row, by column
@@ -214,23 +214,18 @@ def by_language(
     return table.drop(columns=OVER_ITEMS)
 
 
-def verdict(judged: Verdict) -> pd.DataFrame:
-    """The comparisons of a verdict: outcome, difference, intervals, p, the earlier report's.
+def compared(found: Compared) -> pd.DataFrame:
+    """The comparisons of a claim: difference, intervals, and the earlier report's difference.
 
-    A comparison gives its reason where that is not the verdict's own. The p is over seeds
-    (Student's t).
+    One without a difference says why in its place.
     """
     rows: dict[tuple[str, str], Cells] = {}
-    for c in judged.comparisons:
-        reason = f" ({c.reason})" if c.reason not in ("", judged.reason) else ""
-        bounded = c.interval is not None and c.interval.bounded
+    for c in found.comparisons:
         earlier = c.earlier_report
         rows[c.metric.title, c.label] = {
-            "verdict": c.outcome + reason,  # first: a page may be narrower than the table
-            "difference": _difference(c),
+            "difference": c.reason or _difference(c),
             OVER_SEEDS: _bounds(c.interval, c.metric),
             OVER_ITEMS: _bounds(c.items, c.metric),
-            P_SEEDS: f"{c.p_value:.2g}" if bounded else NOTHING,
             REPORT: NOT_STATED if earlier is None else c.metric.difference(earlier),
         }
     return _indexed(rows, ("metric", "comparison"))

@@ -42,3 +42,19 @@ def span(values: Sequence[float], form: str) -> str:
     """
     low, high = f"{min(values):{form}}", f"{max(values):{form}}"
     return low if low == high else f"{low} to {high}"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Whole numbers in order, runs of three or more as ranges.
+
+    >>> ranges([11, 12, 13, 15, 17, 18])
+    '11–13, 15, 17, 18'
+    """
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts = [[f"{run[0]}–{run[-1]}"] if len(run) > 2 else map(str, run) for run in runs]
+    return ", ".join(part for each in parts for part in each)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+from made_up.records import made_up_record
 
 from idlib.book import status
-from idlib.book.opening import train_or_find
+from idlib.book.opening import registered, train_or_find
 from idlib.experiments.grid import grid
+from idlib.experiments.registered import Answers, Evidence, Refused
+from idlib.metrics.names import at
+from idlib.protocol import Protocol, Registered, read
 from idlib.records import Store
+from idlib.report.board import Board
+from idlib.report.conditions import Condition
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS = {
@@ -64,18 +71,72 @@ def test_committed_records_are_the_evidence_below_their_profile(namespace: dict)
     assert results.is_earlier and {record.asked.revision for record in results.judged} == {1}
 
 
+@pytest.fixture(scope="module")
+def protocol() -> Protocol:
+    return read()
+
+
+def answered(protocol: Protocol, *seeds: int) -> dict[str, Answers]:
+    """All runs of the study of images at these seeds, and nothing of the others."""
+    found = {
+        name: Answers({cell: {} for cell in s.cells}, [], [])
+        for name, s in protocol.studies.items()
+    }
+    for cell in protocol.studies["images"].cells:
+        for seed in seeds:
+            metrics = {
+                name: 1.0
+                for line in protocol.lines.values()
+                for name in [at(line.metric, line.selection)]
+            }
+            condition = Condition("id", 0, 0.1)
+            found["images"].records[cell][seed] = made_up_record(condition, seed, "medium", metrics)
+    return found
+
+
+def test_a_page_rests_on_registered_runs_once_every_line_has_enough(protocol: Protocol) -> None:
+    few = Board(Evidence(answered(protocol, 11, 12, 13, 14), []).records, protocol)
+    assert registered(few.of_task("images")) == []
+    enough = Board(Evidence(answered(protocol, 11, 12, 13, 14, 15), []).records, protocol)
+    used = {
+        cell for line in protocol.lines.values() if line.study == "images" for cell in line.contrast
+    }
+    assert len(registered(enough.of_task("images"))) == 5 * len(used)
+    assert registered(enough.of_task("translation")) == []
+    del enough.records["images"]["passes"][15]
+    assert registered(Board(enough.records, protocol).of_task("images")) == []
+
+
+def test_the_status_page_names_what_takes_no_part(protocol: Protocol) -> None:
+    answers = answered(protocol, 11, 12)
+    del answers["images"].records["id"][12]
+    run = Registered("images", "id", 12)
+    answers["images"].refused.append(Refused(run, "0" * 16, "made under another protocol"))
+    answers["images"].missing.extend(Registered("images", "passes", s) for s in (13, 14, 15))
+    found = Evidence(answers, [Path("records/evidence/stray.json")])
+    told = rendered(status.left_out(found))
+    assert "images, id, seed 12 (0000000000000000): made under another protocol" in told
+    assert "records/evidence/stray.json: no run that the protocol registers" in told
+    assert "images, seed 12, unpaired: no run of id (left out of C4 images, C5 images, C6," in told
+    assert "images: 19 of 23 made. Missing seeds: passes: 13–15." in told
+    assert "idlib evidence images makes them" in told
+    table = status.verdicts(found).set_index("line")
+    assert list(table.loc["C6"]) == ["not judged", "1 of 10"]
+    whole = Evidence({"images": Answers({}, [], [])}, [])
+    assert status.left_out(whole) == "Nothing is left out.\n\nAll registered runs are made."
+
+
 @pytest.mark.slow
-def test_the_status_page_judges_the_same_records(workspace: Path) -> None:
+def test_the_status_page_lists_earlier_evidence(workspace: Path) -> None:
     shutil.copytree(ROOT / "records", "records")
-    table = status.verdicts("small", "embedded")
-    assert len(table) == 16 and list(table.columns) == ["claim", "task", "verdict"]
-    found = table.set_index(["claim", "task"])["verdict"]
-    assert found["C1", "translation"] == "undecided" and found["C8", "images"] == "supported"
     listed = status.records(Store())
     assert len(listed) == 235 and set(listed["from"]) == {"records"}
     told = status.earlier_evidence()
     assert "tagging, profile large: 15 records" in told and "SacreBLEU" in told
     shutil.rmtree("records")
     assert status.earlier_evidence() == "There is none."
-    nothing = status.verdicts("small", "embedded")
-    assert set(nothing["verdict"]) == {"not judged"}
+
+
+def rendered(text: str) -> str:
+    """What a reader of the Markdown sees."""
+    return re.sub(r"\\([^\w\s])", r"\1", text).replace("`", "")

@@ -7,7 +7,8 @@ import yaml
 from made_up.records import made_up_record
 
 from idlib import protocol
-from idlib.experiments.registered import answers, evidence, specs_of
+from idlib.experiments import registered
+from idlib.experiments.registered import SIGNATURES, answers, evidence, signatures_of, specs_of
 from idlib.experiments.specs import Spec
 from idlib.records import Record, Store
 from idlib.report.conditions import Condition
@@ -44,6 +45,7 @@ def ours(tmp_path, monkeypatch):
     path.parent.mkdir()
     path.write_text(TEXT)
     monkeypatch.setattr(protocol, "_PLACES", (path,))
+    monkeypatch.chdir(tmp_path)
     protocol.read.cache_clear()
     yield protocol.read()
     protocol.read.cache_clear()
@@ -100,6 +102,26 @@ def test_evidence_names_what_nobody_registered_and_what_cannot_be_read(ours, tmp
     assert str(torn) in found.studies["one"].refused[0].reason
     assert found.unknown == [stray] and whole.is_file()
     assert [*evidence(folder=tmp_path / "records").records] == ["one", "two"]
+
+
+def test_signatures_are_kept_until_protocol_or_package_change(ours, monkeypatch):
+    planned = {run: spec.signature for run, spec in specs_of(ours).items()}
+    assert {**signatures_of(ours, "two"), **signatures_of(ours)} == planned
+    kept = SIGNATURES.read_text()
+    monkeypatch.setattr(registered, "specs_of", None)  # nothing is planned again
+    assert signatures_of(ours) == planned
+    first = next(iter(planned.values()))
+    SIGNATURES.write_text(kept.replace(first, "0" * 16))
+    assert signatures_of(ours) != planned  # it is read
+
+
+@pytest.mark.parametrize("kept", ["", "{", "[]", '{"another package": []}'])
+def test_signatures_of_another_package_or_torn_are_made_anew(ours, kept):
+    SIGNATURES.parent.mkdir(parents=True, exist_ok=True)
+    SIGNATURES.write_text(kept)
+    found = signatures_of(ours, "one")
+    assert found == {run: spec.signature for run, spec in specs_of(ours, "one").items()}
+    assert all(signature in SIGNATURES.read_text() for signature in found.values())
 
 
 def test_a_record_made_before_an_amendment_counts(ours, tmp_path, monkeypatch):

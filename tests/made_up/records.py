@@ -1,6 +1,6 @@
 """Records that nobody ran, for tests of what is made from records, and a world for each task.
 
-In a world every claim that is judged on the task holds, and its differences can be worked out by
+In a world every claim that is looked at on the task holds, and its differences can be worked out by
 hand: a seed has its own level, which pairing takes off, and intra-distillation has ``STEP`` of the
 seed beside it, which is all that makes its differences vary.
 """
@@ -14,10 +14,9 @@ import numpy as np
 
 from idlib.metrics import bleu
 from idlib.records import Asked, Cost, Measured, Origin, Record
+from idlib.report.compared import Compared, compare
 from idlib.report.comparisons import Comparison
 from idlib.report.conditions import Condition
-from idlib.report.designs import DESIGNS
-from idlib.report.outcomes import Verdict, verdicts
 from idlib.report.results import Results
 from idlib.report.tasks import report_of
 
@@ -49,6 +48,7 @@ WORLD = {  # by method and round
     ("passes", 0): Level(2.45, 0.41),
     ("compute", 0): Level(2.6, 0.39),
 }
+SEEDS = {"images": 5}  # of a world; three elsewhere
 STEP = {1: -0.001, 2: 0.0, 3: 0.001, 4: -0.001, 5: 0.001}  # its standard deviation is 0.001
 HALF = {  # half of its 95 % interval: Student's t with 2 and 4 degrees of freedom, from a table
     3: 4.302653 * 0.001 / 3**0.5,
@@ -158,7 +158,7 @@ def world(
     seeds: Iterable[int] | None = None,
     **more: object,
 ) -> list[Record]:
-    """Records of a task's world, as many seeds as its verdicts need.
+    """Records of a task's world, ``SEEDS`` of them.
 
     Args:
         task: theirs.
@@ -187,7 +187,7 @@ def world(
         record(task, condition, seed, at_seed(task, condition, level, seed), **more)
         for condition, level in (levels | single).items()
         if level is not None
-        for seed in seeds or range(1, DESIGNS[task].seeds + 1)
+        for seed in seeds or range(1, SEEDS.get(task, 3) + 1)
     ]
 
 
@@ -226,14 +226,14 @@ def results(task: str, records: Iterable[Record], evidence: Iterable[Record] = (
     return Results(task, profile, "embedded", given, list(evidence))
 
 
-def judged(task: str, *arguments: object, **more: object) -> dict[str, Verdict]:
-    """The verdicts on a task's world, changed as :func:`world` says."""
-    return verdicts(world(task, *arguments, **more), task)
+def compared_in(task: str, *arguments: object, **more: object) -> dict[str, Compared]:
+    """What is compared of a task's world, changed as :func:`world` says."""
+    return compare(world(task, *arguments, **more), task)
 
 
-def line_of(verdict: Verdict, label: str, key: str = NLL) -> Comparison:
+def line_of(found: Compared, label: str, key: str = NLL) -> Comparison:
     """The one comparison of this label in this metric."""
-    (line,) = (c for c in verdict.comparisons if (c.label, c.metric.key) == (label, key))
+    (line,) = (c for c in found.comparisons if (c.label, c.metric.key) == (label, key))
     return line
 
 

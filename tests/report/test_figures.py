@@ -18,7 +18,7 @@ from made_up.records import (
     NLL,
     SCORE,
     Level,
-    judged,
+    compared_in,
     record,
     results,
     swept,
@@ -31,9 +31,9 @@ from matplotlib.colors import to_rgba
 from idlib.metrics.items import items_of
 from idlib.report import figures
 from idlib.report.bootstrap import bootstrap
+from idlib.report.compared import compare
 from idlib.report.conditions import METHOD_NAMES, Condition
-from idlib.report.figures.style import COLOURS, DASHES, MARKERS, OUTCOMES
-from idlib.report.outcomes import verdicts
+from idlib.report.figures.style import COLOURS, DASHES, MARKERS
 from idlib.report.statistics import t_interval
 from idlib.report.tasks import report_of
 
@@ -294,52 +294,46 @@ def test_languages_without_a_score_say_so(rounds, items, kind):
     assert says_nothing(figures.by_language(results("answering", made), kind))
 
 
-# ---- verdicts
+# ---- what is compared
 
 
 @pytest.mark.parametrize(
     ("task", "claim"),
     [("images", "C4"), ("translation", "C5"), ("tagging", "C2"), ("answering", "C8")],
 )
-def test_a_verdicts_figure_carries_every_comparison(task, claim):
-    verdict = judged(task, items=24)[claim]
-    axes = drawn(figures.verdict(verdict))
-    metrics = list(dict.fromkeys(c.metric for c in verdict.comparisons))
+def test_a_claims_figure_carries_every_comparison(task, claim):
+    found = compared_in(task, items=24)[claim]
+    axes = drawn(figures.compared(found))
+    metrics = list(dict.fromkeys(c.metric for c in found.comparisons))
     assert len(axes) == len(metrics)
     for ax, metric in zip(axes, metrics, strict=True):
-        here = [c for c in verdict.comparisons if c.metric == metric]
+        here = [c for c in found.comparisons if c.metric == metric]
         assert ax.get_xlabel().replace("\n", " ").startswith(f"difference in {metric.title}")
         marks = [line for line in ax.lines if len(line.get_xdata()) == 1]
         scale, shown = metric.scale, segments(ax)
         for mark, c in zip(marks, here, strict=True):
             assert mark.get_xdata() == pytest.approx([scale * c.interval.mean])
-            assert (mark.get_color(), mark.get_marker()) == OUTCOMES[c.outcome]
-            assert (mark.get_markerfacecolor() != "white") == c.primary
+            assert (mark.get_markerfacecolor() != "white") == c.main
             assert pytest.approx([scale * c.interval.low, scale * c.interval.high]) in shown
             if c.items:
                 assert pytest.approx([scale * c.items.low, scale * c.items.high]) in shown
         assert any(list(line.get_xdata()) == [0, 0] for line in ax.lines)
 
 
-def test_a_verdicts_figure_names_rows_sides_and_outcomes():
-    verdict = judged("classification")["C7"]
-    figure = figures.verdict(verdict)
-    first, second = figure.axes
-    assert first.get_xlabel().endswith("claimed: above 0")
-    assert second.get_xlabel().endswith("claimed: below 0")
+def test_a_claims_figure_names_rows_and_better_sides():
+    first, second = figures.compared(compared_in("classification")["C7"]).axes
+    assert first.get_xlabel().endswith("better: above 0")
+    assert second.get_xlabel().endswith("better: below 0")
     assert [label.replace("\n", " ") for label in ticks(first.yaxis)] == [
-        f"against the baseline, s = 0, {name}"
-        for name in ("mean of application and heading", "application", "heading")
+        f"against the baseline, s = 0, {name}" for name in ("application", "heading")
     ]
-    assert [line.get_ydata()[0] for line in first.lines if len(line.get_xdata()) == 1] == [0, 1, 2]
-    assert first.get_ylim() == (2.5, -0.5)  # the first row on top
-    assert legend_texts(figure) == ["supported", "contradicted"]
+    assert [line.get_ydata()[0] for line in first.lines if len(line.get_xdata()) == 1] == [0, 1]
+    assert first.get_ylim() == (1.5, -0.5)  # the first row on top
 
 
-def test_a_verdict_of_one_seed_and_of_nothing():
-    figure = figures.verdict(judged("images", seeds=[1])["C6"])
-    assert drawn(figure) and legend_texts(figure) == ["not judged"]
-    assert says_nothing(figures.verdict(verdicts([], "images")["C6"]))
+def test_a_claim_of_one_seed_and_of_nothing():
+    assert drawn(figures.compared(compared_in("images", seeds=[1])["C6"]))
+    assert says_nothing(figures.compared(compare([], "images")["C6"]))
 
 
 def test_names_with_dollars_are_no_formulas():
@@ -354,7 +348,7 @@ def test_names_with_dollars_are_no_formulas():
             curves[name.replace("/ja", f"/{odd}")] = curves.pop(name)
     for figure in (
         figures.by_model(results("classification", made), SCORE),
-        figures.verdict(verdicts(made, "classification")["C7"]),
+        figures.compared(compare(made, "classification")["C7"]),
         figures.by_language(results("tagging", languages)),
     ):
         labels = ticks(drawn(figure)[0].yaxis)

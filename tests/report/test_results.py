@@ -9,8 +9,8 @@ import pytest
 from made_up.records import BLEU, NLL, Level, record, results, world
 from markdown_it import MarkdownIt
 
+from idlib.report.compared import compare
 from idlib.report.conditions import Condition
-from idlib.report.outcomes import verdicts
 from idlib.report.results import ONE_DATASET, Results
 from idlib.report.text import bullets, literal
 
@@ -69,35 +69,28 @@ def test_base_models_are_those_judged_at_the_first_smoothing():
         assert (settings["round"], settings["smoothing"], one.asked.profile) == (0, 0.0, "medium")
 
 
-def test_verdicts_are_those_of_the_rules(page):
-    assert page.verdicts == verdicts(page.evidence, "translation")
-    assert page.verdicts_of_build == verdicts(page.records, "translation")
-    assert page.verdicts["C1"].outcome == "supported"
-    assert page.verdicts_of_build["C1"].outcome == "not judged"
+def test_what_is_compared_is_of_the_evidence_and_of_the_build(page):
+    assert page.compared == compare(page.evidence, "translation")
+    assert page.compared_of_build == compare(page.records, "translation")
 
 
 def test_what_is_glued(page):
     texts = page.glued({"score": ("C1", BLEU), "likelihood": ("C1", NLL), "none": ("C8", NLL)})
     assert texts["translation_seeds"] == "profile small, seed 1"
     assert texts["translation_evidence"] == page.basis and texts["translation_banner"] == ""
-    for claim, verdict in page.verdicts.items():
-        assert texts[f"outcome_{claim.lower()}"] == verdict.outcome
-        assert texts[f"explanation_{claim.lower()}"] == verdict.explanation
-    assert (texts["outcome_c1"], texts["outcome_c8"]) == ("supported", "not judged")
-    assert "+4.00 points (95 % interval +3.75 to +4.25)" in texts["explanation_c1"]
-    assert texts["score"] == "against the baseline, s = 0.1: +4.00 points (supported)"
-    assert texts["likelihood"] == "against the baseline, s = 0.1: −0.200 nats (supported)"
+    label = "against the baseline, s = 0.1"
+    assert texts["score"] == f"{label}: +4.00 points (95 % interval +3.75 to +4.25)"
+    assert texts["likelihood"] == f"{label}: −0.200 nats (95 % interval −0.202 to −0.198)"
     assert texts["none"] == "nothing measured"
     several = results("translation", pair([2, 1], "small"))
     assert several.glued({})["translation_seeds"] == "profile small, seeds 1, 2"
-    nothing = results("translation", []).glued({})
-    assert nothing["outcome_c1"] == "not judged"
-    assert nothing["explanation_c1"] == "(no records of translation) (0 seeds, profile none)"
 
 
 def test_lists_of_sentences(page):
-    assert page.sentences().splitlines()[0] == f"- **C1.** {page.verdicts['C1'].sentence}"
-    here = page.verdicts_of_build["C1"].sentence
+    first = page.sentences().splitlines()[0]
+    assert first.startswith("- **C1** (intra-distillation minus baseline, SacreBLEU): *not judged*")
+    assert not any("C6" in line for line in page.sentences().splitlines())
+    here = page.compared_of_build["C1"].sentence
     assert page.sentences_of_build().splitlines()[0] == f"- C1: {here}"
 
 
@@ -175,6 +168,5 @@ def test_names_of_folders_are_literal_on_the_page_and_plain_where_glued():
     ]
     page = Results("classification", "medium", f"folder/{name}", made)
     assert f"source folder/{name}," in rendered(page.introduction)
-    for text in (page.sentences(), page.sentences_of_build(), bullets(page.past_lowest())):
+    for text in (page.sentences_of_build(), bullets(page.past_lowest())):
         assert name in rendered(text) and name not in text
-    assert name in page.glued({})["explanation_c7"]

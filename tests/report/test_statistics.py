@@ -1,4 +1,4 @@
-"""Intervals against scipy and by hand; outcomes by where the interval lies."""
+"""Intervals against scipy and by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from idlib.report.statistics import Interval, combine, judge, p_value, t_interval, why_not_judged
+from idlib.report.statistics import p_value, t_interval
 
 VALUES = [-0.041, -0.052, -0.013, -0.044, -0.038]
 
@@ -33,7 +33,6 @@ def test_one_value_has_no_interval_and_no_p():
     interval = t_interval([0.3])
     assert not interval.bounded and interval.mean == 0.3 and interval.n == 1
     assert math.isnan(p_value([0.3]))
-    assert judge(interval, "below") == "undecided"
 
 
 def test_equal_values_have_an_interval_of_no_width():
@@ -54,53 +53,3 @@ def test_bad_values_are_refused(function, bad):
 def test_bad_level_is_refused(level):
     with pytest.raises(ValueError, match=f"level is {level}"):
         t_interval(VALUES, level)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "below", "above"),
-    [
-        (-2, -1, "supported", "contradicted"),
-        (1, 2, "contradicted", "supported"),
-        (-1, 1, "undecided", "undecided"),
-        (-1, 0, "undecided", "undecided"),
-        (0, 1, "undecided", "undecided"),
-    ],
-)
-def test_judge(low, high, below, above):
-    interval = Interval((low + high) / 2, low, high, 5)
-    assert (judge(interval, "below"), judge(interval, "above")) == (below, above)
-
-
-def test_judge_names_the_choices():
-    with pytest.raises(ValueError, match="'under'; choose 'below' or 'above'"):
-        judge(Interval(0, -1, 1, 5), "under")
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "joined"),
-    [
-        (["supported", "supported"], "supported"),
-        (["supported", "undecided"], "undecided"),
-        (["undecided", "undecided"], "undecided"),
-        (["supported", "undecided", "contradicted"], "contradicted"),
-        (["contradicted", "not judged"], "not judged"),
-        ([], "not judged"),
-    ],
-)
-def test_combine(outcomes, joined):
-    assert combine(outcomes) == joined
-
-
-@pytest.mark.parametrize(
-    ("profile", "n", "needed", "reason"),
-    [
-        ("medium", 5, 5, ""),
-        ("paper", 3, 3, ""),
-        ("medium", 4, 5, "4 seeds, where 5 are needed"),
-        ("medium", 1, 5, "1 seed, where 5 are needed"),
-        ("small", 9, 5, "profile small is below medium"),
-        ("smoke", 1, 3, "profile smoke is below medium"),
-    ],
-)
-def test_what_is_enough_for_a_verdict(profile, n, needed, reason):
-    assert why_not_judged(profile, n, needed) == reason

@@ -16,7 +16,7 @@ from made_up.records import (
     STD,
     TASKS,
     Level,
-    judged,
+    compared_in,
     record,
     results,
     swept,
@@ -27,8 +27,8 @@ from made_up.shown import rows_of
 from idlib.metrics.items import items_of
 from idlib.report import tables
 from idlib.report.bootstrap import bootstrap
+from idlib.report.compared import compare
 from idlib.report.conditions import METHOD_NAMES, Condition
-from idlib.report.outcomes import verdicts
 from idlib.report.statistics import t_interval
 from idlib.report.tasks import report_of
 
@@ -336,31 +336,23 @@ def test_by_language_of_one_seed_or_one_method():
     assert set(alone[ID]) == set(alone["difference"]) == {"–"}
 
 
-def test_a_verdicts_comparisons():
-    c6 = judged("images")["C6"]
-    table = tables.verdict(c6)
+def test_a_claims_comparisons():
+    c6 = compared_in("images")["C6"]
+    table = tables.compared(c6)
     assert list(table.index) == [(c.metric.title, c.label) for c in c6.comparisons]
-    assert list(table)[1:] == [
-        "difference",
-        tables.OVER_SEEDS,
-        tables.OVER_ITEMS,
-        tables.P_SEEDS,
-        "earlier report",
-    ]
-    row = f"supported | −0.163 | −0.165 to −0.161 | – | {c6.primary[0].p_value:.2g} | −0.098"
-    assert rows_of(table)[0] == f"test NLL (nats) | mean of the 4 pairs | {row}"
-    c1 = verdicts(world("translation", items=24), "translation")["C1"]
-    low, high = c1.primary[0].items[1:3]
-    assert list(tables.verdict(c1)[tables.OVER_ITEMS])[:2] == [
+    assert list(table) == ["difference", tables.OVER_SEEDS, tables.OVER_ITEMS, "earlier report"]
+    row = "−0.200 | −0.201 to −0.199 | – | −0.085"
+    assert rows_of(table)[0] == f"test NLL (nats) | base model, s = 0 | {row}"
+    c1 = compare(world("translation", items=24), "translation")["C1"]
+    low, high = c1.main[0].items[1:3]
+    assert list(tables.compared(c1)[tables.OVER_ITEMS])[:2] == [
         f"{signed(low, 1)} to {signed(high, 1)}",
         "–",
     ]
-    one = tables.verdict(judged("images", seeds=[1])["C8"])
-    assert set(one[tables.OVER_SEEDS]) == set(one[tables.P_SEEDS]) == {"–"}
-    assert set(one["verdict"]) == {"not judged"}  # the verdict's own reason stands above
-    assert set(tables.verdict(verdicts([], "images")["C8"])["difference"]) == {"–"}
-    left_out = judged("images", {Condition("baseline", 1, 0.0): Level(2.55, 0.4)})["C5"]
-    assert "not judged (the baseline student" in rows_of(tables.verdict(left_out))[0]
+    one = tables.compared(compared_in("images", seeds=[1])["C8"])
+    assert set(one[tables.OVER_SEEDS]) == {"–"}
+    nothing = tables.compared(compare([], "images")["C8"])
+    assert set(nothing["difference"]) == {"no records of images"}
 
 
 # ---- gains over a sweep, settings, nothing

@@ -5,18 +5,20 @@ cell returns. Colours are safe for colour-blind readers, and the same for a meth
 style or marker says the method too.
 """
 
-from idlib.report.figures.comparisons import gain_by_setting, verdict
+from idlib.report.figures.board import board
+from idlib.report.figures.comparisons import compared, gain_by_setting
 from idlib.report.figures.curves import training_parts, validation_curves
 from idlib.report.figures.models import by_language, by_model
 from idlib.report.figures.sensitivity import sensitivity_by_layer, sensitivity_distribution
 
 __all__ = [
+    "board",
     "by_language",
     "by_model",
+    "compared",
     "gain_by_setting",
     "sensitivity_by_layer",
     "sensitivity_distribution",
     "training_parts",
     "validation_curves",
-    "verdict",
 ]

@@ -12,30 +12,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from idlib.records import Record
+from idlib.report.compared import Compared
 from idlib.report.comparisons import Comparison
 from idlib.report.conditions import task_of
 from idlib.report.figures.style import (
     COLOURS,
     MARKERS,
-    OUTCOMES,
-    dot,
     nothing,
     panels,
     plain,
     say_nothing,
     whisker,
 )
-from idlib.report.outcomes import Verdict
 from idlib.report.tables import gains, size
 from idlib.report.tasks import report_of
 
 
-def verdict(judged: Verdict) -> Figure:
-    """The comparisons of a verdict: difference and 95 % interval over seeds, a panel a metric.
+def compared(found: Compared) -> Figure:
+    """The comparisons of a claim: difference and 95 % interval over seeds, a panel a metric.
 
-    Filled markers take part in the verdict; the thin bar is the bootstrap over test items.
+    Filled markers are in the metric that the claim speaks of; the thin bar is the bootstrap over
+    test items.
     """
-    shown = [c for c in judged.comparisons if c.interval is not None]
+    shown = [c for c in found.comparisons if c.interval is not None]
     metrics = list(dict.fromkeys(c.metric for c in shown))
     labels = list(dict.fromkeys(c.label for c in shown))
     columns = min(3, max(1, len(metrics)))
@@ -49,18 +48,14 @@ def verdict(judged: Verdict) -> Figure:
             for c in here:
                 _comparison(ax, c, labels.index(c.label))
             ax.axvline(0, color="black", linewidth=0.8, zorder=0)
-            sides = {c.claimed for c in here} - {None}
-            claim = f"\nclaimed: {sides.pop()} 0" if len(sides) == 1 else ""
+            sides = {c.better for c in here} - {None}
+            better = f"\nbetter: {sides.pop()} 0" if len(sides) == 1 else ""
             name = textwrap.fill(f"difference in {metric.title}", 30)
-            ax.set(xlabel=name + claim, ylabel="")
+            ax.set(xlabel=name + better, ylabel="")
         names = [textwrap.fill(plain(label), 34) for label in labels]
         axes[0, 0].set_yticks(range(len(labels)), names)
         axes[0, 0].set_ylim(max(1, len(labels)) - 0.5, -0.5)
-        used = [name for name in OUTCOMES if any(c.outcome == name for c in shown)]
-        if used:
-            handles = [dot(name, *OUTCOMES[name]) for name in used]
-            figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-        else:
+        if not shown:
             say_nothing(figure)
     return figure
 
@@ -122,15 +117,15 @@ def _gain(ax: Axes, part: pd.DataFrame, varied: str) -> None:
     ax.set_xticks([], minor=True)
 
 
-def _comparison(ax: Axes, compared: Comparison, y: int) -> None:
-    """One comparison of a verdict; an interval needs two seeds, a point needs one."""
-    colour, marker = OUTCOMES[compared.outcome]
-    scale, interval, items = compared.metric.scale, compared.interval, compared.items
+def _comparison(ax: Axes, shown: Comparison, y: int) -> None:
+    """One comparison; an interval needs two seeds, a point needs one."""
+    colour = COLOURS["id"]
+    scale, interval, items = shown.metric.scale, shown.interval, shown.items
     if items is not None and items.bounded:
         ax.hlines(y + 0.22, scale * items.low, scale * items.high, color=colour, linewidth=0.8)
     if interval is None:
         return
     if interval.bounded:
         ax.hlines(y, scale * interval.low, scale * interval.high, color=colour, linewidth=2)
-    face = colour if compared.primary else "white"
-    ax.plot(scale * interval.mean, y, marker, color=colour, markerfacecolor=face, markersize=7)
+    face = colour if shown.main else "white"
+    ax.plot(scale * interval.mean, y, "o", color=colour, markerfacecolor=face, markersize=7)

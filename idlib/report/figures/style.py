@@ -21,12 +21,13 @@ from idlib.report.statistics import t_interval
 COLOURS = {"baseline": "#D55E00", "id": "#0072B2", "passes": "#009E73", "compute": "#CC79A7"}
 DASHES = {"baseline": (4, 1.5), "id": "", "passes": (1, 1), "compute": (5, 1, 1, 1)}
 MARKERS = {"baseline": "o", "id": "s", "passes": "^", "compute": "D"}
-OUTCOMES = {  # colour and marker of a comparison
+OUTCOMES = {  # colour and marker of a line's decision
     "supported": ("#0072B2", "o"),
     "contradicted": ("#D55E00", "X"),
+    "no effect": ("#007A5A", "s"),
     "undecided": ("#595959", "D"),
-    "not judged": ("#8C8C8C", "s"),
-    "context": ("#8C8C8C", "|"),
+    "not applicable": ("#8C8C8C", "P"),
+    "not judged": ("#8C8C8C", "|"),
 }
 _WHISKER: dict[str, Any] = {"color": "black", "capsize": 4, "linewidth": 1}
 PALETTE = {METHOD_NAMES[method]: colour for method, colour in COLOURS.items()}

@@ -1,13 +1,129 @@
-"""The tables of the page of claims: what was published, how each is judged, and what came out."""
+"""What the page of claims says first, and its tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
-from idlib.report.claims import CLAIMS
-from idlib.report.designs import DESIGNS, tasks_of
+from idlib.metrics.names import SELECTIONS
+from idlib.report.board import Board, selection_name
+from idlib.report.claims import CLAIMS, PAPER, REPORT
+from idlib.report.decisions import DECIDED, Outcome
+from idlib.report.designs import tasks_of
+from idlib.report.text import NOTHING, literal
+
+KEYS = ("answer_help", "answer_where", "answer_price")  # of the answers, for other pages
+GAINS = ("C1", "C2", "C3", "C6", "C7")  # the claims that a score gets better
+
+
+def answers(board: Board, price: str) -> dict[str, str]:
+    """Does it help, where, and at what price: plain text by question.
+
+    Args:
+        board: of all tasks.
+        price: what an update costs, as a sentence.
+    """
+    lines = {name: one for name, one in board.primary.items() if one.line.claim in GAINS}
+    by_outcome: dict[Outcome, list[str]] = {}
+    for name, one in lines.items():
+        by_outcome.setdefault(one.outcome, []).append(name)
+    counts = [f"{len(by_outcome[o])} {o}" for o in DECIDED if o in by_outcome]
+    decided = sum(len(by_outcome.get(outcome, ())) for outcome in DECIDED)
+    helps = (
+        f"{len(lines)} primary lines ask whether a score gets better; {decided} of them are decided"
+        f"{': ' if counts else ''}{', '.join(counts)}."
+    )
+    where = [
+        f"{WHERE[outcome]}: {', '.join(_with_effect(board, by_outcome[outcome]))}"
+        for outcome in DECIDED
+        if outcome in by_outcome
+    ]
+    depends = [name for name in lines if board.otherwise(name)]
+    choice = (
+        f" Another choice of the checkpoint gives another outcome in {', '.join(depends)}."
+        if depends
+        else ""
+    )
+    return {
+        "Does it help?": helps,
+        "Where?": f"{'. '.join(where) or 'Nothing is decided yet'}.{choice}",
+        "At what price?": price,
+    }
+
+
+def answers_list(found: Mapping[str, str]) -> str:
+    """The answers as a list in Markdown."""
+    return "\n".join(f"- **{question}** {literal(text)}" for question, text in found.items())
+
+
+WHERE: dict[Outcome, str] = {
+    "supported": "Better",
+    "contradicted": "Worse",
+    "no effect": "No effect as large as δ",
+}
+
+
+def _with_effect(board: Board, names: Sequence[str]) -> list[str]:
+    return [
+        f"{name} ({board.written(one.line, one.interval.mean)})"
+        for name in names
+        if (one := board.decisions[name]).interval is not None
+    ]
+
+
+def line_by_line(board: Board) -> Styler:
+    """Every line: what is compared, outcome, effect over its interval, δ, seeds and profile."""
+    table = board.table()
+    bounded = table["95 % interval"] != NOTHING
+    both = table["effect"] + "<br>" + table["95 % interval"]
+    table["effect (95 % interval)"] = table["effect"].where(~bounded, both)
+    columns = ["line", "compared", "outcome", "effect (95 % interval)", "δ", "seeds", "profile"]
+    return table[columns].style.hide(axis="index")
+
+
+def by_claim(board: Board) -> Styler:
+    """The short table of the landing page: each claim, its primary lines and their outcomes."""
+    rows = []
+    for name, one in board.primary.items():
+        effect, _, interval = board.effect(one).partition(" (95 % interval ")
+        stated = dict(board.published(name))
+        rows.append(
+            {
+                "claim": one.line.claim,
+                "line": name,
+                "ours": f"{effect}<br>{interval.rstrip(')')}" if interval else effect or NOTHING,
+                "δ": board.delta(one.line),
+                **{
+                    source: board.written(one.line, stated[source]) if source in stated else NOTHING
+                    for source in (PAPER, REPORT)
+                },
+                "outcome": one.outcome,
+                "seeds": f"{len(one.seeds)} of {one.registered}",
+            }
+        )
+    return pd.DataFrame(rows).style.hide(axis="index")
+
+
+def under_each_rule(board: Board) -> pd.DataFrame:
+    """Effect and outcome of each primary line at each choice of the checkpoint, where measured.
+
+    A star marks the choice that the protocol makes.
+    """
+    rows = []
+    for name in board.primary:
+        rules = board.under_each_rule[name]
+        if all(found.interval is None for found in rules.values()):
+            continue
+        row = {"line": name}
+        for rule in SELECTIONS:
+            found, own = rules[rule], board.decisions[name].line.selection == rule
+            effect = board.effect(found).partition(" (")[0]
+            text = f"{effect}, {found.outcome}" if effect else found.outcome
+            row[selection_name(rule)] = f"{text} *" if own else text
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["line", *map(selection_name, SELECTIONS)])
 
 
 def published(claims: Sequence[str]) -> pd.DataFrame:
@@ -18,25 +134,7 @@ def published(claims: Sequence[str]) -> pd.DataFrame:
             "claim": CLAIMS[name].statement,
             "the paper": CLAIMS[name].paper,
             "the earlier report": CLAIMS[name].report,
-            "tested on": ", ".join(_page(task) for task in tasks_of(name)),
+            "tested on": ", ".join(f"{{doc}}`{task}`" for task in tasks_of(name)),
         }
         for name in claims
     )
-
-
-def rules(claims: Sequence[str]) -> pd.DataFrame:
-    """The rule of each claim and task in words, and its outcome as the task's page has it."""
-    return pd.DataFrame(
-        {
-            "": f"**{name}**",
-            "task": _page(task),
-            "rule": DESIGNS[task].rules[name],
-            "verdict": f"{{glue:text}}`{task}.ipynb::outcome_{name.lower()}:s`",
-        }
-        for name in claims
-        for task in tasks_of(name)
-    )
-
-
-def _page(task: str) -> str:
-    return f"{{doc}}`{task}`"

@@ -7,7 +7,7 @@ from idlib.report.results import Results
 
 def gains_after_temperature(results: Results) -> str:
     """C6's differences in test loss before and after a temperature, as a list in Markdown."""
-    compared = results.verdicts["C6"].comparisons
+    compared = results.compared["C6"].comparisons
     found = {(c.label, c.metric.key): c for c in compared if c.interval is not None}
     lines = []
     for (label, key), before in found.items():

@@ -157,6 +157,19 @@ def sentences(stored: Sequence[StoredCosts], suite: str) -> str:
     return "\n".join(lines) or f"Nothing of {name} has been measured."
 
 
+def price(stored: Sequence[StoredCosts]) -> str:
+    """What an update of intra-distillation costs in baselines' updates, by machine; plain text."""
+    found = [
+        (measured.machine, arm.ratios["baseline"].median)
+        for measured in headlines(stored, "step")
+        if (arm := measured.case.arm("id")) is not None and "baseline" in arm.ratios
+    ]
+    if not found:
+        return "What an update costs has not been measured."
+    each = [f"{_ratio(ratio)} times as long on {machine}" for machine, ratio in found]
+    return f"With three passes an update takes {' and '.join(each)} as one of the baseline."
+
+
 def failures(stored: Sequence[StoredCosts]) -> str:
     """What could not be measured, and why, as a list in Markdown."""
     lines = [

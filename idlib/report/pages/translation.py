@@ -29,16 +29,14 @@ def signature() -> str:
 
 
 def gain_in_each_metric(results: Results) -> str:
-    """C1's differences, and whether each is for the better, as a list in Markdown."""
+    """C1's differences, and whether each mean is for the better, as a list in Markdown."""
     lines = []
-    for c in results.verdicts["C1"].comparisons:
+    for c in results.compared["C1"].comparisons:
         if c.interval is not None:
             mean = c.interval.mean
-            better = mean > 0 if c.claimed == "above" else mean < 0
-            lines.append(
-                f"- {c.metric.title}: {c.metric.difference(mean)}, "
-                f"{'better' if better else 'not better'} ({c.outcome})"
-            )
+            better = mean > 0 if c.better == "above" else mean < 0
+            said = "for the better" if better else "not for the better"
+            lines.append(f"- {c.metric.name}: {c.in_words()}, {said}")
     head = f"ID against its baseline, the mean over seeds ({results.label}):"
     return "\n".join([head, "", *lines])
 
@@ -155,7 +153,7 @@ def shorter_grid(results: Results, swept: Sequence[Record]) -> str:
         return f"{head}\n\nNo records."
     before = Results("translation", results.profile, results.source, shorter)
     lowest = bullets(before.past_lowest(["baseline", "id"]))
-    return f"{head}\n\n{before.sentences()}\n\nIts validation NLL:\n\n{lowest}"
+    return f"{head}\n\n{before.sentences_of_build()}\n\nIts validation NLL:\n\n{lowest}"
 
 
 def published_cost() -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from idlib.metrics.names import BEST, parted
+from idlib.protocol import Side
 from idlib.report.conditions import Condition
 from idlib.report.metrics import COMMON, Metric, percentage
-from idlib.report.statistics import Side
 
 Figures = Mapping[str, Mapping[Condition, float]]  # by the metric's key; values as in records
 

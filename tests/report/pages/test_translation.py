@@ -28,8 +28,12 @@ def shown():
 def test_each_metric_says_whether_it_is_better(shown):
     lines = page.gain_in_each_metric(shown).splitlines()
     assert "(profile medium, 3 seeds)" in lines[0]
-    assert lines[2] == "- test SacreBLEU (points): +3.00, better (supported)"
-    assert lines[4].startswith("- test NLL (nats): +0.000, not better")
+    assert lines[2] == (
+        "- test SacreBLEU: +3.00 points (95 % interval +3.00 to +3.00), for the better"
+    )
+    assert lines[4].startswith("- test NLL: +0.000 nats") and lines[4].endswith(
+        "not for the better"
+    )
 
 
 def test_the_brevity_penalty_is_taken_off(shown):
@@ -90,7 +94,7 @@ def test_the_shorter_grid_has_half_the_epochs_of_what_is_judged():
     shown = results("translation", records((1,), profile="small"), longer)
     text = page.shorter_grid(shown, swept())
     assert text.startswith("10 epochs, 2 records:")
-    assert "−2.00 points against the baseline" in text and "lowest at update" in text
+    assert "against the baseline, s = 0.1: −2.00 points" in text and "lowest at update" in text
     assert page.shorter_grid(shown, []) == "10 epochs, 0 records:\n\nNo records."
 
 

@@ -1,0 +1,252 @@
+"""The board: what the protocol's lines decide, in words and as a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import pandas as pd
+
+from idlib import protocol as protocols
+from idlib.metrics.names import IN_WORDS, at
+from idlib.protocol import Line, Protocol
+from idlib.records import Record
+from idlib.report.claims import PAPER, REPORT, VOID
+from idlib.report.conditions import Condition
+from idlib.report.decisions import DECIDED, Decision, Outcome, by_selection, decide
+from idlib.report.metrics import Metric
+from idlib.report.tasks import report_of
+from idlib.report.tasks.base import Figures
+from idlib.report.text import NOTHING, counted, literal
+
+ByStudy = Mapping[str, Mapping[str, Mapping[int, Record]]]  # records by study, cell and seed
+
+
+@dataclass(frozen=True)
+class Board:
+    """The protocol's lines, and what the records of its runs decide about each.
+
+    Args:
+        records: of the registered runs, by study, cell and seed; those that may count.
+        protocol: the lines and rules; by default those of this version.
+        task: whose lines are shown; those of all tasks if empty. They are always decided together.
+    """
+
+    records: ByStudy = field(default_factory=dict)
+    protocol: Protocol = field(default_factory=protocols.read)
+    task: str = ""
+
+    @cached_property
+    def decisions(self) -> dict[str, Decision]:
+        """What is decided about each line that is shown, by its name."""
+        return {name: one for name, one in self._all.items() if self._shows(one.line)}
+
+    @cached_property
+    def _all(self) -> dict[str, Decision]:
+        return decide(self.protocol, self.records)
+
+    @cached_property
+    def under_each_rule(self) -> dict[str, dict[str, Decision]]:
+        """Each line's decision under each rule of selection, by line and rule."""
+        found = by_selection(self.protocol, self.records)
+        return {name: rules for name, rules in found.items() if name in self.decisions}
+
+    def of_task(self, task: str) -> Board:
+        """The same board, of which the lines of one task are shown."""
+        return replace(self, task=task)
+
+    def _shows(self, line: Line) -> bool:
+        return self.task in ("", self.protocol.studies[line.study].task)
+
+    # ---- one line
+
+    def metric(self, line: Line) -> Metric:
+        """How the line's metric is written."""
+        return report_of(self.protocol.studies[line.study].task).metric(
+            at(line.metric, line.selection)
+        )
+
+    def written(self, line: Line, value: float, unit: bool = True) -> str:
+        """A difference of the line's, or the ratio that it stands for."""
+        if line.scale == "log":
+            return f"× {math.exp(value):.2f}"
+        return self.metric(line).difference(value, unit=unit)
+
+    def delta(self, line: Line) -> str:
+        """The smallest effect of interest, in the unit of the line's effects."""
+        if line.scale == "log":
+            return f"× {math.exp(line.delta):.2f}"
+        metric = self.metric(line)
+        return f"{metric.written(line.delta)} {metric.unit}".strip()
+
+    def effect(self, decision: Decision) -> str:
+        """The mean over seeds with its interval; empty where nothing was measured."""
+        interval, line = decision.interval, decision.line
+        if interval is None:
+            return ""
+        mean = self.written(line, interval.mean)
+        if not interval.bounded:
+            return mean
+        low, high = (self.written(line, value, unit=False) for value in interval[1:3])
+        return f"{mean} (95 % interval {low} to {high})"
+
+    def basis(self, decision: Decision) -> str:
+        """Seeds and profile: ``10 of 10 seeds, profile medium``."""
+        profile = self.protocol.studies[decision.line.study].profile
+        return f"{len(decision.seeds)} of {counted(decision.registered, 'seed')}, profile {profile}"
+
+    def explanation(self, name: str) -> str:
+        """All but the outcome, plain: the effect against δ, the basis, and what must be said."""
+        decision = self.decisions[name]
+        parts = [self.effect(decision), f"δ {self.delta(decision.line)}", self.basis(decision)]
+        text = ", ".join(part for part in parts if part)
+        notes = [decision.size and f"the interval lies wholly {decision.size}", decision.reason]
+        if decision.outcome == "undecided" and (needed := decision.seeds_needed):
+            notes.append(f"about {counted(needed, 'seed')} would bound it to ±δ")
+        if others := self.otherwise(name):
+            notes.append(others)
+        said = [note for note in notes if note]
+        return f"{text}; {', '.join(said)}" if said else text
+
+    def otherwise(self, name: str) -> str:
+        """The outcomes under the other rules of selection where they differ; else empty."""
+        line, own = self.decisions[name].line, self.decisions[name].outcome
+        different = [
+            f"{found.outcome} at the {selection_name(rule)}"
+            for rule, found in self.under_each_rule[name].items()
+            if rule != line.selection and found.outcome not in (own, "not judged")
+        ]
+        return "" if own == "not judged" else ", ".join(different)
+
+    # ---- all that are shown
+
+    def sentences(self) -> str:
+        """Each line's words, outcome and explanation, as a list in Markdown."""
+        return "\n".join(
+            f"- **{name}** ({literal(one.line.words)}): *{one.outcome}*. "
+            f"{literal(self.explanation(name))}."
+            for name, one in self.decisions.items()
+        )
+
+    @property
+    def primary(self) -> dict[str, Decision]:
+        """The primary lines that are shown."""
+        return {name: one for name, one in self.decisions.items() if one.line.primary}
+
+    @property
+    def decided(self) -> int:
+        """How many primary lines are decided: supported, contradicted, or no effect."""
+        return sum(one.outcome in DECIDED for one in self.primary.values())
+
+    @property
+    def summary(self) -> str:
+        """How many primary lines have each outcome, in words."""
+        outcomes = [one.outcome for one in self.primary.values()]
+        each = [f"{outcomes.count(name)} {name}" for name in ORDER if name in outcomes]
+        return (
+            f"Of {counted(len(outcomes), 'primary line')} {self.decided} are decided: "
+            f"{', '.join(each)}."
+        )
+
+    def table(self) -> pd.DataFrame:
+        """A row for each line: claim, words, outcome, effect and interval, δ, seeds, profile."""
+        rows = []
+        for name, one in self.decisions.items():
+            mean, _, interval = self.effect(one).partition(" (95 % interval ")
+            rows.append(
+                {
+                    "line": name if one.line.primary else f"{name} (secondary)",
+                    "compared": one.line.words,
+                    "outcome": one.outcome + (f", {one.size}" if one.size else ""),
+                    "effect": mean or NOTHING,
+                    "95 % interval": interval.rstrip(")") or NOTHING,
+                    "δ": self.delta(one.line),
+                    "seeds": f"{len(one.seeds)} of {one.registered}",
+                    "profile": self.protocol.studies[one.line.study].profile,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def undecided(self) -> pd.DataFrame:
+        """The primary lines that are not decided: why, and the seeds that it would take."""
+        rows = []
+        for name, one in self.primary.items():
+            if one.outcome in DECIDED:
+                continue
+            needed = one.seeds_needed
+            rows.append(
+                {
+                    "line": name,
+                    "outcome": one.outcome,
+                    "why": one.reason or "the interval holds both zero and more than δ",
+                    "seeds that would bound it to ±δ": str(needed) if needed else NOTHING,
+                }
+            )
+        columns = ["line", "outcome", "why", "seeds that would bound it to ±δ"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def published(self, name: str) -> Iterator[tuple[str, float]]:
+        """What the paper and the earlier report state of a line's contrast, by source.
+
+        Only where they state the metric itself for every cell, and the figures are not void;
+        unscaled, as in records.
+        """
+        line = self.decisions[name].line
+        study = self.protocol.studies[line.study]
+        report = report_of(study.task)
+        conditions = {
+            cell: Condition(
+                study.cells[cell].method,
+                study.cells[cell].settings.get("round", 0),
+                study.cells[cell].settings.get("smoothing", report.smoothings[0]),
+            )
+            for cell in line.contrast
+        }
+        sources: tuple[tuple[str, Figures], ...] = (
+            (PAPER, report.paper),
+            (REPORT, report.earlier_report),
+        )
+        for source, figures in sources:
+            stated = figures.get(line.metric, {})
+            if source == REPORT and line.claim in VOID:
+                continue
+            if not {*conditions.values()} <= stated.keys():
+                continue
+            values = {cell: stated[condition] for cell, condition in conditions.items()}
+            if line.scale == "log":
+                values = {cell: math.log(value) for cell, value in values.items()}
+            yield source, math.fsum(w * values[cell] for cell, w in line.contrast.items())
+
+    def glued(self) -> dict[str, str]:
+        """Texts for other pages: ``board_summary``, and of each line outcome and explanation.
+
+        A line's keys end in its name in lower case, with underscores: ``outcome_c6_smoothed``.
+        """
+        texts = {"board_summary": self.summary}
+        for name, one in self.decisions.items():
+            texts[f"outcome_{key_of(name)}"] = one.outcome
+            texts[f"explanation_{key_of(name)}"] = self.explanation(name)
+        return texts
+
+
+ORDER: tuple[Outcome, ...] = (*DECIDED, "undecided", "not applicable", "not judged")
+
+
+def selection_name(rule: str) -> str:
+    """A rule that selects the checkpoint, in words.
+
+    >>> selection_name("best"), selection_name("last")
+    ('best validation metric', 'last update')
+    """
+    return IN_WORDS[rule].removeprefix(", ") or "best validation metric"
+
+
+def key_of(line: str) -> str:
+    """A line's name as part of a key.
+
+    >>> key_of("C8 translation, K passes")
+    'c8_translation_k_passes'
+    """
+    return "_".join(line.lower().replace(",", "").split())

@@ -1,0 +1,191 @@
+"""The board in words, tables and a figure: what stands there is what the records decide."""
+
+from __future__ import annotations
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+import pytest
+from made_up.records import made_up_record
+from made_up.shown import legend_texts, says_nothing, ticks
+
+from idlib.protocol import read
+from idlib.report import figures
+from idlib.report.board import Board, key_of, selection_name
+from idlib.report.conditions import Condition
+from idlib.report.decisions import decide
+from idlib.report.figures.style import OUTCOMES
+from idlib.report.pages.claims import (
+    KEYS,
+    answers,
+    answers_list,
+    by_claim,
+    line_by_line,
+    under_each_rule,
+)
+
+SEEDS = range(11, 21)
+STEPS = dict(zip(SEEDS, np.linspace(-1, 1, 10).tolist(), strict=True))
+TRANSLATION = {  # cell: SacreBLEU of the three checkpoints, and std of sensitivity
+    "baseline": ((30.0, 27.0, 30.5), 0.002),
+    "id": ((33.0, 31.5, 30.6), 0.001),
+    "passes": ((30.1, 29.0, 30.0), 0.002),
+}
+LATEST = "best validation metric", "lowest validation loss", "last update"
+
+
+def runs(bleu, std, step=0.0):
+    """Ten seeds: the seed's own level in both, and a step that makes differences vary."""
+    return {
+        seed: made_up_record(
+            Condition("id", 0, 0.1),
+            seed,
+            "medium",
+            {
+                "test/bleu": bleu[0] + step * at,
+                "test/bleu@loss": bleu[1] + step * at,
+                "test/bleu@last": bleu[2] + step * at,
+                "sensitivity/std@loss": std * (1 + step * at / 100),
+            },
+            task="translation",
+        )
+        for seed, at in STEPS.items()
+    }
+
+
+@pytest.fixture
+def board() -> Board:
+    cells = {
+        cell: runs(bleu, std, 0.5 * (cell == "id")) for cell, (bleu, std) in TRANSLATION.items()
+    }
+    return Board({"translation": cells})
+
+
+def test_decisions_are_those_of_all_tasks_together(board):
+    assert board.decisions == decide(read(), board.records)
+    part = board.of_task("translation")
+    assert {one.line.study for one in part.decisions.values()} == {"translation"}
+    assert all(part.decisions[name] == board.decisions[name] for name in part.decisions)
+    assert Board().decided == 0 and not Board().of_task("music").decisions
+
+
+def test_an_explanation_has_effect_delta_basis_and_what_must_be_said(board):
+    # mean 3, standard deviation of the steps 0.5 * 0.671, half width of 95 % 0.24
+    assert board.explanation("C1").startswith(
+        "+3.00 points (95 % interval +2.76 to +3.24), δ 1.50 points, 10 of 10 seeds, profile "
+        "medium; the interval lies wholly above δ"
+    )
+    assert "no effect at the last update" in board.explanation("C1")
+    ratio = board.explanation("C4 translation")
+    assert ratio.startswith("× 0.50 (95 % interval × 0.50 to × 0.50), δ × 1.11")
+    missing = board.explanation("C8 translation, compute")
+    assert missing == "δ 1.50 points, 0 of 10 seeds, profile medium; no record of compute"
+    assert board.decisions["C8 translation, K passes"].outcome == "supported"
+
+
+def test_an_undecided_line_says_how_many_seeds_it_would_take():
+    cells = {"id": runs((30.5,) * 3, 1.0, 4.0), "baseline": runs((30.0,) * 3, 1.0)}
+    board = Board({"translation": cells})
+    needed = board.decisions["C1"].seeds_needed
+    assert f"about {needed} seeds would bound it to ±δ" in board.explanation("C1")
+    row = board.undecided().set_index("line").loc["C1"]
+    assert row["outcome"] == "undecided" and row.iloc[-1] == str(needed)
+    assert board.undecided().set_index("line").loc["C2"].iloc[-1] == "–"
+
+
+def test_tables_have_every_line(board):
+    table = board.table().set_index("line")
+    secondary = [name for name, one in board.decisions.items() if not one.line.primary]
+    assert [*table.index] == [
+        f"{name} (secondary)" if name in secondary else name for name in board.decisions
+    ]
+    assert list(table.loc["C1"][["outcome", "effect", "95 % interval", "δ", "seeds"]]) == [
+        "supported, above δ",
+        "+3.00 points",
+        "+2.76 to +3.24",
+        "1.50 points",
+        "10 of 10",
+    ]
+    assert list(table.loc["C2"][["outcome", "effect", "95 % interval"]]) == ["not judged", "–", "–"]
+    shown = line_by_line(board).data.set_index("line")
+    assert shown.loc["C1", "effect (95 % interval)"] == "+3.00 points<br>+2.76 to +3.24"
+    assert shown.loc["C2", "effect (95 % interval)"] == "–"
+    short = by_claim(board).data.set_index("line")
+    assert [*short.index] == [*board.primary]
+    assert list(short.loc["C1"][["ours", "paper", "earlier report", "outcome"]]) == [
+        "+3.00 points<br>+2.76 to +3.24",
+        "+3.03 points",
+        "+2.21 points",
+        "supported",
+    ]
+
+
+def test_published_effects_are_of_the_same_contrast_and_not_void(board):
+    assert dict(board.published("C1")) == pytest.approx(
+        {"paper": 36.10 - 33.07, "earlier report": 35.11 - 32.90}
+    )
+    assert dict(board.published("C6")) == pytest.approx({"earlier report": 0.480 - 0.565})
+    assert dict(board.published("C6 smoothed")) == pytest.approx({"earlier report": 0.495 - 0.659})
+    for name in ("C2", "C4 images", "C5 images", "C6 accuracy", "C8 images, K passes"):
+        assert not dict(board.published(name)), name
+
+
+def test_the_summary_counts_outcomes_of_primary_lines(board):
+    outcomes = [one.outcome for one in board.primary.values()]
+    assert board.decided == outcomes.count("supported") == 3
+    assert board.summary == (
+        f"Of {len(outcomes)} primary lines 3 are decided: 3 supported, "
+        f"{len(outcomes) - 3} not judged."
+    )
+
+
+def test_each_rule_of_selection_has_its_outcome(board):
+    assert tuple(map(selection_name, ("best", "loss", "last"))) == LATEST
+    table = under_each_rule(board).set_index("line")
+    assert list(table.loc["C1"]) == [
+        "+3.00 points, supported *",
+        "+4.50 points, supported",
+        "+0.10 points, no effect",
+    ]
+    assert list(table.loc["C4 translation"])[1].endswith("supported *")
+    assert "C2" not in table.index and under_each_rule(Board()).empty
+
+
+def test_answers_count_and_name_what_is_decided(board):
+    found = answers(board, "It costs.")
+    assert len(found) == len(KEYS)
+    helps, where, price = found.values()
+    lines = [one for one in board.primary.values() if one.line.claim in "C1 C2 C3 C6 C7"]
+    assert helps.startswith(f"{len(lines)} primary lines") and "1 of them are decided: 1 " in helps
+    assert where.startswith("Better: C1 (+3.00 points).") and where.endswith("outcome in C1.")
+    assert price == "It costs."
+    assert answers(Board(), "")["Where?"] == "Nothing is decided yet."
+    assert answers_list({"Why?": "a_b"}) == "- **Why?** a\\_b"
+
+
+def test_glued_texts_are_of_every_line(board):
+    texts = board.glued()
+    assert len(texts) == 1 + 2 * len(board.decisions)
+    assert texts["outcome_c1"] == "supported"
+    assert texts["explanation_c8_translation_k_passes"].startswith("+2.90 points")
+    assert len({key_of(name) for name in read().lines}) == len(read().lines)
+
+
+def test_the_figure_draws_effects_in_units_of_delta(board):
+    figure = figures.board(board)
+    (ax,) = figure.axes
+    shown = [name for name in board.primary if board.decisions[name].interval]
+    assert ticks(ax.yaxis) == shown == ["C1", "C4 translation", "C8 translation, K passes"]
+    marks = {
+        (round(float(line.get_xdata()[0]), 2), line.get_ydata()[0]): line.get_marker()
+        for line in ax.lines
+        if len(line.get_xdata()) == 1
+    }
+    assert marks[2.0, 0] == OUTCOMES["supported"][1]
+    assert marks[5.0, 1] == ">"  # log 2 over 0.105 lies beyond the edge
+    assert marks[2.02, -0.28] == "*"
+    assert [text.get_text() for text in ax.texts] == ["supported"] * 3
+    assert legend_texts(figure) == ["supported", "paper", "earlier report", "smaller than δ"]
+    assert says_nothing(figures.board(Board()))
