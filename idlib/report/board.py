@@ -104,7 +104,7 @@ class Board:
         text = ", ".join(part for part in parts if part)
         notes = [decision.size and f"the interval lies wholly {decision.size}", decision.reason]
         if decision.outcome == "undecided" and (needed := decision.seeds_needed):
-            notes.append(f"about {counted(needed, 'seed')} would bound it to ±δ")
+            notes.append(f"about {counted(needed, 'seed')} would decide it at this mean and spread")
         if others := self.otherwise(name):
             notes.append(others)
         said = [note for note in notes if note]
@@ -175,17 +175,10 @@ class Board:
         for name, one in self.primary.items():
             if one.outcome in DECIDED:
                 continue
-            needed = one.seeds_needed
-            rows.append(
-                {
-                    "line": name,
-                    "outcome": one.outcome,
-                    "why": one.reason or "the interval holds both zero and more than δ",
-                    "seeds that would bound it to ±δ": str(needed) if needed else NOTHING,
-                }
-            )
-        columns = ["line", "outcome", "why", "seeds that would bound it to ±δ"]
-        return pd.DataFrame(rows, columns=columns)
+            needed = one.seeds_needed if one.outcome == "undecided" else None
+            row = (name, one.outcome, one.reason or _OPEN, str(needed) if needed else NOTHING)
+            rows.append(row)
+        return pd.DataFrame(rows, columns=["line", "outcome", "why", "seeds it would take"])
 
     def published(self, name: str) -> Iterator[tuple[str, float]]:
         """What the paper and the earlier report state of a line's contrast, by source.
@@ -231,6 +224,7 @@ class Board:
         return texts
 
 
+_OPEN = "neither zero nor an effect of δ is ruled out, over all lines"
 ORDER: tuple[Outcome, ...] = (*DECIDED, "undecided", "not applicable", "not judged")
 
 

@@ -46,6 +46,7 @@ class Decision:
         seeds: the seeds that every cell has.
         left_out: registered seeds that take no part although some cell has them, each with why.
         registered: how many seeds the protocol registers for it.
+        threshold: the p that surely decides it: the family's error rate over the number of lines.
     """
 
     line: Line
@@ -59,6 +60,7 @@ class Decision:
     seeds: tuple[int, ...] = ()
     left_out: Mapping[int, str] = field(default_factory=dict)
     registered: int = 0
+    threshold: float = 0.05
 
     @property
     def in_deltas(self) -> Interval | None:
@@ -71,13 +73,17 @@ class Decision:
 
     @property
     def seeds_needed(self) -> int | None:
-        """Seeds at which the interval would reach δ to either side, at the spread seen so far."""
-        if self.interval is None or not self.interval.bounded:
+        """Seeds that would decide the line, were mean and spread to stay as they are.
+
+        ``None`` without a spread, or where it would take more than a thousand.
+        """
+        interval, other = self.interval, self.equivalence
+        if interval is None or other is None or not interval.bounded:
             return None
-        half = (self.interval.high - self.interval.low) / 2
-        n = self.interval.n
-        spread = half / stats.t.ppf(0.975, n - 1) * math.sqrt(n)
-        return seeds_for(spread, self.line.delta)
+        # the spread of the mean, from an interval whose level is 0.95 as the protocol has it
+        half = (interval.high - interval.low) / 2
+        spread = half / stats.t.ppf(0.975, interval.n - 1) * math.sqrt(interval.n)
+        return seeds_to_decide(interval.mean, spread, self.line.delta, self.threshold)
 
 
 def seeds_for(spread: float, delta: float, level: float = 0.95) -> int | None:
@@ -98,6 +104,30 @@ def seeds_for(spread: float, delta: float, level: float = 0.95) -> int | None:
         if stats.t.ppf((1 + level) / 2, n - 1) * spread / math.sqrt(n) <= delta:
             return n
     return None
+
+
+def seeds_to_decide(mean: float, spread: float, delta: float, threshold: float) -> int | None:
+    """The fewest seeds at which this mean and spread would differ from zero, or be within ±δ.
+
+    Args:
+        mean: over seeds.
+        spread: standard deviation over seeds.
+        delta: in the same unit.
+        threshold: the p of either test.
+
+    Returns:
+        At least 2; ``None`` where it would take more than a thousand.
+
+    >>> seeds_to_decide(2.0, 2.0, 1.5, 0.05), seeds_to_decide(0.0, 2.0, 1.5, 0.05)
+    (7, 7)
+    """
+    n = np.arange(2, MOST_SEEDS + 1)
+    with np.errstate(divide="ignore"):
+        error = spread / np.sqrt(n)
+        different = 2 * stats.t.sf(np.abs(mean) / error, n - 1) <= threshold
+        within = stats.t.sf((delta - abs(mean)) / error, n - 1) <= threshold
+    enough = n[different | within]
+    return int(enough[0]) if len(enough) else None
 
 
 def p_equivalence(values: ArrayLike, delta: float) -> float:
@@ -266,7 +296,10 @@ def board(decisions: Mapping[str, Decision], rules: Rules) -> dict[str, Decision
     equivalences = holm([decisions[name].p_equivalence for name in family])
     for name, difference, equivalence in zip(family, differences, equivalences, strict=True):
         corrected[name] = replace(
-            decisions[name], p_difference=difference, p_equivalence=equivalence
+            decisions[name],
+            p_difference=difference,
+            p_equivalence=equivalence,
+            threshold=rules.family / len(family),
         )
     decided = {name: _decided(decision, rules) for name, decision in corrected.items()}
     return {name: _applicable(decision, decided) for name, decision in decided.items()}

@@ -89,7 +89,7 @@ def test_an_undecided_line_says_how_many_seeds_it_would_take():
     cells = {"id": runs((30.5,) * 3, 1.0, 4.0), "baseline": runs((30.0,) * 3, 1.0)}
     board = Board({"translation": cells})
     needed = board.decisions["C1"].seeds_needed
-    assert f"about {needed} seeds would bound it to ±δ" in board.explanation("C1")
+    assert f"about {needed} seeds would decide it" in board.explanation("C1")
     row = board.undecided().set_index("line").loc["C1"]
     assert row["outcome"] == "undecided" and row.iloc[-1] == str(needed)
     assert board.undecided().set_index("line").loc["C2"].iloc[-1] == "–"

@@ -20,6 +20,7 @@ from idlib.report.decisions import (
     measured,
     p_equivalence,
     seeds_for,
+    seeds_to_decide,
     simulated,
     values_of,
 )
@@ -136,7 +137,28 @@ def test_seeds_that_it_would_take() -> None:
     assert halves[0] > 1.0 >= halves[1]
     assert seeds_for(1e9, 1e-9) is None
     wide = decided(0.5, 4.0)
-    assert wide.seeds_needed == seeds_for(float(np.std(4.0 * STEPS, ddof=1)), 1.5)
+    spread = float(np.std(4.0 * STEPS, ddof=1))
+    assert wide.seeds_needed == seeds_to_decide(0.5, spread, 1.5, 0.05)
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(0.5, 2.7), (1.0, 2.0), (-0.2, 3.0)])
+def test_so_many_seeds_decide_and_one_fewer_does_not(mean: float, spread: float) -> None:
+    n = seeds_to_decide(mean, spread, 1.5, 0.05)
+    assert n is not None
+    found = []
+    for size in (n - 1, n):
+        steps = np.linspace(-1, 1, size)
+        values = mean + spread * steps / np.std(steps, ddof=1)
+        line = {"only": measured(LINE, dict(enumerate(values.tolist())), RULES)}
+        found.append(board(line, RULES)["only"].outcome)
+    assert found[0] == "undecided" != found[1]
+
+
+def test_of_many_lines_each_takes_more_seeds() -> None:
+    open_ = measured(LINE, dict(enumerate((0.5 + 4 * STEPS).tolist())), RULES)
+    alone = board({"a": open_}, RULES)["a"].seeds_needed
+    among = board({"a": open_, "b": open_, "c": open_}, RULES)["a"].seeds_needed
+    assert alone is not None and among is not None and alone < among
 
 
 def test_false_positives_stay_below_five_percent_of_boards() -> None:
