@@ -24,6 +24,7 @@ def show(protocol: Protocol, studies: list[str], store: Store) -> None:
     for name in ("registered", "made", "refused", "seconds a run"):
         table.add_column(name, justify="right")
     registered = made = 0
+    hours = 0.0
     refused: list[str] = []
     for study in dict.fromkeys(run.study for run in protocol.runs(*studies)):
         found = answers(protocol, study, store)
@@ -37,10 +38,11 @@ def show(protocol: Protocol, studies: list[str], store: Store) -> None:
                 f"{seconds[len(seconds) // 2]:.0f}" if seconds else "",
             )
             registered, made = registered + len(seeds), made + len(records)
+            hours += sum(seconds) / 3600
             refused += [f"{item.signature}: {item.reason}" for item in others]
     console = Console()
     console.print(table)
-    console.print(f"{made} of {registered} registered runs are made")
+    console.print(f"{made} of {registered} registered runs are made, in {hours:,.1f} hours of runs")
     for line in refused:
         console.print(f"left out of verdicts: {line}")
 

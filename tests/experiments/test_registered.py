@@ -145,7 +145,7 @@ def test_the_command_shows_and_makes_them(ours, command):
     status, _, err = command("evidence", "three")
     assert status == 2 and "unknown study 'three': choose one of one, two" in err
     status, out, _ = command("evidence", "--list")
-    assert status == 0 and "0 of 6 registered runs are made" in out
+    assert status == 0 and "0 of 6 registered runs are made, in 0.0 hours" in out
 
 
 @pytest.mark.slow
