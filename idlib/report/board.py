@@ -19,7 +19,7 @@ from idlib.report.decisions import DECIDED, Decision, Outcome, by_selection, dec
 from idlib.report.metrics import Metric
 from idlib.report.tasks import report_of
 from idlib.report.tasks.base import Figures
-from idlib.report.text import NOTHING, counted, literal
+from idlib.report.text import NOTHING, counted
 
 ByStudy = Mapping[str, Mapping[str, Mapping[int, Record]]]  # records by study, cell and seed
 
@@ -102,13 +102,18 @@ class Board:
         decision = self.decisions[name]
         parts = [self.effect(decision), f"δ {self.delta(decision.line)}", self.basis(decision)]
         text = ", ".join(part for part in parts if part)
+        said = self.remarks(name)
+        return f"{text}; {said}" if said else text
+
+    def remarks(self, name: str) -> str:
+        """What must be said beside a line's outcome; empty if nothing."""
+        decision = self.decisions[name]
         notes = [decision.size and f"the interval lies wholly {decision.size}", decision.reason]
         if decision.outcome == "undecided" and (needed := decision.seeds_needed):
             notes.append(f"about {counted(needed, 'seed')} would decide it at this mean and spread")
         if others := self.otherwise(name):
             notes.append(others)
-        said = [note for note in notes if note]
-        return f"{text}; {', '.join(said)}" if said else text
+        return ", ".join(note for note in notes if note)
 
     def otherwise(self, name: str) -> str:
         """The outcomes under the other rules of selection where they differ; else empty."""
@@ -121,14 +126,6 @@ class Board:
         return "" if own == "not judged" else ", ".join(different)
 
     # ---- all that are shown
-
-    def sentences(self) -> str:
-        """Each line's words, outcome and explanation, as a list in Markdown."""
-        return "\n".join(
-            f"- **{name}** ({literal(one.line.words)}): *{one.outcome}*. "
-            f"{literal(self.explanation(name))}."
-            for name, one in self.decisions.items()
-        )
 
     @property
     def primary(self) -> dict[str, Decision]:
@@ -151,7 +148,7 @@ class Board:
         )
 
     def table(self) -> pd.DataFrame:
-        """A row for each line: claim, words, outcome, effect and interval, δ, seeds, profile."""
+        """A row for each line that is shown, in Markdown and HTML: the interval under the mean."""
         rows = []
         for name, one in self.decisions.items():
             mean, _, interval = self.effect(one).partition(" (95 % interval ")
@@ -159,12 +156,12 @@ class Board:
                 {
                     "line": name if one.line.primary else f"{name} (secondary)",
                     "compared": one.line.words,
-                    "outcome": one.outcome + (f", {one.size}" if one.size else ""),
-                    "effect": mean or NOTHING,
-                    "95 % interval": interval.rstrip(")") or NOTHING,
+                    "outcome": one.outcome,
+                    "effect": f"{mean}<br>{interval.rstrip(')')}" if interval else mean or NOTHING,
                     "δ": self.delta(one.line),
                     "seeds": f"{len(one.seeds)} of {one.registered}",
                     "profile": self.protocol.studies[one.line.study].profile,
+                    "remarks": self.remarks(name),
                 }
             )
         return pd.DataFrame(rows)

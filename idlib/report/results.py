@@ -204,10 +204,6 @@ class Results:
         }
         return texts | {key: self.changes(*what) for key, what in beside.items()}
 
-    def sentences(self) -> str:
-        """What the protocol's lines of this task say, as a list in Markdown."""
-        return self.board.of_task(self.task).sentences()
-
     def sentences_of_build(self) -> str:
         """What is compared of this build alone, as a list in Markdown."""
         return bullets(f"{claim}: {c.sentence}" for claim, c in self.compared_of_build.items())

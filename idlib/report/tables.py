@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from idlib.metrics.items import OTHERS, PARALLEL, TRAINED_ON, languages
 from idlib.records import Record
+from idlib.report.board import Board
 from idlib.report.claims import PAPER, PUBLISHED, REPORT
 from idlib.report.compared import Compared
 from idlib.report.comparisons import Comparison, Runs, difference
@@ -212,6 +214,11 @@ def by_language(
     if table.empty or (table[OVER_ITEMS] != NOTHING).any():
         return table
     return table.drop(columns=OVER_ITEMS)
+
+
+def lines(board: Board) -> Styler:
+    """The protocol's lines that a board shows: what each compares, its outcome and effect."""
+    return board.table().style.hide(axis="index")
 
 
 def compared(found: Compared) -> pd.DataFrame:

@@ -73,16 +73,6 @@ def _with_effect(board: Board, names: Sequence[str]) -> list[str]:
     ]
 
 
-def line_by_line(board: Board) -> Styler:
-    """Every line: what is compared, outcome, effect over its interval, δ, seeds and profile."""
-    table = board.table()
-    bounded = table["95 % interval"] != NOTHING
-    both = table["effect"] + "<br>" + table["95 % interval"]
-    table["effect (95 % interval)"] = table["effect"].where(~bounded, both)
-    columns = ["line", "compared", "outcome", "effect (95 % interval)", "δ", "seeds", "profile"]
-    return table[columns].style.hide(axis="index")
-
-
 def by_claim(board: Board) -> Styler:
     """The short table of the landing page: each claim, its primary lines and their outcomes."""
     rows = []
