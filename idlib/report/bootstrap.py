@@ -1,7 +1,10 @@
-"""The bootstrap over test items: how far the choice of the test set alone could move a score.
+"""The bootstrap crossed over seeds and test items: how far both together could move a score.
 
-One for all scores, each a function of statistics summed over items. It speaks of the models that
-were trained and not of another seed's; that the interval over seeds does.
+One for all scores, each a function of statistics summed over items. Seeds and items are two ways
+in which another experiment would have come out otherwise, and each is drawn for itself (the
+"pigeonhole bootstrap" of Owen 2007). With one seed it is the bootstrap over items alone, which
+speaks of one trained model only. Few seeds make it somewhat too narrow, as any bootstrap of few;
+the interval that decides is Student's over seeds.
 """
 
 from __future__ import annotations
@@ -27,41 +30,55 @@ def bootstrap(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Interval | None:
-    """Percentile bootstrap of Σ weight · (mean over seeds of the score), over test items.
+    """Percentile bootstrap of Σ weight · (mean over seeds of the score), over seeds and items.
 
-    Items are drawn with replacement by their number, the same for all systems and languages: an
-    item comes with its translations, which are as hard or as easy as it is. Those of different
-    data sets have nothing in common but their numbers, so each data set is drawn by itself. With
-    one system this is the bootstrap of SacreBLEU (Koehn 2004).
+    Seeds are drawn with replacement, the same for all systems, so that pairs stay pairs. Items
+    are drawn by their number, the same for all systems, seeds and languages: an item comes with
+    its translations, which are as hard or as easy as it is. Those of different data sets have
+    nothing in common but their numbers, so each data set is drawn by itself. With one system and
+    one seed this is the bootstrap of SacreBLEU (Koehn 2004).
 
     Args:
         weights: of the systems, +1 and −1 for a difference.
-        systems: for each of them, a list over seeds of its items by language.
+        systems: for each of them, a list over the same seeds of its items by language.
         how: how the score follows from items.
         datasets: for each of them the data set that it was tested on; ``None``: all on one.
         resamples: number of draws.
         seed: of the draws.
 
     Returns:
-        The value and the interval from the 2.5 to the 97.5 percentile; ``None`` where a system has
-        no items, or the systems of a data set were not tested on the same ones.
+        The value and the interval from the 2.5 to the 97.5 percentile, with the number of items;
+        ``None`` where a system has no items, or the systems of a data set were not tested on the
+        same ones.
+
+    Raises:
+        ValueError: systems of other numbers of seeds.
     """
     if not systems or not all(systems):
         return None
+    seeds = len(systems[0])
+    if any(len(system) != seeds for system in systems):
+        raise ValueError(f"systems of {sorted({*map(len, systems)})} seeds are not paired")
+    drawn_seeds = _drawn_seeds(seeds, resamples, seed)
     on = [""] * len(systems) if datasets is None else datasets
     rng = np.random.default_rng(seed)
     value, sampled, size = 0.0, np.zeros(resamples), 0
     for dataset in dict.fromkeys(on):
         runs = [
-            (weight / len(system), run)
+            (weight * drawn_seeds[place], run)
             for weight, system, name in zip(weights, systems, on, strict=True)
-            for run in system
+            for place, run in enumerate(system)
             if name == dataset
         ]
         if not _same_items([run for _, run in runs]):
             return None
         drawn, n = _resampled(runs, how, rng, resamples)
-        value += sum(share * score(run, how) for share, run in runs)
+        value += sum(
+            weight / seeds * score(run, how)
+            for weight, system, name in zip(weights, systems, on, strict=True)
+            for run in system
+            if name == dataset
+        )
         sampled += drawn
         size += n
     low, high = np.quantile(sampled, [0.025, 0.975])
@@ -78,8 +95,16 @@ def _same_items(runs: Sequence[ByLanguage]) -> bool:
     )
 
 
+def _drawn_seeds(seeds: int, resamples: int, seed: int) -> Floats:
+    """The weight of each seed in each resample [seeds, resamples], in all 1."""
+    rng = np.random.default_rng([seed, seeds])  # its own: the draws of items are SacreBLEU's
+    drawn = rng.choice(seeds, size=(resamples, seeds))
+    counts = np.stack([np.bincount(row, minlength=seeds) for row in drawn], axis=1)
+    return counts / seeds
+
+
 def _resampled(
-    runs: Sequence[tuple[float, ByLanguage]],
+    runs: Sequence[tuple[Floats, ByLanguage]],
     how: ItemScore,
     rng: np.random.Generator,
     resamples: int,
@@ -88,13 +113,15 @@ def _resampled(
     first = runs[0][1]
     numbers = np.unique(np.concatenate([items.numbers for items in first.values()]))
     places = {name: np.searchsorted(numbers, items.numbers) for name, items in first.items()}
-    parts = []
+    parts: list[Floats] = []
     for counts in _draws(len(numbers), resamples, rng):
+        start = sum(map(len, parts))
         part = np.zeros(len(counts))
         for name, place in places.items():
             drawn = counts[:, place].T
             for share, run in runs:
-                part += share / len(first) * how.of_sums(run[name].statistics @ drawn)
+                of_run = how.of_sums(run[name].statistics @ drawn) / len(first)
+                part += share[start : start + len(part)] * of_run
         parts.append(part)
     return np.concatenate(parts), len(numbers)
 

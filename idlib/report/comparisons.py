@@ -50,8 +50,7 @@ class Comparison:
         interval: of the mean over seeds (Student's t).
         reason: why there is none, if so.
         main: whether it is in the metric that its claim speaks of.
-        items: bootstrap over test items of the mean over seeds: it speaks of these trained
-            models, not of another seed's.
+        items: the same by the bootstrap crossed over seeds and test items, where items are kept.
         earlier_report: the same sum over the earlier report's table.
         seeds: those that all conditions have.
         signatures: of the records behind it.
@@ -169,7 +168,7 @@ class Runs:
 def _over_items(
     contrast: Contrast, metric: Metric, having: Mapping[Condition, BySeed], seeds: Sequence[int]
 ) -> Interval | None:
-    """Bootstrap over test items of the mean over seeds, with the same draws for every contrast."""
+    """Crossed bootstrap of the mean over seeds, with the same draws for every contrast."""
     systems = [
         [items_of(having[c][seed].measured.curves, metric.key, metric.items) for seed in seeds]
         for c in contrast.conditions

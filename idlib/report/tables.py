@@ -30,7 +30,7 @@ from idlib.report.tasks import report_of
 from idlib.report.tasks.base import PublishedCost
 from idlib.report.text import NOT_STATED, NOTHING
 
-OVER_SEEDS, OVER_ITEMS = "95 % interval over seeds", "95 % interval over items"
+OVER_SEEDS, OVER_BOTH = "95 % interval over seeds", "over seeds and items"
 BASELINE, ID = METHOD_NAMES["baseline"], METHOD_NAMES["id"]
 
 Cells = dict[str, str]  # of a row, by column
@@ -161,8 +161,8 @@ def balance(results: Results) -> pd.DataFrame:
 def score(results: Results, key: str) -> pd.DataFrame:
     """A score of baseline and intra-distillation, both base models, and their difference.
 
-    The interval over items is the bootstrap's, of the mean over seeds; the interval over seeds is
-    Student's t. What the paper and the earlier report state of this score stands below.
+    The interval over seeds is Student's t; that over seeds and items is the crossed bootstrap's.
+    What the paper and the earlier report state of this score stands below.
     """
     pair, metric = _pair(results), results.metric(key)
     rows = {
@@ -180,7 +180,7 @@ def score(results: Results, key: str) -> pd.DataFrame:
             "difference": NOT_STATED
             if ours is None or baseline is None
             else metric.difference(ours - baseline),
-            OVER_ITEMS: NOT_STATED,
+            OVER_BOTH: NOT_STATED,
             OVER_SEEDS: NOT_STATED,
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("from")
@@ -191,8 +191,8 @@ def by_language(
 ) -> pd.DataFrame:
     """A score of the judged base models in every tested language, and its difference.
 
-    Below stand the means over the languages not trained on. The interval over items is left out
-    where the records keep no items of the score.
+    Below stand the means over the languages not trained on. The interval over seeds and items is
+    left out where the records keep no items of the score.
 
     Args:
         results: of a task that is tested in several languages.
@@ -211,9 +211,9 @@ def by_language(
             row[column] = metric.written(values[0]) if values else NOTHING
         rows[label] = row
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("language")
-    if table.empty or (table[OVER_ITEMS] != NOTHING).any():
+    if table.empty or (table[OVER_BOTH] != NOTHING).any():
         return table
-    return table.drop(columns=OVER_ITEMS)
+    return table.drop(columns=OVER_BOTH)
 
 
 def lines(board: Board) -> Styler:
@@ -232,7 +232,7 @@ def compared(found: Compared) -> pd.DataFrame:
         rows[c.metric.title, c.label] = {
             "difference": c.reason or _difference(c),
             OVER_SEEDS: _bounds(c.interval, c.metric),
-            OVER_ITEMS: _bounds(c.items, c.metric),
+            OVER_BOTH: _bounds(c.items, c.metric),
             REPORT: NOT_STATED if earlier is None else c.metric.difference(earlier),
         }
     return _indexed(rows, ("metric", "comparison"))
@@ -377,7 +377,7 @@ def _against(runs: Runs, pair: tuple[Condition, Condition], metric: Metric) -> C
         BASELINE: spread(baseline, metric, seeds),
         ID: spread(ours, metric, seeds),
         "difference": _difference(compared),
-        OVER_ITEMS: _bounds(compared.items, metric),
+        OVER_BOTH: _bounds(compared.items, metric),
         OVER_SEEDS: _bounds(compared.interval, metric),
     }
 

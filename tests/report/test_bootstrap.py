@@ -1,4 +1,4 @@
-"""The bootstrap over test items: equal to a plain loop and to SacreBLEU's, and its coverage."""
+"""The bootstrap over seeds and items: as a plain loop, as SacreBLEU's, and its coverage."""
 
 from __future__ import annotations
 
@@ -44,13 +44,14 @@ def like(items, rng):
 def drawn_plainly(weights, systems, resamples, seed, how=RATIO):
     """The resampled statistic, one draw after another, from dictionaries by item."""
     numbers = sorted({int(n) for items in systems[0][0].values() for n in items.numbers})
-    rng = np.random.default_rng(seed)
+    rng, n_seeds = np.random.default_rng(seed), len(systems[0])
+    seeds = np.random.default_rng([seed, n_seeds]).choice(n_seeds, size=(resamples, n_seeds))
     totals = []
-    for _ in range(resamples):
+    for resample in range(resamples):
         draw = [numbers[place] for place in rng.choice(len(numbers), size=len(numbers))]
         total = 0.0
         for weight, system in zip(weights, systems, strict=True):
-            for run in system:
+            for run in [system[place] for place in seeds[resample]]:
                 for items in run.values():
                     parts = dict(zip(items.numbers.tolist(), items.statistics.T, strict=True))
                     sums = np.sum([parts[n] for n in draw if n in parts], axis=0)
@@ -155,11 +156,35 @@ def test_an_item_is_drawn_with_its_translations():
     assert independent.mean == pytest.approx(joint.mean)
 
 
-def test_seeds_share_the_draws_and_are_averaged():
-    values = np.random.default_rng(2).random(30)
-    one = bootstrap([1.0], [[means(range(30), values)]])
-    three = bootstrap([1.0], [[means(range(30), values + shift) for shift in (-0.1, 0.0, 0.1)]])
-    assert three == pytest.approx(one)
+def test_items_that_are_all_equal_leave_the_bootstrap_over_seeds():
+    levels = [0.1, 0.4, 0.3, 0.8]
+    interval = bootstrap([1.0], [[means(range(30), np.full(30, one)) for one in levels]])
+    drawn = np.random.default_rng([12345, 4]).choice(4, size=(1000, 4))
+    expected = np.quantile(np.array(levels)[drawn].mean(axis=1), [0.025, 0.975])
+    assert [interval.low, interval.high] == pytest.approx(expected.tolist())
+    paired = [[means(range(30), np.full(30, x + gain)) for x in levels] for gain in (0.2, 0.0)]
+    assert bootstrap([1.0, -1.0], paired)[:3] == pytest.approx((0.2, 0.2, 0.2))
+
+
+def test_systems_of_other_numbers_of_seeds_are_refused():
+    one = means(range(30), np.zeros(30))
+    with pytest.raises(ValueError, match=r"systems of \[1, 2\] seeds are not paired"):
+        bootstrap([1.0, -1.0], [[one], [one, one]])
+
+
+def test_it_covers_what_another_seed_on_another_test_set_would_give():
+    """Where an interval over the items alone, of as many models, falls far short."""
+    rng = np.random.default_rng(7)
+    covered, of_items = 0, 0
+    for _ in range(120):
+        ease = rng.normal(0, 1.0, size=200)
+        runs = [means(range(200), ease + shift) for shift in rng.normal(0, 0.4, size=10)]
+        both = bootstrap([1.0], [runs], resamples=200)
+        mean = means(range(200), np.mean([run["en"].statistics[0] for run in runs], axis=0))
+        alone = bootstrap([1.0], [[mean]], resamples=200)
+        covered += both.low <= 0 <= both.high
+        of_items += alone.low <= 0 <= alone.high
+    assert covered / 120 >= 0.87 and of_items / 120 < 0.8
 
 
 def test_other_test_sets_have_no_bootstrap():

@@ -282,7 +282,7 @@ def test_balance_has_the_papers_measure_and_what_is_free_of_scale():
 def test_a_score_stands_beside_the_papers(task, key, report, paper):
     page = both(task, items=24)
     table = tables.score(page, key)
-    assert list(table) == [BASE, ID, "difference", tables.OVER_ITEMS, tables.OVER_SEEDS]
+    assert list(table) == [BASE, ID, "difference", tables.OVER_BOTH, tables.OVER_SEEDS]
     rows, nothing, scale = rows_of(table), " | ".join(["not stated"] * 3), page.metric(key).scale
     assert rows[1:] == [
         " | ".join([THREE, *compared(page, key)]),
@@ -321,7 +321,7 @@ def test_by_language_of_another_score_and_of_rules_without_a_model():
     assert list(exact.index) == [*LANGUAGES, "mean of the others"]
     german = "test/em/de"
     assert exact.loc["de", BASE] == cell(values(page, "baseline", german), page.metric(german))
-    assert tables.OVER_ITEMS not in exact  # no items are kept of it
+    assert tables.OVER_BOTH not in exact  # no items are kept of it
     plain = tables.by_language(page, untrained={"first line": "f1_first"})
     assert list(plain["first line"]) == ["5.00"] * 4 + ["–"]
     assert list(plain)[:-1] == list(tables.by_language(page))
@@ -340,12 +340,12 @@ def test_a_claims_comparisons():
     c6 = compared_in("images")["C6"]
     table = tables.compared(c6)
     assert list(table.index) == [(c.metric.title, c.label) for c in c6.comparisons]
-    assert list(table) == ["difference", tables.OVER_SEEDS, tables.OVER_ITEMS, "earlier report"]
+    assert list(table) == ["difference", tables.OVER_SEEDS, tables.OVER_BOTH, "earlier report"]
     row = "−0.200 | −0.201 to −0.199 | – | −0.085"
     assert rows_of(table)[0] == f"test NLL (nats) | base model, s = 0 | {row}"
     c1 = compare(world("translation", items=24), "translation")["C1"]
     low, high = c1.main[0].items[1:3]
-    assert list(tables.compared(c1)[tables.OVER_ITEMS])[:2] == [
+    assert list(tables.compared(c1)[tables.OVER_BOTH])[:2] == [
         f"{signed(low, 1)} to {signed(high, 1)}",
         "–",
     ]

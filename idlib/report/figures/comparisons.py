@@ -31,8 +31,8 @@ from idlib.report.tasks import report_of
 def compared(found: Compared) -> Figure:
     """The comparisons of a claim: difference and 95 % interval over seeds, a panel a metric.
 
-    Filled markers are in the metric that the claim speaks of; the thin bar is the bootstrap over
-    test items.
+    Filled markers are in the metric that the claim speaks of; the thin bar is the bootstrap
+    crossed over seeds and test items.
     """
     shown = [c for c in found.comparisons if c.interval is not None]
     metrics = list(dict.fromkeys(c.metric for c in shown))

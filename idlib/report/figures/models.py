@@ -70,7 +70,7 @@ def by_language(
 ) -> Figure:
     """A score of the judged base models in every tested language: mean over seeds as bars.
 
-    The whiskers are the 95 % bootstrap intervals over test items of that mean. English, the
+    The whiskers are its 95 % intervals by the bootstrap crossed over seeds and items. English, the
     language of training, stands first, the others by the first method's score.
     """
     scores = {method: _scores(results, method, kind) for method in methods}
