@@ -163,6 +163,7 @@ IMPOSSIBLE = {
     "languages": [[], ["de", "de"]],
     "datasets": [[], ["a", "a"]],
     "claims": [[]],
+    "studies": [[], ["images", "images"]],
     "tasks": [["images", "images"]],
     "methods": [[]],
     "channels": [0],
