@@ -9,7 +9,7 @@ the smallest effect of interest (two one-sided tests: Schuirmann 1987; Lakens 20
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -145,17 +145,18 @@ def p_equivalence(values: ArrayLike, delta: float) -> float:
     return float(stats.t.sf((delta - abs(mean)) / error, len(sample) - 1))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p values, in the order given (Holm 1979).
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Holm's step-down adjusted p values along the last axis, in the order given (Holm 1979).
 
-    >>> holm([0.01, 0.04, 0.03])
+    >>> holm([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
     """
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    adjusted, largest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = largest
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, axis=-1, kind="stable")
+    steps = np.arange(p.shape[-1], 0, -1) * np.take_along_axis(p, order, axis=-1)
+    rising = np.maximum.accumulate(np.minimum(steps, 1.0), axis=-1)
+    adjusted = np.empty_like(rising)
+    np.put_along_axis(adjusted, order, rising, axis=-1)
     return adjusted
 
 
@@ -297,8 +298,8 @@ def board(decisions: Mapping[str, Decision], rules: Rules) -> dict[str, Decision
     for name, difference, equivalence in zip(family, differences, equivalences, strict=True):
         corrected[name] = replace(
             decisions[name],
-            p_difference=difference,
-            p_equivalence=equivalence,
+            p_difference=float(difference),
+            p_equivalence=float(equivalence),
             threshold=rules.family / len(family),
         )
     decided = {name: _decided(decision, rules) for name, decision in corrected.items()}
@@ -324,51 +325,3 @@ def _applicable(decision: Decision, decided: Mapping[str, Decision]) -> Decision
         return decision
     reason = f"there is no gain to explain: {needed} is {decided[needed].outcome}"
     return replace(decision, outcome="not applicable", reason=reason, size="")
-
-
-def simulated(
-    line_effects: ArrayLike,
-    spread: float,
-    delta: float,
-    n: int,
-    rules: Rules,
-    boards: int,
-    rng: np.random.Generator,
-) -> dict[Outcome, NDArray[np.float64]]:
-    """How often each outcome comes, of boards of lines whose true effects are known.
-
-    Args:
-        line_effects: true mean of each primary line, [L]; positive is the claimed side.
-        spread: standard deviation over seeds, of every line.
-        delta: of every line.
-        n: seeds.
-        rules: of the protocol.
-        boards: how many are drawn.
-        rng: of the draws (normal).
-
-    Returns:
-        For each outcome its share of the boards, [L].
-    """
-    effects = np.asarray(line_effects, dtype=np.float64)
-    line = Line(
-        claim="C1",
-        study="",
-        metric="",
-        better="above",
-        contrast={},
-        delta=delta,
-        why="",
-        words="",
-    )
-    counts: dict[Outcome, NDArray[np.float64]] = {
-        outcome: np.zeros(len(effects)) for outcome in (*DECIDED, "undecided")
-    }
-    for _ in range(boards):
-        draws = rng.normal(effects[:, None], spread, (len(effects), n))
-        lines = {
-            str(place): measured(line, dict(enumerate(map(float, row))), rules)
-            for place, row in enumerate(draws)
-        }
-        for place, decision in enumerate(board(lines, rules).values()):
-            counts[decision.outcome][place] += 1
-    return {outcome: count / boards for outcome, count in counts.items()}

@@ -21,7 +21,6 @@ from idlib.report.decisions import (
     p_equivalence,
     seeds_for,
     seeds_to_decide,
-    simulated,
     values_of,
 )
 
@@ -67,8 +66,9 @@ def test_equivalence_at_five_percent_is_the_ninety_percent_interval_within_delta
 def test_holm_is_scipys_bonferroni_at_its_smallest_and_the_largest_itself() -> None:
     p = [0.02, 0.5, 0.001, 0.04]
     assert holm(p) == pytest.approx([0.06, 0.5, 0.004, 0.08])
-    assert holm([]) == []
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert not len(holm([]))
+    assert holm([0.9, 0.8]).tolist() == [1.0, 1.0]
+    assert holm([p, p[::-1]]) == pytest.approx(np.array([holm(p), holm(p)[::-1]]))
 
 
 @pytest.mark.parametrize(
@@ -159,15 +159,6 @@ def test_of_many_lines_each_takes_more_seeds() -> None:
     alone = board({"a": open_}, RULES)["a"].seeds_needed
     among = board({"a": open_, "b": open_, "c": open_}, RULES)["a"].seeds_needed
     assert alone is not None and among is not None and alone < among
-
-
-def test_false_positives_stay_below_five_percent_of_boards() -> None:
-    rng = np.random.default_rng(3)
-    shares = simulated([0.0] * 8, 1.5, 1.5, 5, RULES, 400, rng)
-    wrong = (shares["supported"] + shares["contradicted"]).sum()  # at most: each board's lines
-    assert wrong < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
-    at_delta = simulated([1.5] * 8, 1.5, 1.5, 5, RULES, 400, rng)["no effect"].sum()
-    assert at_delta < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
 
 
 def test_a_lines_value_is_taken_seed_by_seed_at_its_checkpoint() -> None:

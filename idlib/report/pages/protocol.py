@@ -1,0 +1,348 @@
+"""What the page of the protocol shows: what is judged, by which rules, and how often they err."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from idlib.earlier import earlier
+from idlib.protocol import Protocol, sha256
+from idlib.records import Record
+from idlib.report.board import Board, ByStudy, selection_name
+from idlib.report.decisions import Values, measured, values_of
+from idlib.report.figures.style import panels
+from idlib.report.simulation import Assumed, at_least_one, outcomes_of, shares
+from idlib.report.tasks import report_of
+from idlib.report.text import NOTHING, bullets, counted, ranges
+
+EFFECTS = np.linspace(0.0, 3.0, 13)  # true effects of the power curves, in units of δ
+
+
+# ---- what is judged
+
+
+def rules(protocol: Protocol) -> str:
+    """The rules in words, as a list in Markdown."""
+    r = protocol.rules
+    lines = [
+        f"A line has one value a seed. It is judged where at least {r.fewest_seeds} seeds have "
+        "all its cells, made on one kind of processor.",
+        "It is supported or contradicted where the mean differs from zero: Student's t test, by "
+        f"Holm's procedure over the primary lines at {r.family:g}. The interval shown is at "
+        f"{r.level:.0%}.",
+        "It has no effect where the mean is shown to lie within ±δ: two one-sided t tests, by "
+        f"Holm's procedure over the primary lines at {r.family:g}; alone, that is a "
+        f"{r.equivalence:.0%} interval within ±δ. Where both hold, the difference is told, and "
+        "that it is smaller than δ.",
+        "A line that needs another one is not applicable where that one has no effect or is "
+        "contradicted: there is no gain whose cause could be asked for.",
+        f"A record counts if it holds the SHA-256 of this protocol, {sha256()[:16]}…, or of a "
+        "version that an amendment names.",
+    ]
+    return bullets(lines)
+
+
+def lines(protocol: Protocol, claim: str) -> pd.DataFrame:
+    """The lines of a claim: what is compared, in which metric, by how much, and on what."""
+    board = Board(protocol=protocol)
+    rows = []
+    for name, line in protocol.lines.items():
+        if line.claim != claim:
+            continue
+        study = protocol.studies[line.study]
+        rows.append(
+            {
+                "line": name if line.primary else f"{name} (secondary)",
+                "compared": line.words,
+                "checkpoint": selection_name(line.selection),
+                "better": line.better,
+                "δ": f"{board.delta(line)}: {line.why}",
+                "study": f"{line.study}, {study.profile}",
+                "seeds": str(registered(protocol, name)),
+                "needs": line.needs or NOTHING,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def studies(protocol: Protocol) -> pd.DataFrame:
+    """The studies: what each is for, its runs, and where they are made."""
+    rows = []
+    for name, study in protocol.studies.items():
+        runs = sum(len(study.seeds_of(cell)) for cell in study.cells)
+        rows.append(
+            {
+                "study": name,
+                "purpose": study.purpose,
+                "task": study.task,
+                "profile": study.profile,
+                "device": study.device,
+                "seeds": ranges(study.seeds),
+                "runs": str(runs),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def cells(protocol: Protocol) -> pd.DataFrame:
+    """Every cell: method, settings laid over its study's, and seeds."""
+    rows = []
+    for name, study in protocol.studies.items():
+        for cell, one in study.cells.items():
+            told = ", ".join(f"{key} {value}" for key, value in one.settings.items())
+            seeds = ranges(study.seeds_of(cell))
+            row = (name, cell, one.method, told or NOTHING, seeds)
+            rows.append(row)
+    return pd.DataFrame(rows, columns=["study", "cell", "method", "settings", "seeds"])
+
+
+def pilots(protocol: Protocol) -> str:
+    """The pilots, as a list in Markdown."""
+    return bullets(
+        f"{one.study}, seeds {ranges(one.seeds)}: {' '.join(one.what.split())}"
+        for one in protocol.pilots
+    )
+
+
+def amendments(protocol: Protocol) -> str:
+    """The amendments, as a list in Markdown."""
+    if not protocol.amendments:
+        return "None: this is the first version."
+    return bullets(
+        f"{one.date}: {' '.join(one.what.split())} (before it {one.before[:16]}…)"
+        for one in protocol.amendments
+    )
+
+
+def registered(protocol: Protocol, name: str) -> int:
+    """How many seeds all cells of a line have."""
+    line = protocol.lines[name]
+    study = protocol.studies[line.study]
+    return len(set.intersection(*(set(study.seeds_of(cell)) for cell in line.contrast)))
+
+
+# ---- what was seen before
+
+
+def earlier_records(protocol: Protocol, folder: str) -> dict[str, list[Record]]:
+    """Earlier records of each study's task, by study: of its profile, or else of medium.
+
+    Args:
+        protocol: the studies.
+        folder: of the committed records.
+    """
+    return {
+        name: [
+            *(
+                earlier(study.task, study.profile, Path(folder))
+                or earlier(study.task, "medium", Path(folder))
+            )
+        ]
+        for name, study in protocol.studies.items()
+    }
+
+
+def earlier_values(protocol: Protocol, name: str, records: Iterable[Record]) -> tuple[Values, str]:
+    """A line's values in earlier records, by what each says it was asked, and a remark.
+
+    Args:
+        protocol: whose line it is.
+        name: of the line.
+        records: earlier ones, of its study's task and profile.
+
+    Returns:
+        The values, and how the cells of the earlier records differ, in words; empty if not.
+    """
+    line = protocol.lines[name]
+    study = protocol.studies[line.study]
+    given = list(records)
+    smoothing = report_of(study.task).smoothings[0]
+    by_cell: dict[str, dict[int, Record]] = {}
+    remark = ""
+    for cell in line.contrast:
+        one = study.cells[cell]
+        plain = {"round": 0, "smoothing": smoothing, **one.settings}
+        printed = {k: v for k, v in plain.items() if k != "divergence_reduction"}
+        found = _asked(given, one.method, plain)
+        if not found and printed != plain:
+            found, remark = _asked(given, one.method, printed), "at α as printed"
+        by_cell[cell] = found
+    return values_of(line, by_cell), remark
+
+
+def _asked(
+    records: Sequence[Record], method: str, settings: Mapping[str, object]
+) -> dict[int, Record]:
+    return {
+        record.asked.seed: record
+        for record in records
+        if record.asked.method == method
+        and all(record.asked.settings.get(name) == value for name, value in settings.items())
+    }
+
+
+def assumed(
+    protocol: Protocol, earlier: Mapping[str, Sequence[Record]]
+) -> tuple[dict[str, Assumed], dict[str, str]]:
+    """What each line's simulation rests on, and a remark where that is not its own contrast.
+
+    Args:
+        protocol: the lines.
+        earlier: earlier records by study. Where they give a line fewer than two values, its spread
+            is taken to be δ.
+    """
+    found, remarks = {}, {}
+    for name, line in protocol.lines.items():
+        values, remarks[name] = earlier_values(protocol, name, earlier.get(line.study, ()))
+        seen = len(values.by_seed)
+        spread = float(np.std([*values.by_seed.values()], ddof=1)) / line.delta if seen > 1 else 1.0
+        found[name] = Assumed(registered(protocol, name), spread, seen if seen > 1 else 0)
+    return found, remarks
+
+
+def spreads(
+    protocol: Protocol, earlier: Mapping[str, Sequence[Record]], evidence: ByStudy
+) -> pd.DataFrame:
+    """Each line in the earlier evidence, which confirms nothing, and its spread then and now."""
+    board = Board(evidence, protocol)
+    simulated, remarks = assumed(protocol, earlier)
+    rows = []
+    for name, line in protocol.lines.items():
+        values, _ = earlier_values(protocol, name, earlier.get(line.study, ()))
+        before = measured(line, values.by_seed, protocol.rules)
+        effect, _, interval = board.effect(before).partition(" (95 % interval ")
+        now = [*values_of(line, evidence.get(line.study, {})).by_seed.values()]
+        seeds = f"{len(values.by_seed)}{', ' + remarks[name] if remarks[name] else ''}"
+        rows.append(
+            {
+                "line": name,
+                "seeds before": seeds,
+                "effect before": f"{effect}<br>{interval.rstrip(')')}" if interval else effect,
+                "spread before": f"{simulated[name].spread:.2f} δ" if simulated[name].seen else "δ",
+                "seeds now": str(len(now)),
+                "spread now": f"{np.std(now, ddof=1) / line.delta:.2f} δ" if now[1:] else NOTHING,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+# ---- how often the rules err
+
+
+def errors(protocol: Protocol, lines_: Mapping[str, Assumed]) -> pd.DataFrame:
+    """False positives and false equivalences: of a board, and of each claim, by simulation."""
+    names = [name for name in lines_ if protocol.lines[name].primary]
+    places = [place for place, name in enumerate(lines_) if name in names]
+    none = outcomes_of(np.zeros(len(lines_)), lines_, protocol)[:, places]
+    sizes = [outcomes_of(np.full(len(lines_), side), lines_, protocol) for side in (1.0, -1.0)]
+    rows = [
+        {
+            "of": f"the board, {counted(len(names), 'primary line')}",
+            "a difference where there is none": _percent(
+                at_least_one(none, "supported", "contradicted")
+            ),
+            "no effect where it is δ": _percent(
+                max(at_least_one(found[:, places], "no effect") for found in sizes)
+            ),
+        }
+    ]
+    claims = [protocol.lines[name].claim for name in names]
+    for claim in dict.fromkeys(claims):
+        own = [place for place, other in enumerate(claims) if other == claim]
+        rows.append(
+            {
+                "of": f"{claim}, {counted(len(own), 'line')}",
+                "a difference where there is none": _percent(
+                    at_least_one(none[:, own], "supported", "contradicted")
+                ),
+                "no effect where it is δ": _percent(
+                    max(
+                        at_least_one(found[:, [places[p] for p in own]], "no effect")
+                        for found in sizes
+                    )
+                ),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def errors_sentence(table: pd.DataFrame, lines_: Mapping[str, Assumed]) -> str:
+    """How often a board errs, and what the simulation rests on."""
+    whole = table.iloc[0]
+    guessed = [name for name, one in lines_.items() if not one.seen]
+    return (
+        "On boards where no line has an effect, some line is called supported or contradicted in "
+        f"{whole['a difference where there is none']}; where every effect is exactly δ, some line "
+        f"is called without effect in {whole['no effect where it is δ']}. The spread over seeds is "
+        f"that of earlier records for {len(lines_) - len(guessed)} lines, and assumed to be δ for "
+        f"the other {len(guessed)}."
+    )
+
+
+def power_figure(protocol: Protocol, lines_: Mapping[str, Assumed]) -> Figure:
+    """How often each primary line is supported, or without effect, by the true effect in δ.
+
+    A panel for each claim. The effect is the same in all lines of a board.
+    """
+    names = [*lines_]
+    found = [outcomes_of(np.full(len(names), e), lines_, protocol, boards=1000) for e in EFFECTS]
+    supported = np.array([shares(one, "supported") for one in found])
+    nothing = np.array([shares(one, "no effect") for one in found])
+    claims = [
+        claim
+        for claim in dict.fromkeys(line.claim for line in protocol.lines.values())
+        if any(protocol.lines[n].primary and protocol.lines[n].claim == claim for n in names)
+    ]
+    rows = math.ceil(len(claims) / 2)
+    with panels(rows, 2, size=(3.7, 2.2), sharex=True, sharey=True) as (figure, axes):
+        for ax in axes.flat[len(claims) :]:
+            ax.set_visible(False)
+        for ax, claim in zip(axes.flat, claims, strict=False):
+            own = [
+                place
+                for place, name in enumerate(names)
+                if protocol.lines[name].claim == claim and protocol.lines[name].primary
+            ]
+            for place in own:
+                ax.plot(EFFECTS, supported[:, place], color="#0072B2", linewidth=1.3)
+                ax.plot(EFFECTS, nothing[:, place], color="#007A5A", linewidth=1.3, dashes=(3, 1.5))
+            ax.axvline(1.0, color="black", linewidth=0.8)
+            ax.set_title(f"{claim}, {counted(len(own), 'line')}")
+        for ax in axes[-1]:
+            ax.set_xlabel("true effect in units of δ")
+        for ax in axes[:, 0]:
+            ax.set_ylabel("share of boards")
+        first = axes[0, 0]
+        first.plot([], [], color="#0072B2", label="supported")
+        first.plot([], [], color="#007A5A", dashes=(3, 1.5), label="no effect")
+        figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def power(protocol: Protocol, lines_: Mapping[str, Assumed]) -> pd.DataFrame:
+    """For each primary line: how often it is decided at a true effect of 0, δ and 2 δ."""
+    names = [*lines_]
+    at = {e: outcomes_of(np.full(len(names), e), lines_, protocol) for e in (0.0, 1.0, 2.0)}
+    table = {
+        "no effect at 0": shares(at[0.0], "no effect"),
+        "supported at δ": shares(at[1.0], "supported"),
+        "supported at 2 δ": shares(at[2.0], "supported"),
+    }
+    rows = []
+    for place, name in enumerate(names):
+        if not protocol.lines[name].primary:
+            continue
+        one = lines_[name]
+        spread = f"{one.spread:.2f} δ" if one.seen else "δ (assumed)"
+        row = {"line": name, "seeds": str(one.seeds), "spread": spread}
+        rows.append({**row, **{key: _percent(values[place]) for key, values in table.items()}})
+    return pd.DataFrame(rows)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
