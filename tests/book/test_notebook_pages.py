@@ -1,0 +1,88 @@
+"""How the book shows a notebook: its parameters as a table, and its own scripts alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from docutils import nodes
+from docutils.utils import new_document
+
+FOLDER = Path(__file__).resolve().parents[2] / "book/_ext"
+CELL = """profile: str = "small"  # how large
+seeds: list[int] = [1]
+# None from here on:
+# the profile's own.
+alpha: float | None = None  # weight of the "divergence" # 1
+"""
+
+
+def extension(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def pages() -> ModuleType:
+    return extension("notebook_pages")
+
+
+def test_parameters_are_read_with_their_comments(pages: ModuleType) -> None:
+    assert [tuple(one) for one in pages.parameters_of(CELL)] == [
+        ("profile", "str", "'small'", "how large"),
+        ("seeds", "list[int]", "[1]", ""),
+        ("", "", "", "None from here on: the profile's own."),
+        ("alpha", "float | None", "None", 'weight of the "divergence" # 1'),
+    ]
+    assert pages.values_of("# Parameters\nprofile = 'smoke'\nseeds = [1, 2]\n") == {
+        "profile": "'smoke'",
+        "seeds": "[1, 2]",
+    }
+
+
+def cell(tag: str, source: str) -> nodes.container:
+    block = nodes.literal_block(source, source)
+    return nodes.container("", nodes.container("", block), classes=["cell", tag])
+
+
+def test_a_table_takes_the_place_of_both_cells(pages: ModuleType) -> None:
+    document = new_document("page")
+    given = cell("tag_injected-parameters", "profile = 'smoke'")
+    other = cell("tag_hide-input", "seeds = [5]")
+    document += [cell("tag_parameters", CELL), given, other]
+    pages.ParametersAsTable(document).apply()
+    rows = [
+        [entry.astext() for entry in row.findall(nodes.entry)]
+        for row in document.findall(nodes.row)
+    ]
+    assert rows == [
+        [*pages.COLUMNS],
+        ["profile", "how large", "str", "'small'", "'smoke'"],
+        ["seeds", "", "list[int]", "[1]", "[1]"],
+        ["", "None from here on: the profile's own.", "", "", ""],
+        ["alpha", 'weight of the "divergence" # 1', "float | None", "None", "None"],
+    ]
+    assert [block.astext() for block in document.findall(nodes.literal_block)] == ["seeds = [5]"]
+
+
+def test_a_page_allows_its_own_scripts_and_no_others() -> None:
+    policy = extension("content_policy")
+    scripts = ["let a = 1;", "\n  b('<');\n"]
+    page = "<html><head><title>x</title></head><body>{}</body></html>".format(
+        "".join(f"<script>{one}</script>" for one in scripts) + '<script src="c.js"></script>'
+    )
+    made = policy.with_policy(page)
+    digests = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts]
+    (meta,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', made)
+    assert f"script-src 'self' 'sha256-{digests[0]}' 'sha256-{digests[1]}';" in meta
+    assert "default-src 'none'" in meta and "unsafe-eval" not in meta
+    assert made.index("Content-Security-Policy") < made.index("<title>")
+    assert policy.with_policy(made) == made
