@@ -148,7 +148,7 @@ class Board:
         )
 
     def table(self) -> pd.DataFrame:
-        """A row for each line that is shown, in Markdown and HTML: the interval under the mean."""
+        """A row for each line that is shown, with the interval under the mean, in HTML."""
         rows = []
         for name, one in self.decisions.items():
             mean, _, interval = self.effect(one).partition(" (95 % interval ")
@@ -160,7 +160,6 @@ class Board:
                     "effect": f"{mean}<br>{interval.rstrip(')')}" if interval else mean or NOTHING,
                     "δ": self.delta(one.line),
                     "seeds": f"{len(one.seeds)} of {one.registered}",
-                    "profile": self.protocol.studies[one.line.study].profile,
                     "remarks": self.remarks(name),
                 }
             )

@@ -218,7 +218,14 @@ def by_language(
 
 def lines(board: Board) -> Styler:
     """The protocol's lines that a board shows: what each compares, its outcome and effect."""
-    return board.table().style.hide(axis="index")
+    return unbroken(board.table(), "outcome", "effect", "δ", "seeds")
+
+
+def unbroken(table: pd.DataFrame, *columns: str) -> Styler:
+    """A table without its index, whose cells in these columns are never broken into lines."""
+    shown = table.style.hide(axis="index")
+    names = [name for name in columns if name in table]
+    return shown.set_td_classes(table[names].map(lambda _: "nowrap"))
 
 
 def compared(found: Compared) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -105,7 +107,6 @@ def test_tables_have_every_line(board):
         "+3.00 points<br>+2.76 to +3.24",
         "1.50 points",
         "10 of 10",
-        "medium",
         "the interval lies wholly above δ, no effect at the last update",
     ]
     assert list(table.loc["C2"])[1:3] == ["not judged", "–"]
@@ -188,3 +189,12 @@ def test_the_figure_draws_effects_in_units_of_delta(board):
     assert [text.get_text() for text in ax.texts] == ["supported"] * 3
     assert legend_texts(figure) == ["supported", "paper", "earlier report", "smaller than δ"]
     assert says_nothing(figures.board(Board()))
+
+
+def test_a_figure_can_be_held_by_html(board):
+    text = figures.embedded(figures.board(board), 'C1 & "others"')
+    alt, data = text.removeprefix("<img alt=").removesuffix('">').split(" src=")
+    assert alt == '"C1 &amp; &quot;others&quot;"'
+    drawn = base64.b64decode(data.removeprefix('"data:image/svg+xml;base64,')).decode()
+    assert drawn.startswith("<?xml") and "</svg>" in drawn
+    assert text == figures.embedded(figures.board(board), 'C1 & "others"')

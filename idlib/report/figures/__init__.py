@@ -10,8 +10,10 @@ from idlib.report.figures.comparisons import compared, gain_by_setting
 from idlib.report.figures.curves import training_parts, validation_curves
 from idlib.report.figures.models import by_language, by_model
 from idlib.report.figures.sensitivity import sensitivity_by_layer, sensitivity_distribution
+from idlib.report.figures.style import embedded
 
 __all__ = [
+    "embedded",
     "board",
     "by_language",
     "by_model",

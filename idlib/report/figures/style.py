@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -113,6 +116,20 @@ def legend(figure: Figure, methods: Sequence[str], lines: bool = True) -> None:
         figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     else:
         say_nothing(figure)
+
+
+def embedded(figure: Figure, words: str) -> str:
+    """A figure as HTML that holds it, for another page: an image file would not go with it.
+
+    Args:
+        figure: to draw.
+        words: what it shows, for those who do not see it.
+    """
+    drawn = io.BytesIO()
+    with plt.rc_context({"svg.hashsalt": "idlib"}):  # the same bytes each time
+        figure.savefig(drawn, format="svg", bbox_inches="tight", metadata={"Date": None})
+    data = base64.b64encode(drawn.getvalue()).decode()
+    return f'<img alt="{html.escape(words)}" src="data:image/svg+xml;base64,{data}">'
 
 
 def say_nothing(figure: Figure) -> None:

@@ -12,6 +12,7 @@ from idlib.report.board import Board, selection_name
 from idlib.report.claims import CLAIMS, PAPER, REPORT
 from idlib.report.decisions import DECIDED, Outcome
 from idlib.report.designs import tasks_of
+from idlib.report.tables import unbroken
 from idlib.report.text import NOTHING, literal
 
 KEYS = ("answer_help", "answer_where", "answer_price")  # of the answers, for other pages
@@ -74,14 +75,13 @@ def _with_effect(board: Board, names: Sequence[str]) -> list[str]:
 
 
 def by_claim(board: Board) -> Styler:
-    """The short table of the landing page: each claim, its primary lines and their outcomes."""
+    """The short table of the landing page: the primary lines and their outcomes."""
     rows = []
     for name, one in board.primary.items():
         effect, _, interval = board.effect(one).partition(" (95 % interval ")
         stated = dict(board.published(name))
         rows.append(
             {
-                "claim": one.line.claim,
                 "line": name,
                 "ours": f"{effect}<br>{interval.rstrip(')')}" if interval else effect or NOTHING,
                 "δ": board.delta(one.line),
@@ -93,7 +93,7 @@ def by_claim(board: Board) -> Styler:
                 "seeds": f"{len(one.seeds)} of {one.registered}",
             }
         )
-    return pd.DataFrame(rows).style.hide(axis="index")
+    return unbroken(pd.DataFrame(rows), "ours", "δ", "paper", "earlier report", "outcome", "seeds")
 
 
 def under_each_rule(board: Board) -> pd.DataFrame:
