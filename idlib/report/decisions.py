@@ -9,7 +9,7 @@ the smallest effect of interest (two one-sided tests: Schuirmann 1987; Lakens 20
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -185,13 +185,30 @@ def values_of(
         selection: which checkpoint; by default the line's own.
     """
     key = at(line.metric, selection or line.selection)
+    return weighted(line.contrast, key, records, logarithm=line.scale == "log")
+
+
+def weighted(
+    contrast: Mapping[str, float],
+    key: str,
+    records: Mapping[str, Mapping[int, Record]],
+    logarithm: bool = False,
+) -> Values:
+    """A weighted sum of cells, paired by seed.
+
+    Args:
+        contrast: weight of each cell.
+        key: metric of the records.
+        records: by cell and seed.
+        logarithm: of the metric, so that a difference is a ratio.
+    """
     having = {
         cell: {
             seed: record
             for seed, record in records.get(cell, {}).items()
             if key in record.measured.metrics
         }
-        for cell in line.contrast
+        for cell in contrast
     }
     lacking = [
         f"no {key} of {cell}" if records.get(cell) else f"no record of {cell}"
@@ -201,23 +218,23 @@ def values_of(
     values, left_out = {}, {}
     for seed in sorted(set().union(*having.values())):
         runs = {cell: by_seed[seed] for cell, by_seed in having.items() if seed in by_seed}
-        if reason := _why_left_out(line, runs):
+        if reason := _why_left_out(contrast, runs):
             left_out[seed] = reason
             continue
         figures = {cell: record.measured.metrics[key] for cell, record in runs.items()}
-        if line.scale == "log":
+        if logarithm:
             figures = {cell: math.log(value) for cell, value in figures.items()}
-        values[seed] = math.fsum(weight * figures[cell] for cell, weight in line.contrast.items())
+        values[seed] = math.fsum(weight * figures[cell] for cell, weight in contrast.items())
     return Values(values, ", ".join(lacking), left_out)
 
 
-def _why_left_out(line: Line, runs: Mapping[str, Record]) -> str:
-    """Why a seed takes no part in a line; empty where it does.
+def _why_left_out(cells: Iterable[str], runs: Mapping[str, Record]) -> str:
+    """Why a seed takes no part in a sum of cells; empty where it does.
 
     Other kinds of processors give other bits, so that what differs between two arms of a seed must
     not be the processor.
     """
-    if missing := [cell for cell in line.contrast if cell not in runs]:
+    if missing := [cell for cell in cells if cell not in runs]:
         return f"unpaired: no run of {', nor of '.join(missing)}"
     made_on = {record.origin.device: cell for cell, record in runs.items()}
     if len(made_on) > 1:

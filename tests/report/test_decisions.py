@@ -22,6 +22,7 @@ from idlib.report.decisions import (
     seeds_for,
     seeds_to_decide,
     values_of,
+    weighted,
 )
 
 RULES = Rules(level=0.95, equivalence=0.9, family=0.05, fewest_seeds=3)
@@ -227,3 +228,19 @@ def test_the_board_answers_every_line_of_the_protocol() -> None:
         ("last", "not judged"),
     ]
     assert decisions["C8 translation, compute"].outcome == "not judged"
+
+
+def test_a_weighted_sum_is_taken_over_the_seeds_of_all_cells() -> None:
+    cells = {
+        cell: {
+            seed: made_up_record(Condition("", 0, 0.0), seed, "medium", {"test/nll": value})
+            for seed, value in by_seed.items()
+        }
+        for cell, by_seed in {"a": {1: 8.0, 2: 4.0}, "b": {1: 2.0, 3: 1.0}}.items()
+    }
+    contrast = {"a": 1.0, "b": -0.5}
+    plain = weighted(contrast, "test/nll", cells)
+    assert plain.by_seed == {1: 7.0} and set(plain.left_out) == {2, 3} and not plain.lacking
+    logarithms = weighted(contrast, "test/nll", cells, logarithm=True).by_seed
+    assert logarithms == {1: pytest.approx(np.log(8.0) - 0.5 * np.log(2.0))}
+    assert weighted({"a": 1.0, "c": 1.0}, "test/nll", cells).lacking == "no record of c"
