@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from idlib.metrics.names import BEST, LOSS, at
 from idlib.protocol import Side
-from idlib.report.balance import Cells
 from idlib.report.metrics import Metric
+from idlib.report.paired import Cells
 from idlib.report.tasks import report_of
 
 BALANCE = {  # of sensitivity, the lower the more even: names in records, in words

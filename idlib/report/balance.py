@@ -7,21 +7,14 @@ of metrics and goes by the rules of the protocol's lines: seed by seed, on one k
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from idlib.metrics.names import LOSS, SELECTIONS, at
-from idlib.protocol import Line
 from idlib.records import Record
-from idlib.report.decisions import Values, values_of
+from idlib.report.decisions import Values, weighted
 from idlib.report.kinds import NORM, by_kind, pooled
+from idlib.report.paired import Cells, Studies
 from idlib.report.pruning import RANKS, height, pruned
 from idlib.report.statistics import Interval, t_interval
-
-Cells = Mapping[str, Mapping[int, Record]]
-"""The records of a study, by cell and seed."""
-
-Studies = Mapping[str, Cells]
-"""Those of several, by study."""
 
 REST = "all but norms"
 STD, CV = "sensitivity/std", "sensitivity/cv"
@@ -83,19 +76,7 @@ def paired(
         selection: the checkpoint of both.
         logarithm: of the metric, so that the difference is that of a ratio.
     """
-    line = Line(
-        claim="C4",
-        study="",
-        metric=metric,
-        better="below",
-        contrast={cell: 1, against: -1},
-        delta=1,
-        why="",
-        scale="log" if logarithm else "plain",
-        primary=False,
-        words="",
-    )
-    return values_of(line, cells, selection)
+    return weighted({cell: 1, against: -1}, at(metric, selection), cells, logarithm)
 
 
 def interval_of(values: Values) -> Interval | None:

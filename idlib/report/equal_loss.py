@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from idlib.metrics.names import LAST, LOSS, at
-from idlib.report.balance import STD, Cells, ratio
+from idlib.report.balance import STD, ratio
+from idlib.report.paired import Cells
 from idlib.report.statistics import Interval
 
 

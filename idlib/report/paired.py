@@ -21,8 +21,12 @@ from idlib.report.statistics import Interval, t_interval
 from idlib.report.tasks import report_of
 from idlib.report.text import counted
 
-Cells = Mapping[str, Mapping[int, Record]]  # the records of a study, by cell and seed
+Cells = Mapping[str, Mapping[int, Record]]
+"""The records of a study, by cell and seed."""
+
 Studies = Mapping[str, Cells]
+"""Those of several, by study."""
+
 Sign = Literal["better", "worse", "either", "unknown"]  # either: the interval holds zero
 NO_BREAK = "\N{NO-BREAK SPACE}"  # within an interval in a table
 NO_SEED = "no seed that both have, made on one kind of processor"

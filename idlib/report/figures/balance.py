@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from idlib.metrics.names import LOSS
 from idlib.report.association import BALANCE, qualities, runs_of
-from idlib.report.balance import REST, STD, Cells, Studies, paired, ratio
+from idlib.report.balance import REST, STD, paired, ratio
 from idlib.report.conditions import METHOD_NAMES
 from idlib.report.equal_loss import checkpoints
 from idlib.report.figures.style import (
@@ -31,6 +31,7 @@ from idlib.report.figures.style import (
 )
 from idlib.report.kinds import KINDS
 from idlib.report.metrics import NLL
+from idlib.report.paired import Cells, Studies
 from idlib.report.pruning import RANKS, pruned
 
 PARTS = {"all": STD, REST: f"kinds/std/{REST}", **{kind: f"kinds/std/{kind}" for kind in KINDS}}

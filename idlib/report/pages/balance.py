@@ -17,13 +17,14 @@ from idlib.report.association import (
     qualities,
     runs_of,
 )
-from idlib.report.balance import CV, REST, STD, Cells, Studies, interval_of, paired, ratio
+from idlib.report.balance import CV, REST, STD, interval_of, paired, ratio
 from idlib.report.board import Board
 from idlib.report.conditions import METHOD_NAMES
 from idlib.report.decisions import Decision
 from idlib.report.equal_loss import EqualLoss, equal_loss
 from idlib.report.kinds import KINDS, NORM, by_kind, shares
 from idlib.report.metrics import NLL
+from idlib.report.paired import Cells, Studies
 from idlib.report.pruning import RANKS
 from idlib.report.statistics import Interval
 from idlib.report.text import NOTHING, counted, literal, span
