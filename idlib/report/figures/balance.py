@@ -35,6 +35,7 @@ from idlib.report.paired import Cells, Studies
 from idlib.report.pruning import RANKS, pruned
 
 PARTS = {"all": STD, REST: f"kinds/std/{REST}", **{kind: f"kinds/std/{kind}" for kind in KINDS}}
+FEWEST = 2  # seeds up to which an interval is not drawn, since it is off any scale
 NO_PAIR = "no seed of two methods"
 _DASHES = {METHOD_NAMES[method]: dash for method, dash in DASHES.items()}
 
@@ -51,7 +52,7 @@ def overview(studies: Studies, rank: str = "sensitivity") -> Figure:
     shown = _shown(studies)
     if not shown:
         return nothing()
-    with panels(len(shown), 2, size=(3.6, 2.8)) as (figure, axes):
+    with panels(len(shown), 2, size=(3.3, 2.8)) as (figure, axes):
         for row, (study, cells) in enumerate(shown.items()):
             _ratios(axes[row, 0], cells)
             _pruning(axes[row, 1], cells, rank)
@@ -66,7 +67,7 @@ def pruning(studies: Studies) -> Figure:
     shown = _shown(studies)
     if not shown:
         return nothing()
-    with panels(len(shown), len(RANKS), size=(3.6, 2.6), sharey="row") as (figure, axes):
+    with panels(len(shown), len(RANKS), size=(3.3, 2.6), sharey="row") as (figure, axes):
         for row, (study, cells) in enumerate(shown.items()):
             for ax, rank in zip(axes[row], RANKS, strict=True):
                 _pruning(ax, cells, rank)
@@ -99,7 +100,7 @@ def areas(
     if not found:
         return nothing()
     tallest = max(map(len, found.values()))
-    size = (2.8, 0.9 + 0.36 * tallest)
+    size = (2.5, 0.9 + 0.36 * tallest)
     with panels(len(found), len(RANKS), size=size, left=1.5, sharey="row") as (figure, axes):
         for row, (study, pairs) in enumerate(found.items()):
             for column, rank in enumerate(RANKS):
@@ -110,7 +111,7 @@ def areas(
                     ax.scatter(
                         values, [place] * len(values), s=18, color=colour, alpha=0.5, linewidth=0
                     )
-                    if len(values):
+                    if len(values) > FEWEST:
                         whisker(ax, values, place)
                 ax.axvline(0, color="black", linewidth=0.8, zorder=0)
                 ax.set_title(f"{plain(study)}, by {rank}")
@@ -131,7 +132,7 @@ def beside_training_loss(studies: Studies) -> Figure:
     shown = _shown(studies)
     if not shown:
         return nothing()
-    with panels(1, len(shown), size=(3.6, 3.2)) as (figure, axes):
+    with panels(1, len(shown), size=(3.3, 3.2)) as (figure, axes):
         for ax, (study, cells) in zip(axes[0], shown.items(), strict=True):
             for cell, colour in COLOURS.items():
                 points = checkpoints(cells, [cell])
@@ -172,7 +173,7 @@ def associations(studies: Studies) -> Figure:
     ]
     if not rows:
         return nothing()
-    with panels(len(rows), len(BALANCE), size=(2.4, 2.3), sharey="row") as (figure, axes):
+    with panels(len(rows), len(BALANCE), size=(2.2, 2.2), sharey="row") as (figure, axes):
         for row, (study, quality, table) in enumerate(rows):
             for ax, (column, label) in zip(axes[row], BALANCE.items(), strict=True):
                 for (cell, method), part in table.groupby(["group", "method"]):
@@ -223,7 +224,7 @@ def _ratios(ax: Axes, cells: Cells) -> None:
                 continue
             y = place + 0.22 * (order - (len(others) - 1) / 2)
             colour = COLOURS[method]
-            if interval.bounded and interval.n > 2:  # with two it is off any scale
+            if interval.bounded and interval.n > FEWEST:
                 ax.hlines(y, interval.low, interval.high, color=colour, linewidth=1.6)
                 ends += [interval.low, interval.high]
             ax.plot(interval.mean, y, MARKERS[method], color=colour, markersize=5)

@@ -340,7 +340,8 @@ def added(studies: Studies) -> pd.DataFrame:
                 metrics = [record.measured.metrics for record in cells.get(method, {}).values()]
                 values = [found[key] for found in metrics if key in found]
                 if values:
-                    text = f"{NLL.written(float(np.mean(values)))} ({span(values, NLL.form)})"
+                    text = NLL.written(float(np.mean(values)))
+                    text += f" ({span(values, NLL.form)})" if len(values) > 1 else ""
                     rows.setdefault((study, f"by {rank}"), {})[label(method)] = text
     return _table(rows, "study", "ranked").fillna(NOTHING)
 
