@@ -278,7 +278,10 @@ def _few_ticks(ax: Axes, axes: str = "xy") -> None:
         axis = getattr(ax, f"{letter}axis")
         low, high = axis.get_view_interval()
         decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        digits = (1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 4, 5, 7)
+        if high > 30 * low:
+            digits: tuple[float, ...] = (1, 3)
+        else:
+            digits = (1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 4, 5, 7)
         marks = [digit * 10.0**decade for decade in decades for digit in digits]
         axis.set_major_locator(FixedLocator([mark for mark in marks if low <= mark <= high]))
         axis.set_major_formatter(FuncFormatter(_plain_number))
