@@ -31,11 +31,10 @@ from idlib.report.figures.style import (
 )
 from idlib.report.kinds import KINDS
 from idlib.report.metrics import NLL
-from idlib.report.paired import Cells, Studies
+from idlib.report.paired import FEWEST, Cells, Studies
 from idlib.report.pruning import RANKS, pruned
 
 PARTS = {"all": STD, REST: f"kinds/std/{REST}", **{kind: f"kinds/std/{kind}" for kind in KINDS}}
-FEWEST = 2  # seeds up to which an interval is not drawn, since it is off any scale
 NO_PAIR = "no seed of two methods"
 _DASHES = {METHOD_NAMES[method]: dash for method, dash in DASHES.items()}
 
@@ -111,7 +110,7 @@ def areas(
                     ax.scatter(
                         values, [place] * len(values), s=18, color=colour, alpha=0.5, linewidth=0
                     )
-                    if len(values) > FEWEST:
+                    if len(values) >= FEWEST:
                         whisker(ax, values, place)
                 ax.axvline(0, color="black", linewidth=0.8, zorder=0)
                 ax.set_title(f"{plain(study)}, by {rank}")
@@ -224,7 +223,7 @@ def _ratios(ax: Axes, cells: Cells) -> None:
                 continue
             y = place + 0.22 * (order - (len(others) - 1) / 2)
             colour = COLOURS[method]
-            if interval.bounded and interval.n > FEWEST:
+            if interval.bounded and interval.n >= FEWEST:
                 ax.hlines(y, interval.low, interval.high, color=colour, linewidth=1.6)
                 ends += [interval.low, interval.high]
             ax.plot(interval.mean, y, MARKERS[method], color=colour, markersize=5)

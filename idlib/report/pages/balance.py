@@ -24,12 +24,11 @@ from idlib.report.decisions import Decision
 from idlib.report.equal_loss import EqualLoss, equal_loss
 from idlib.report.kinds import KINDS, NORM, by_kind, shares
 from idlib.report.metrics import NLL
-from idlib.report.paired import Cells, Studies
+from idlib.report.paired import NO_BREAK, Cells, Studies
 from idlib.report.pruning import RANKS
 from idlib.report.statistics import Interval
-from idlib.report.text import NOTHING, counted, literal, span
+from idlib.report.text import NOTHING, literal, span
 
-STUDIES = ("images", "translation")  # whose models start from random weights
 CONTRASTS = (  # cells whose pruning is compared
     ("id", "baseline"),
     ("passes", "baseline"),
@@ -62,20 +61,6 @@ def label(cell: str) -> str:
 
 
 LABELS = {pair: f"{label(pair[0])} − {label(pair[1])}" for pair in CONTRASTS}
-
-
-def missing(board: Board, studies: Studies) -> str:
-    """How many runs of these studies are not made yet, and the command that makes them."""
-    lines = []
-    for name, cells in studies.items():
-        registered = {(run.cell, run.seed) for run in board.protocol.runs(name)}
-        made = {(cell, seed) for cell, by_seed in cells.items() for seed in by_seed}
-        if lacks := len(registered - made):
-            lines.append(
-                f"- {literal(name)}: {lacks} of {counted(len(registered), 'run')} not made yet; "
-                f"`idlib evidence {name}` makes them."
-            )
-    return "\n".join(lines)
 
 
 # ---- the answer
@@ -437,7 +422,7 @@ def _ratio(found: Interval | None) -> str:
         return NOTHING
     if not found.bounded:
         return f"{found.mean:.2f}"
-    return f"{found.mean:.2f} ({found.low:.2f} to {found.high:.2f})"
+    return f"{found.mean:.2f} ({f'{found.low:.2f} to {found.high:.2f}'.replace(' ', NO_BREAK)})"
 
 
 def _difference(found: Interval) -> str:
@@ -451,7 +436,8 @@ def _signed_bounds(found: Interval | None) -> str:
     if found is None:
         return NOTHING
     mean = NLL.difference(found.mean)
-    return f"{mean} ({NLL.bounds(found.low, found.high)})" if found.bounded else mean
+    bounds = NLL.bounds(found.low, found.high).replace(" ", NO_BREAK)
+    return f"{mean} ({bounds})" if found.bounded else mean
 
 
 def _signed(value: float) -> str:
