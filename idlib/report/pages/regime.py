@@ -110,7 +110,7 @@ def selection_table(found: StudyRecords) -> pd.DataFrame:
             "δ": NOTHING if measure.delta is None else measure.metric.written(measure.delta),
             "seeds": _seeds(*gains.values()),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("gain in")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns="gain in")
 
 
 def depends(gains: Mapping[str, Gain]) -> bool | None:
@@ -202,7 +202,7 @@ def grid_table(found: StudyRecords, line: str) -> pd.DataFrame:
         text = f"{measure.metric.written(float(np.mean(values)))}" if values else NOTHING
         said = f"{text} (n = {len(values)})" if values else NOTHING
         table.setdefault(f"s = {s:g}", {})[f"α = {alpha:g}"] = said
-    return pd.DataFrame.from_dict(table, orient="index").rename_axis(measure.metric.title)
+    return pd.DataFrame.from_dict(table, orient="index").rename_axis(columns=measure.metric.title)
 
 
 def dose_table(found: StudyRecords) -> pd.DataFrame:
@@ -219,7 +219,7 @@ def dose_table(found: StudyRecords) -> pd.DataFrame:
             **{one.measure.metric.title: one.cell for one in gains},
             "seeds": _seeds(*gains),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("gain in")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns="gain in")
 
 
 def encoder_table(found: StudyRecords) -> pd.DataFrame:
@@ -331,7 +331,7 @@ def regime_table(found: StudyRecords) -> pd.DataFrame:
             "seeds": _seeds(*gains.values()),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(
-        f"gain in {measure.metric.title}"
+        columns=f"gain in {measure.metric.title}"
     )
 
 
@@ -419,7 +419,7 @@ def rivals_table(found: StudyRecords, line: str) -> pd.DataFrame:
         }
         for one in rivals(found, line)
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(measure.title)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=measure.title)
 
 
 def rivals_words(found: StudyRecords) -> str:
@@ -522,7 +522,7 @@ def room_table(found: StudyRecords) -> pd.DataFrame:
         }
         for study, one in more_updates(found).items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("study")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns="study")
 
 
 def room_practice(found: StudyRecords) -> str:
