@@ -46,8 +46,8 @@ MAY_IMPORT = {
     "report": ["costs", "earlier", "metrics", "protocol", "records"],
     "audit": ["method", "records", "report", "sensitivity"],
     "explain": [
-        *("audit", "costs", "data", "experiments", "method", "models", "records", "report"),
-        *("sensitivity", "tasks", "training"),
+        *("audit", "costs", "data", "earlier", "experiments", "method", "metrics", "models"),
+        *("protocol", "records", "report", "sensitivity", "tasks", "training"),
     ],
     "book": [
         *("data", "earlier", "experiments", "files", "method", "metrics", "records", "report"),

@@ -1,7 +1,7 @@
 """The earlier report's evaluation as published, each of its bugs by name, to measure what it did.
 
 Every function here is the right measure of this package with one thing changed, so that a bug can
-be switched on alone or with others. Nothing here is the report's code. The findings A1–A21, by
+be switched on alone or with others. Nothing here is the report's code. The findings A1–A22, by
 which the bugs are named, are in :mod:`idlib.audit.findings`.
 """
 

@@ -1,9 +1,9 @@
-"""The audit A1–A21: where the earlier report's text and its published code differ.
+"""The audit A1–A22: where the earlier report's text and its published code differ.
 
 The findings stand in ``findings.csv``. The report is Dury, Manne and Sharma's; its code was
 published without outputs, so these are facts about code as published, not about what was run. A20
-is about the paper's own scripts. The functions at the end compute the report's derived numbers
-again from its own tables (A21).
+and A22 are about the scripts of the paper's authors. The functions at the end compute the report's
+derived numbers again from its own tables (A21).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _findings() -> tuple[Finding, ...]:
     )
 
 
-#: A1 to A21.
+#: A1 to A22.
 AUDIT = _findings()
 
 

@@ -54,7 +54,7 @@ ORDERS = 3  # random orders of an epoch
 
 
 def findings_table() -> str:
-    """The findings A1–A21 as a table in Markdown."""
+    """The findings A1–A22 as a table in Markdown."""
     rows = [
         {
             "": f"**{finding.id}**",

@@ -14,10 +14,10 @@ from idlib.earlier import earlier
 from idlib.protocol import Protocol, sha256
 from idlib.records import Record
 from idlib.report.board import Board, ByStudy, selection_name
+from idlib.report.cells import DOSE, cells_of
 from idlib.report.decisions import Values, measured, values_of
 from idlib.report.figures.style import panels
 from idlib.report.simulation import Assumed, at_least_one, outcomes_of, shares
-from idlib.report.tasks import report_of
 from idlib.report.text import NOTHING, bullets, counted, ranges
 
 EFFECTS = np.linspace(0.0, 3.0, 13)  # true effects of the power curves, in units of δ
@@ -158,32 +158,12 @@ def earlier_values(protocol: Protocol, name: str, records: Iterable[Record]) -> 
     Returns:
         The values, and how the cells of the earlier records differ, in words; empty if not.
     """
-    line = protocol.lines[name]
+    line, given = protocol.lines[name], list(records)
     study = protocol.studies[line.study]
-    given = list(records)
-    smoothing = report_of(study.task).smoothings[0]
-    by_cell: dict[str, dict[int, Record]] = {}
-    remark = ""
-    for cell in line.contrast:
-        one = study.cells[cell]
-        plain = {"round": 0, "smoothing": smoothing, **one.settings}
-        printed = {k: v for k, v in plain.items() if k != "divergence_reduction"}
-        found = _asked(given, one.method, plain)
-        if not found and printed != plain:
-            found, remark = _asked(given, one.method, printed), "at α as printed"
-        by_cell[cell] = found
-    return values_of(line, by_cell), remark
-
-
-def _asked(
-    records: Sequence[Record], method: str, settings: Mapping[str, object]
-) -> dict[int, Record]:
-    return {
-        record.asked.seed: record
-        for record in records
-        if record.asked.method == method
-        and all(record.asked.settings.get(name) == value for name, value in settings.items())
-    }
+    own = values_of(line, cells_of(study, given))
+    if own.by_seed or not any(DOSE in study.cells[cell].settings for cell in line.contrast):
+        return own, ""
+    return values_of(line, cells_of(study, given, printed=True)), "at α as printed"
 
 
 def assumed(

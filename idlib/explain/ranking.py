@@ -1,0 +1,154 @@
+"""All models of a study against all: ranks, differences, and how often one seed would mislead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from idlib.explain.effects import difference, written
+from idlib.explain.style import closed, white_grid
+from idlib.report.cells import Cells
+from idlib.report.conditions import Condition
+from idlib.report.metrics import NLL, Metric
+from idlib.report.statistics import t_interval
+from idlib.report.tasks.images import IMAGES
+from idlib.report.text import NOTHING, counted
+
+RESAMPLES, SEED = 2000, 2022
+REVERSALS = (("id", "baseline student"), ("id smoothed", "baseline smoothed student"))
+
+
+def values(cells: Cells, key: str = NLL.key) -> pd.DataFrame:
+    """A metric by seed (rows) and cell (columns), of the seeds that every cell has."""
+    table = pd.DataFrame(
+        {
+            cell: {seed: record.measured.metrics[key] for seed, record in by_seed.items()}
+            for cell, by_seed in cells.items()
+            if by_seed
+        }
+    )
+    return table.dropna().sort_index()
+
+
+def ranks(found: pd.DataFrame) -> pd.DataFrame:
+    """Mean rank of each cell over seeds, 1 for the lowest value, with a bootstrap over seeds.
+
+    Args:
+        found: of :func:`values`.
+
+    Returns:
+        ``rank``, ``low``, ``high`` by cell, best first: the percentile interval at 95 %.
+    """
+    each = found.rank(axis=1).to_numpy()
+    rng = np.random.default_rng(SEED)
+    drawn = each[rng.integers(len(each), size=(RESAMPLES, len(each)))].mean(axis=1)
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    table = pd.DataFrame({"rank": each.mean(axis=0), "low": low, "high": high}, index=found.columns)
+    return table.sort_values("rank")
+
+
+def ranks_written(found: pd.DataFrame) -> pd.DataFrame:
+    """Mean ranks with their intervals, and the mean of the metric, best first."""
+    table = ranks(found)
+    return pd.DataFrame(
+        {
+            "mean rank": table["rank"].map("{:.1f}".format),
+            "95 % interval": [f"{low:.1f} to {high:.1f}" for low, high in table.iloc[:, 1:].values],
+            "test NLL": found.mean().reindex(table.index).map("{:.3f}".format),
+        }
+    )
+
+
+def differences_figure(found: pd.DataFrame) -> Figure:
+    """Row minus column, seed by seed, in thousandths; in brackets where the interval holds 0.
+
+    Args:
+        found: of :func:`values`; cells are in the order of their ranks.
+    """
+    order = list(ranks(found).index)
+    means = np.full((len(order), len(order)), np.nan)
+    texts = np.full(means.shape, "", dtype=object)
+    for row, column in combinations(range(len(order)), 2):
+        interval = t_interval((found[order[column]] - found[order[row]]).to_numpy())
+        means[column, row] = 1000 * interval.mean
+        number = f"{1000 * interval.mean:.0f}"
+        open_ = not interval.bounded or interval.low <= 0 <= interval.high
+        texts[column, row] = f"({number})" if open_ else number
+    with white_grid():
+        size = 1.6 + 0.55 * len(order)
+        figure = Figure(figsize=(size, 0.8 * size), layout="constrained")
+        ax = figure.subplots()
+        sns.heatmap(
+            pd.DataFrame(means, order, order),
+            annot=texts,
+            fmt="",
+            cmap="Blues",
+            linewidths=0.5,
+            square=True,
+            cbar=False,
+            annot_kws={"size": 9},
+            ax=ax,
+        )
+        ax.set(xlabel="", ylabel="")
+        ax.tick_params(axis="x", rotation=60)
+        ax.grid(visible=False)
+    return closed(figure)
+
+
+def one_seed(found: pd.DataFrame) -> str:
+    """How often a single seed would have told the order of two cells wrongly.
+
+    The right order is that of the means over seeds.
+    """
+    wrong, pairs = [], list(combinations(found.columns, 2))
+    for first, second in pairs:
+        apart = found[first] - found[second]
+        wrong.append(float((np.sign(apart) != np.sign(apart.mean())).mean()))
+    often = sum(share >= 0.2 for share in wrong)
+    return (
+        f"Over {counted(len(found), 'seed')} and {counted(len(pairs), 'pair')} of ways to train, a "
+        f"single seed tells the order of the means wrongly in {100 * np.mean(wrong):.0f} % of the "
+        f"cases; for {counted(often, 'pair')} in a fifth of them or more."
+    )
+
+
+def stated() -> dict[tuple[str, str], float]:
+    """The same differences in the earlier report's table of test NLL."""
+    table = IMAGES.earlier_report[NLL.key]
+    return {
+        pair: table[Condition("id", 0, s)] - table[Condition("baseline", 1, s)]
+        for pair, s in zip(REVERSALS, IMAGES.smoothings, strict=True)
+    }
+
+
+def reversals(
+    cells: Cells, metrics: Sequence[Metric], stated: dict[tuple[str, str], float] | None = None
+) -> pd.DataFrame:
+    """ID base models minus baseline students, in each metric and at each smoothing that is there.
+
+    Args:
+        cells: by name and seed.
+        metrics: to compare in.
+        stated: the earlier report's difference, by the pair.
+    """
+    rows = []
+    for ours, student in REVERSALS:
+        if not cells.get(ours) or not cells.get(student):
+            continue
+        for metric in metrics:
+            interval = difference(cells, {(ours, metric.key): 1.0, (student, metric.key): -1.0})
+            printed = (stated or {}).get((ours, student)) if metric.key == NLL.key else None
+            rows.append(
+                {
+                    "compared": f"{ours} minus {student}",
+                    "metric": metric.title,
+                    "ours": written(metric, interval),
+                    "earlier report": NOTHING if printed is None else metric.difference(printed),
+                }
+            )
+    return pd.DataFrame(rows, columns=["compared", "metric", "ours", "earlier report"])

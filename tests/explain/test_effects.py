@@ -1,0 +1,224 @@
+"""The audit's effects on numbers of ours, and the ranking of all models against all."""
+
+from __future__ import annotations
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from made_up.records import made_up_record
+from torch import nn
+
+from idlib.audit.findings import AUDIT
+from idlib.explain import effects, ranking
+from idlib.explain.effects import Sources
+from idlib.protocol import read
+from idlib.records import Record
+from idlib.report.conditions import Condition
+from idlib.report.metrics import NLL
+
+PAGE = {name: "measured" for name in ("A5", "A9", "A11", "A12", "A13", "A14", "A21")}
+
+
+def runs(values: dict[int, float], key: str = "test/nll", **more: float) -> dict[int, Record]:
+    return {
+        seed: made_up_record(Condition("id", 0, 0.0), seed, "medium", {key: value, **more})
+        for seed, value in values.items()
+    }
+
+
+LEVELS = {  # cell: test NLL of seeds 1 and 2
+    "baseline": (0.50, 0.52),
+    "baseline smoothed": (0.51, 0.55),
+    "id": (0.46, 0.50),
+    "id smoothed": (0.49, 0.51),
+    "baseline student": (0.48, 0.51),
+    "baseline smoothed student": (0.47, 0.48),
+}
+CELLS = {
+    cell: {
+        seed: made_up_record(
+            Condition("id", 0, 0.0),
+            seed,
+            "medium",
+            {"test/nll": nll, "test/nll@loss": nll, "test/nll@last": nll + 0.03},
+        )
+        for seed, nll in zip((1, 2), pair, strict=True)
+    }
+    for cell, pair in LEVELS.items()
+}
+
+
+def test_a_difference_is_taken_seed_by_seed() -> None:
+    cells = {"a": runs({1: 1.0, 2: 3.0, 3: 9.0}), "b": runs({2: 1.0, 1: 0.5})}
+    found = effects.difference(cells, {("a", "test/nll"): 1.0, ("b", "test/nll"): -2.0})
+    assert found is not None and found[0] == pytest.approx(0.5) and found.n == 2
+    assert effects.difference(cells, {("a", "test/nll"): 1.0, ("c", "test/nll"): -1.0}) is None
+    assert effects.written(NLL, None) == "–"
+    one = effects.difference(cells, {("a", "test/nll"): 1.0, ("b", "test/nll"): 0.0})
+    assert effects.written(NLL, one).endswith(", 2 seeds)")
+    assert "(1 seed)" in effects.written(
+        NLL, effects.difference({"a": runs({1: 1.0})}, {("a", "test/nll"): 1.0})
+    )
+
+
+def test_every_finding_has_an_effect_or_says_why_not() -> None:
+    found = effects.effects(Sources(images=CELLS), PAGE)
+    assert list(found) == [one.id for one in AUDIT]
+    assert found["A1"].endswith("+0.020 nats (−0.107 to +0.147, 2 seeds)")  # 0.01 and 0.03
+    assert "+0.020 nats (−0.107 to +0.147" in found["A2"]  # 0.03 and 0.01
+    assert found["A7"].count("+0.030 nats") == 2
+    assert "5.5e+06" in found["A4"] and "9.1e-07" in found["A4"]
+    assert found["A22"].endswith("SacreBLEU is –") and found["A18"].count("–") == 2
+    assert {name: found[name] for name in PAGE} == PAGE
+    assert effects.summary(found).startswith("Of 22 findings 16 have an effect")
+    assert "for A3, A6, A8, A15, A16, A17 none can be had" in effects.summary(found)
+    header, _, *rows = effects.table(found).splitlines()
+    assert len(rows) == len(AUDIT) and "effect on a number of ours" in header
+    assert all(found[one.id] in row for one, row in zip(AUDIT, rows, strict=True))
+
+
+def test_selection_and_languages_are_read_by_their_names() -> None:
+    bleu = {
+        cell: {
+            11: made_up_record(
+                Condition("id", 0, 0.1),
+                11,
+                "medium",
+                {"test/bleu": best, "test/bleu@loss": loss, "test/bleu@last": last},
+            )
+        }
+        for cell, best, loss, last in (("baseline", 20.0, 16.0, 20.5), ("id", 20.5, 19.0, 20.0))
+    }
+    f1 = {
+        cell: runs({1: others}, "test/f1/others", **{"test/f1/en": english})
+        for cell, others, english in (("baseline", 0.5, 0.8), ("id", 0.52, 0.79))
+    }
+    found = effects.effects(Sources(translation=bleu, tagging=f1), PAGE)
+    assert found["A22"].endswith(
+        "+0.50 points (1 seed) at the best validation SacreBLEU, +3.00 points (1 seed) at the "
+        "lowest validation loss, −0.50 points (1 seed) at the last update"
+    )
+    assert (
+        "−1.00 points (1 seed) in English and +2.00 points (1 seed) in the others" in (found["A18"])
+    )
+
+
+def test_a_second_round_is_compared_with_the_first() -> None:
+    records = [
+        made_up_record(Condition(method, round_, s), seed, "medium", {"test/nll": value})
+        for method, round_, s, seed, value in (
+            ("baseline", 1, 0.0, 1, 0.50),
+            ("baseline", 2, 0.0, 1, 0.48),
+            ("baseline", 2, 0.1, 1, 9.0),
+            ("id", 2, 0.0, 1, 9.0),
+        )
+    ]
+    found = effects.effects(Sources(second_rounds=records), PAGE)
+    assert "by −0.020 nats (1 seed)" in found["A10"]
+
+
+def test_a_teacher_that_is_the_student_adds_nothing() -> None:
+    assert effects.own_teacher_gradient() < 1e-15
+
+
+def test_adamw_hides_larger_gradients_and_sgd_would_not() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, 1))
+    batches = [{"x": torch.randn(16, 4), "y": torch.randn(16, 1)} for _ in range(5)]
+
+    def loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return nn.functional.mse_loss(model(batch["x"]), batch["y"])
+
+    before = [p.clone() for p in model.parameters()]
+    assert 0 < effects.scaled_gradients(model, batches, loss) < 1e-3
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    assert model.training and all(p.grad is None for p in model.parameters())
+    nearly_nothing = effects.scaled_gradients(model, batches, lambda m, b: 1e-9 * loss(m, b))
+    assert nearly_nothing > 0.1  # gradients of about eps are told apart
+
+
+def test_what_the_page_measures_is_told_by_finding() -> None:
+    reductions = pd.DataFrame({"ratio": [4.0, 4.0], "effective α for α = 5": [20.0, 20.0]})
+    statistics = pd.DataFrame(
+        [
+            ("a", effects.AS_PUBLISHED, 0, 0.5),
+            ("a", effects.AS_PUBLISHED, 1, 0.7),
+            ("a", effects.AS_OURS, 0, 0.4),
+        ],
+        columns=["weights", "statistics", "order", "nll"],
+    )
+    index = [("raw", "right"), ("raw", "A12 alone"), ("normalised", "A12 alone")]
+    orders = pd.DataFrame({"pairs reversed": [0, 7, 3]}, index=pd.MultiIndex.from_tuples(index))
+    found = effects.of_models(reductions, statistics, orders, 0.01)
+    assert found["A5"] == "effective α for α = 5 is 20.0"
+    assert "by 1 % of their way" in found["A9"] and "+0.200 nats (a)" in found["A11"]
+    assert found["A12"] == "of 28 pairs of our models it turns round 7 (raw) and 3 (normalised)"
+
+
+def test_sources_are_registered_runs_once_there_are_enough() -> None:
+    protocol = read()
+    sources, kinds = effects.read_sources(protocol, {})
+    assert set(kinds.values()) == {"earlier evidence"}
+    assert len(sources.images["id"]) == 5 and len(sources.tagging["id"]) == 5
+    assert effects.basis(kinds).startswith("The records are, of images: earlier evidence, ")
+    cells = protocol.studies["images"].cells
+    every = {cell: runs(dict.fromkeys(range(11, 16), 0.5)) for cell in cells}
+    sources, kinds = effects.read_sources(protocol, {"images": every})
+    assert kinds["images"] == "registered runs" and sources.images is every
+    del every["compute"][15]
+    assert effects.read_sources(protocol, {"images": every})[1]["images"] == "earlier evidence"
+
+
+# ---- all against all
+
+FOUND = ranking.values(CELLS)
+
+
+def test_ranks_are_within_a_seed_and_averaged() -> None:
+    assert list(FOUND.index) == [1, 2] and set(FOUND) == set(LEVELS)
+    table = ranking.ranks(FOUND)
+    # seed 1: id .46, bss .47, bs .48, ids .49, b .50, bsm .51; seed 2: bss .48, id .50, ...
+    assert table.loc["id", "rank"] == 1.5 and table.loc["baseline smoothed student", "rank"] == 1.5
+    assert list(table.loc["id"]) == [1.5, 1.0, 2.0]
+    assert list(table["rank"]) == sorted(table["rank"])
+    written = ranking.ranks_written(FOUND)
+    assert list(written.loc["id"]) == ["1.5", "1.0 to 2.0", "0.480"]
+    short = {**CELLS, "passes": runs({1: 0.5})}
+    assert list(ranking.values(short).index) == [1]
+
+
+def test_one_seed_misleads_as_often_as_it_disagrees_with_the_mean() -> None:
+    found = pd.DataFrame({"a": [0.0, 0.0, 0.0, 0.0], "b": [1.0, 1.0, 1.0, -1.0]})
+    assert "Over 4 seeds and 1 pair of ways" in ranking.one_seed(found)
+    assert "wrongly in 25 %" in ranking.one_seed(found)
+    assert "for 1 pair in a fifth" in ranking.one_seed(found)
+
+
+def test_reversals_stand_beside_the_reports() -> None:
+    table = ranking.reversals(CELLS, [NLL], ranking.stated())
+    assert list(table["compared"]) == [
+        "id minus baseline student",
+        "id smoothed minus baseline smoothed student",
+    ]
+    assert table.loc[0, "ours"].startswith("−0.015 nats") and table.loc[0, "earlier report"] == (
+        f"{0.480 - 0.657:+.3f}".replace("-", "−")
+    )
+    assert table.loc[1, "earlier report"] == "−0.089"
+    assert ranking.reversals({"id": CELLS["id"]}, [NLL]).empty
+
+
+def test_the_figure_marks_what_is_open() -> None:
+    figure = ranking.differences_figure(FOUND)
+    (ax,) = figure.axes
+    order = list(ranking.ranks(FOUND).index)
+    assert [label.get_text() for label in ax.get_yticklabels()] == order
+    texts = {text.get_text() for text in ax.texts}
+    apart = FOUND["baseline"] - FOUND["id"]
+    number = f"{1000 * apart.mean():.0f}"
+    assert f"({number})" in texts or number in texts
+    assert np.count_nonzero([bool(t) for t in texts]) > 1
