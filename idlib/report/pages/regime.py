@@ -266,6 +266,12 @@ def dose_practice(found: StudyRecords) -> str:
             f"{PRACTICE} do not expect a lower loss of intra-distillation on images like these: "
             f"at the best α tried, {best:g}, the gain in test NLL is {nll.words}, so {said}."
         )
+    if calibrated.sign == "worse":
+        return (
+            f"{PRACTICE} fit a temperature on validation instead: without label smoothing the gain "
+            f"in test NLL at the best α tried, {best:g}, is {nll.words}, but after a temperature "
+            f"{calibrated.words}."
+        )
     if accuracy.sign == "worse":
         tail = f"but expect to lose accuracy, {accuracy.words}"
     elif calibrated.sign != "better":
@@ -298,10 +304,12 @@ def _dosed(found: StudyRecords) -> str:
     each = [f"{g[0].words} at α = {alpha:g}" for alpha, g in plain.items() if g[0].interval]
     text = f"On images the gain in test NLL is {_listed(each)}."
     far = max(alpha for alpha, gains in plain.items() if gains[0].interval)
-    text += f" In accuracy the gain at α = {far:g} is {plain[far][2].words}."
+    _, calibrated, accuracy = plain[far]
+    text += f" At α = {far:g} the gain in accuracy is {accuracy.words}, in NLL after a "
+    text += f"temperature {calibrated.words}."
     beside = [f"{g[0].words} at α = {alpha:g}" for alpha, g in smoothed.items() if g[0].interval]
     return (
-        f"{text} Beside label smoothing of 0.1 that in NLL is {_listed(beside)}."
+        f"{text} Beside label smoothing of 0.1 the gain in NLL is {_listed(beside)}."
         if beside
         else text
     )

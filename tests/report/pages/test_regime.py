@@ -159,7 +159,7 @@ def test_a_gain_in_likelihood_that_costs_accuracy() -> None:
         "in test NLL of +0.030 nats (+0.028 to +0.032, n = 3), but expect to lose accuracy, "
         "−2.00 points (−2.25 to −1.75, n = 3)."
     )
-    assert "In accuracy the gain at α = 15 is −2.00 points" in page.answers(given)
+    assert "At α = 15 the gain in accuracy is −2.00 points" in page.answers(given)
 
 
 def test_a_gain_that_a_temperature_takes() -> None:
@@ -168,6 +168,12 @@ def test_a_gain_that_a_temperature_takes() -> None:
         "but fit a temperature first, after which what is left, +0.001 nats (−0.001 to +0.003, "
         "n = 3), is not clear of zero."
     )
+
+
+def test_a_gain_that_turns_after_a_temperature() -> None:
+    said = page.dose_practice(pictures(id=(0.02, -0.01, -0.01)))
+    assert said.startswith("**For practice:** fit a temperature on validation instead: ")
+    assert said.endswith("but after a temperature −0.010 nats (−0.012 to −0.008, n = 3).")
 
 
 def test_a_gain_that_costs_nothing() -> None:
@@ -185,7 +191,7 @@ def test_no_gain_in_likelihood(nll: float, end: str) -> None:
 
 def test_answers_tell_of_smoothing_where_it_is() -> None:
     smoothed = pictures(id=(0.02, 0.0, 0.0), id_smoothed=(-0.02, 0.0, 0.0))
-    assert "Beside label smoothing of 0.1 that in NLL is −0.020 nats" in page.answers(smoothed)
+    assert "Beside label smoothing of 0.1 the gain in NLL is −0.020 nats" in page.answers(smoothed)
     assert "Beside" not in page.answers(pictures(id=(0.02, 0.0, 0.0)))
 
 
