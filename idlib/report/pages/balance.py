@@ -87,7 +87,9 @@ def answer(board: Board, studies: Studies) -> str:
 
 def of_each(said: Mapping[str, str]) -> str:
     """What is said of each study, as a list in Markdown."""
-    return "\n".join(f"- *{literal(study)}*: {text}" for study, text in said.items())
+    return "\n".join(
+        f"- *{literal(study)}*: {text[:1].upper()}{text[1:]}" for study, text in said.items()
+    )
 
 
 def balance(study: str, cells: Cells, board: Board) -> str:
@@ -123,7 +125,8 @@ def pruning(cells: Cells, fewest: int) -> str:
         if found is None:
             continue
         if found.n < fewest or not found.bounded:
-            verdict, thesis = "cannot be told from the baseline yet", ""
+            verdict = f"cannot be told from the baseline with fewer than {fewest} seeds"
+            thesis = ""
         elif found.low > 0:
             verdict, thesis = "loses more than the baseline", ", as the thesis predicts"
         elif found.high < 0:
@@ -148,7 +151,9 @@ def goes_with(study: str, cells: Cells, fewest: int) -> str:
         inside = _inside(runs, fewest)
         name = literal(quality.metric.name)
         if inside.empty:
-            sentences.append(f"no method has {fewest} seeds yet for its balance and {name}.")
+            sentences.append(
+                f"no way to train has {fewest} seeds yet to set its balance beside {name}."
+            )
             continue
         found = associate(inside, "std", "worse", within=True)
         if math.isnan(found.low):
