@@ -10,13 +10,16 @@ from functools import cached_property
 import pandas as pd
 
 from idlib import protocol as protocols
+from idlib.metrics.items import items_of
 from idlib.metrics.names import IN_WORDS, at
 from idlib.protocol import Line, Protocol
 from idlib.records import Record
+from idlib.report.bootstrap import bootstrap
 from idlib.report.claims import PAPER, REPORT, VOID
 from idlib.report.conditions import Condition
 from idlib.report.decisions import DECIDED, Decision, Outcome, by_selection, decide
 from idlib.report.metrics import Metric
+from idlib.report.statistics import Interval
 from idlib.report.tasks import report_of
 from idlib.report.tasks.base import Figures
 from idlib.report.text import NOTHING, counted
@@ -91,6 +94,25 @@ class Board:
             return mean
         low, high = (self.written(line, value, unit=False) for value in interval[1:3])
         return f"{mean} (95 % interval {low} to {high})"
+
+    def over_items(self, name: str) -> Interval | None:
+        """The interval of the bootstrap crossed over seeds and test items.
+
+        ``None`` where the records keep no items of the metric at the line's checkpoint.
+        """
+        decision = self.decisions[name]
+        line = decision.line
+        if line.scale == "log" or not decision.seeds:
+            return None
+        metric, cells = self.metric(line), self.records[line.study]
+        systems = [
+            [
+                items_of(cells[cell][seed].measured.curves, metric.key, metric.items)
+                for seed in decision.seeds
+            ]
+            for cell in line.contrast
+        ]
+        return bootstrap([*line.contrast.values()], systems, metric.items)
 
     def basis(self, decision: Decision) -> str:
         """Seeds and profile: ``10 of 10 seeds, profile medium``."""

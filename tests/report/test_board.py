@@ -10,7 +10,7 @@ matplotlib.use("Agg")
 
 import numpy as np
 import pytest
-from made_up.records import made_up_record
+from made_up.records import Level, made_up_record, record
 from made_up.shown import legend_texts, says_nothing, ticks
 
 from idlib.protocol import read
@@ -24,6 +24,7 @@ from idlib.report.pages.claims import (
     answers,
     answers_list,
     by_claim,
+    over_items,
     under_each_rule,
 )
 
@@ -151,6 +152,27 @@ def test_each_rule_of_selection_has_its_outcome(board):
     ]
     assert list(table.loc["C4 translation"])[1].endswith("supported *")
     assert "C2" not in table.index and under_each_rule(Board()).empty
+
+
+def test_an_interval_over_seeds_and_items_where_items_are_kept():
+    def of(level):
+        return {
+            seed: record(
+                "images", Condition("id", 0, 0.0), seed, Level(level + at / 100, 0.5), items=8
+            )
+            for seed, at in STEPS.items()
+        }
+
+    board = Board({"images": {"id": of(0.4), "baseline": of(0.5)}})
+    found = board.over_items("C6")
+    assert found.mean == pytest.approx(-0.1) and found.n == 8
+    # losses are 0.5 and 1.5 times the level in turns, so that the gain is larger on hard items
+    assert found.low < board.decisions["C6"].interval.low
+    assert board.over_items("C4 images") is None and board.over_items("C1") is None
+    (row,) = over_items(board).to_dict("records")
+    assert row["line"] == "C6" and row["mean"] == "−0.100 nats" and row["items"] == "8"
+    assert row["over seeds"] == "−0.100 to −0.100"
+    assert over_items(Board()).empty
 
 
 def test_answers_count_and_name_what_is_decided(board):

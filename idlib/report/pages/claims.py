@@ -96,6 +96,30 @@ def by_claim(board: Board) -> Styler:
     return unbroken(pd.DataFrame(rows), "ours", "δ", "paper", "earlier report", "outcome", "seeds")
 
 
+def over_items(board: Board) -> pd.DataFrame:
+    """Where records keep test items: the interval over seeds, and that over seeds and items."""
+    rows = []
+    for name, one in board.primary.items():
+        crossed = board.over_items(name)
+        if crossed is None or one.interval is None:
+            continue
+        metric = board.metric(one.line)
+        rows.append(
+            {
+                "line": name,
+                "mean": board.written(one.line, one.interval.mean),
+                "over seeds": metric.bounds(*one.interval[1:3])
+                if one.interval.bounded
+                else NOTHING,
+                "over seeds and items": metric.bounds(*crossed[1:3]),
+                "items": f"{crossed.n:,}",
+            }
+        )
+    return pd.DataFrame(
+        rows, columns=["line", "mean", "over seeds", "over seeds and items", "items"]
+    )
+
+
 def under_each_rule(board: Board) -> pd.DataFrame:
     """Effect and outcome of each primary line at each choice of the checkpoint, where measured.
 
