@@ -155,11 +155,11 @@ def test_each_rule_of_selection_has_its_outcome(board):
 
 
 def test_an_interval_over_seeds_and_items_where_items_are_kept():
+    condition = Condition("id", 0, 0.0)
+
     def of(level):
         return {
-            seed: record(
-                "images", Condition("id", 0, 0.0), seed, Level(level + at / 100, 0.5), items=8
-            )
+            seed: record("images", condition, seed, Level(level + at / 100, 0.5), items=8)
             for seed, at in STEPS.items()
         }
 

@@ -98,26 +98,16 @@ def by_claim(board: Board) -> Styler:
 
 def over_items(board: Board) -> pd.DataFrame:
     """Where records keep test items: the interval over seeds, and that over seeds and items."""
+    columns = ["line", "mean", "over seeds", "over seeds and items", "items"]
     rows = []
     for name, one in board.primary.items():
-        crossed = board.over_items(name)
-        if crossed is None or one.interval is None:
+        crossed, interval = board.over_items(name), one.interval
+        if crossed is None or interval is None or not interval.bounded:
             continue
         metric = board.metric(one.line)
-        rows.append(
-            {
-                "line": name,
-                "mean": board.written(one.line, one.interval.mean),
-                "over seeds": metric.bounds(*one.interval[1:3])
-                if one.interval.bounded
-                else NOTHING,
-                "over seeds and items": metric.bounds(*crossed[1:3]),
-                "items": f"{crossed.n:,}",
-            }
-        )
-    return pd.DataFrame(
-        rows, columns=["line", "mean", "over seeds", "over seeds and items", "items"]
-    )
+        mean, own = board.written(one.line, interval.mean), metric.bounds(*interval[1:3])
+        rows.append((name, mean, own, metric.bounds(*crossed[1:3]), f"{crossed.n:,}"))
+    return pd.DataFrame(rows, columns=columns)
 
 
 def under_each_rule(board: Board) -> pd.DataFrame:
