@@ -18,8 +18,9 @@ from idlib.method.schedules import adaptive_alpha
 from idlib.metrics.names import IN_WORDS, SELECTIONS, at
 from idlib.protocol import Protocol
 from idlib.records import Record
-from idlib.report.cells import Cells, whole_or_earlier
+from idlib.report.cells import whole_or_earlier
 from idlib.report.metrics import NLL, Metric
+from idlib.report.paired import Cells
 from idlib.report.statistics import Interval, t_interval
 from idlib.report.tasks import report_of
 from idlib.report.tasks.base import TaskReport

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from idlib.explain.effects import difference, written
 from idlib.explain.style import closed, white_grid
-from idlib.report.cells import Cells
 from idlib.report.conditions import Condition
 from idlib.report.metrics import NLL, Metric
+from idlib.report.paired import Cells
 from idlib.report.statistics import t_interval
 from idlib.report.tasks.images import IMAGES
 from idlib.report.text import NOTHING, counted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -13,18 +13,16 @@ from idlib import protocol as protocols
 from idlib.metrics.items import items_of
 from idlib.metrics.names import IN_WORDS, at
 from idlib.protocol import Line, Protocol
-from idlib.records import Record
 from idlib.report.bootstrap import bootstrap
 from idlib.report.claims import PAPER, REPORT, VOID
 from idlib.report.conditions import Condition
 from idlib.report.decisions import DECIDED, Decision, Outcome, by_selection, decide
 from idlib.report.metrics import Metric
+from idlib.report.paired import Studies
 from idlib.report.statistics import Interval
 from idlib.report.tasks import report_of
 from idlib.report.tasks.base import Figures
 from idlib.report.text import NOTHING, counted
-
-ByStudy = Mapping[str, Mapping[str, Mapping[int, Record]]]  # records by study, cell and seed
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Board:
         task: whose lines are shown; those of all tasks if empty. They are always decided together.
     """
 
-    records: ByStudy = field(default_factory=dict)
+    records: Studies = field(default_factory=dict)
     protocol: Protocol = field(default_factory=protocols.read)
     task: str = ""
 

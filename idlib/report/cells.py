@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from idlib.protocol import Protocol, Study
 from idlib.records import Record
+from idlib.report.paired import Cells
 from idlib.report.tasks import report_of
 
-Cells = Mapping[str, Mapping[int, Record]]  # records by cell and seed
 DOSE = "divergence_reduction"  # the setting that no earlier run has but as printed
 
 

@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from idlib.earlier import earlier
 from idlib.protocol import Protocol, sha256
 from idlib.records import Record
-from idlib.report.board import Board, ByStudy, selection_name
+from idlib.report.board import Board, selection_name
 from idlib.report.cells import DOSE, cells_of
 from idlib.report.decisions import Values, measured, values_of
 from idlib.report.figures.style import panels
+from idlib.report.paired import Studies
 from idlib.report.simulation import Assumed, at_least_one, outcomes_of, shares
 from idlib.report.text import NOTHING, bullets, counted, ranges
 
@@ -186,7 +187,7 @@ def assumed(
 
 
 def spreads(
-    protocol: Protocol, earlier: Mapping[str, Sequence[Record]], evidence: ByStudy
+    protocol: Protocol, earlier: Mapping[str, Sequence[Record]], evidence: Studies
 ) -> pd.DataFrame:
     """Each line in the earlier evidence, which confirms nothing, and its spread then and now."""
     board = Board(evidence, protocol)
