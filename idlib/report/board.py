@@ -112,19 +112,6 @@ class Board:
         ]
         return bootstrap([*line.contrast.values()], systems, metric.items)
 
-    def basis(self, decision: Decision) -> str:
-        """Seeds and profile: ``10 of 10 seeds, profile medium``."""
-        profile = self.protocol.studies[decision.line.study].profile
-        return f"{len(decision.seeds)} of {counted(decision.registered, 'seed')}, profile {profile}"
-
-    def explanation(self, name: str) -> str:
-        """All but the outcome, plain: the effect against δ, the basis, and what must be said."""
-        decision = self.decisions[name]
-        parts = [self.effect(decision), f"δ {self.delta(decision.line)}", self.basis(decision)]
-        text = ", ".join(part for part in parts if part)
-        said = self.remarks(name)
-        return f"{text}; {said}" if said else text
-
     def remarks(self, name: str) -> str:
         """What must be said beside a line's outcome; empty if nothing."""
         decision = self.decisions[name]
@@ -228,17 +215,6 @@ class Board:
                 values = {cell: math.log(value) for cell, value in values.items()}
             yield source, math.fsum(w * values[cell] for cell, w in line.contrast.items())
 
-    def glued(self) -> dict[str, str]:
-        """Texts for other pages: ``board_summary``, and of each line outcome and explanation.
-
-        A line's keys end in its name in lower case, with underscores: ``outcome_c6_smoothed``.
-        """
-        texts = {"board_summary": self.summary}
-        for name, one in self.decisions.items():
-            texts[f"outcome_{key_of(name)}"] = one.outcome
-            texts[f"explanation_{key_of(name)}"] = self.explanation(name)
-        return texts
-
 
 _OPEN = "neither zero nor an effect of δ is ruled out, over all lines"
 ORDER: tuple[Outcome, ...] = (*DECIDED, "undecided", "not applicable", "not judged")
@@ -251,12 +227,3 @@ def selection_name(rule: str) -> str:
     ('best validation metric', 'last update')
     """
     return IN_WORDS[rule].removeprefix(", ") or "best validation metric"
-
-
-def key_of(line: str) -> str:
-    """A line's name as part of a key.
-
-    >>> key_of("C8 translation, K passes")
-    'c8_translation_k_passes'
-    """
-    return "_".join(line.lower().replace(",", "").split())

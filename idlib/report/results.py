@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -146,15 +146,6 @@ class Results:
             )
             yield dataset, replace(self, records=records, evidence=evidence)
 
-    def changes(self, claim: str, key: str) -> str:
-        """What a claim's comparisons say in one metric: label and difference of each."""
-        parts = [
-            f"{c.label}: {c.in_words()}"
-            for c in self.compared[claim].comparisons
-            if c.metric.key == key and c.interval is not None
-        ]
-        return "; ".join(parts) or "nothing measured"
-
     def gain_of_build(self, claim: str) -> str:
         """The first main difference of a claim in this build's records, with its unit."""
         first = self.compared_of_build[claim].main[0]
@@ -186,23 +177,18 @@ class Results:
             if condition.round == 0 and condition.method in methods
         ]
 
-    def glued(self, beside: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    def glued(self) -> dict[str, str]:
         """Texts for other pages by key, plain and not Markdown.
 
-        ``TASK_banner``, ``TASK_evidence``, ``TASK_seeds`` and ``TASK_past_lowest``.
-
-        Args:
-            beside: further keys, each with the claim and the metric whose changes it names.
+        ``TASK_banner``, ``TASK_seeds`` and ``TASK_past_lowest``.
         """
         seeds = _seeds(self.records)
         listed = f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
-        texts = {
+        return {
             f"{self.task}_banner": self.banner,
-            f"{self.task}_evidence": self.basis,
             f"{self.task}_seeds": f"profile {self.profile}, {listed}",
             f"{self.task}_past_lowest": "; ".join(self.past_lowest()),
         }
-        return texts | {key: self.changes(*what) for key, what in beside.items()}
 
     def sentences_of_build(self) -> str:
         """What is compared of this build alone, as a list in Markdown."""

@@ -15,7 +15,7 @@ from made_up.shown import legend_texts, says_nothing, ticks
 
 from idlib.protocol import read
 from idlib.report import figures, tables
-from idlib.report.board import Board, key_of, selection_name
+from idlib.report.board import Board, selection_name
 from idlib.report.conditions import Condition
 from idlib.report.decisions import decide
 from idlib.report.figures.style import OUTCOMES
@@ -73,17 +73,16 @@ def test_decisions_are_those_of_all_tasks_together(board):
     assert Board().decided == 0 and not Board().of_task("music").decisions
 
 
-def test_an_explanation_has_effect_delta_basis_and_what_must_be_said(board):
+def test_effects_and_remarks_are_in_the_lines_own_unit(board):
     # mean 3, standard deviation of the steps 0.5 * 0.671, half width of 95 % 0.24
-    assert board.explanation("C1").startswith(
-        "+3.00 points (95 % interval +2.76 to +3.24), δ 1.50 points, 10 of 10 seeds, profile "
-        "medium; the interval lies wholly above δ"
-    )
-    assert "no effect at the last update" in board.explanation("C1")
-    ratio = board.explanation("C4 translation")
-    assert ratio.startswith("× 0.50 (95 % interval × 0.50 to × 0.50), δ × 1.11")
-    missing = board.explanation("C8 translation, compute")
-    assert missing == "δ 1.50 points, 0 of 10 seeds, profile medium; no record of compute"
+    effect = board.effect(board.decisions["C1"])
+    assert effect == "+3.00 points (95 % interval +2.76 to +3.24)"
+    assert board.remarks("C1") == "the interval lies wholly above δ, no effect at the last update"
+    ratio = board.decisions["C4 translation"]
+    assert board.effect(ratio) == "× 0.50 (95 % interval × 0.50 to × 0.50)"
+    assert board.delta(ratio.line) == "× 1.11"
+    assert board.effect(board.decisions["C8 translation, compute"]) == ""
+    assert board.remarks("C8 translation, compute") == "no record of compute"
     assert board.decisions["C8 translation, K passes"].outcome == "supported"
 
 
@@ -91,7 +90,7 @@ def test_an_undecided_line_says_how_many_seeds_it_would_take():
     cells = {"id": runs((30.5,) * 3, 1.0, 4.0), "baseline": runs((30.0,) * 3, 1.0)}
     board = Board({"translation": cells})
     needed = board.decisions["C1"].seeds_needed
-    assert f"about {needed} seeds would decide it" in board.explanation("C1")
+    assert f"about {needed} seeds would decide it" in board.remarks("C1")
     row = board.undecided().set_index("line").loc["C1"]
     assert row["outcome"] == "undecided" and row.iloc[-1] == str(needed)
     assert board.undecided().set_index("line").loc["C2"].iloc[-1] == "–"
@@ -185,14 +184,6 @@ def test_answers_count_and_name_what_is_decided(board):
     assert price == "It costs."
     assert answers(Board(), "")["Where?"] == "Nothing is decided yet."
     assert answers_list({"Why?": "a_b"}) == "- **Why?** a\\_b"
-
-
-def test_glued_texts_are_of_every_line(board):
-    texts = board.glued()
-    assert len(texts) == 1 + 2 * len(board.decisions)
-    assert texts["outcome_c1"] == "supported"
-    assert texts["explanation_c8_translation_k_passes"].startswith("+2.90 points")
-    assert len({key_of(name) for name in read().lines}) == len(read().lines)
 
 
 def test_the_figure_draws_effects_in_units_of_delta(board):

@@ -81,11 +81,10 @@ def test_it_is_compared(page):
     assert gain.earlier_report == pytest.approx(0.15)
     # the first 10 of 24 notes are right, or the first 11
     assert gain.items.mean == pytest.approx(0.04) and gain.items.low < 0.04 < gain.items.high
-    texts = page.glued({"notes_c8": ("C8", SCORE)})
-    assert texts["music_seeds"] == "profile medium, seeds 1, 2, 3"
-    assert texts["notes_c8"] == (
+    assert page.glued()["music_seeds"] == "profile medium, seeds 1, 2, 3"
+    assert page.compared["C8"].sentence == (
         "against K passes, α = 0: +3.0 % (95 % interval +2.8 to +3.2); against K × the updates: "
-        "+5.0 % (95 % interval +4.8 to +5.2)"
+        "+5.0 % (95 % interval +4.8 to +5.2)."
     )
 
 
