@@ -71,11 +71,13 @@ def lines(protocol: Protocol, claim: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def studies(protocol: Protocol) -> pd.DataFrame:
-    """The studies: what each is for, its runs, and where they are made."""
+def studies(protocol: Protocol, evidence: Studies) -> pd.DataFrame:
+    """The studies: what each is for, where its runs are made, how many are, and their hours."""
     rows = []
     for name, study in protocol.studies.items():
         runs = sum(len(study.seeds_of(cell)) for cell in study.cells)
+        made = [one for by_seed in evidence.get(name, {}).values() for one in by_seed.values()]
+        hours = sum(record.cost.seconds for record in made) / 3600
         rows.append(
             {
                 "study": name,
@@ -84,7 +86,8 @@ def studies(protocol: Protocol) -> pd.DataFrame:
                 "profile": study.profile,
                 "device": study.device,
                 "seeds": ranges(study.seeds),
-                "runs": str(runs),
+                "runs made": f"{len(made)} of {runs}",
+                "hours": f"{hours:.1f}",
             }
         )
     return pd.DataFrame(rows)

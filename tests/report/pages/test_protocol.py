@@ -43,9 +43,13 @@ def test_every_line_study_and_cell_stands_there_once(protocol: Protocol) -> None
         "C2",
     ]
     assert c8["δ"] == "0.45 points: that of C2, whose gain it explains"
-    assert list(page.studies(protocol)["study"]) == [*protocol.studies]
-    runs = page.studies(protocol)["runs"].astype(int).sum()
-    assert runs == len([*protocol.runs()])
+    made = {"images": {"id": {11: run("id", 11, 0.5), 12: run("id", 12, 0.5)}}}
+    table = page.studies(protocol, made).set_index("study")
+    assert list(table.index) == [*protocol.studies]
+    runs = table["runs made"].str.partition(" of ")
+    assert runs[2].astype(int).sum() == len([*protocol.runs()])
+    assert list(table.loc["images"])[-2:] == ["2 of 100", "0.0"]
+    assert set(runs[0].drop("images")) == {"0"}
     cells = page.cells(protocol).set_index(["study", "cell"])
     assert len(cells) == sum(len(study.cells) for study in protocol.studies.values())
     assert list(cells.loc[("image-dose", "r-drop")]) == [
