@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import importlib.util
+import io
 import re
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from docutils import nodes
@@ -86,3 +88,36 @@ def test_a_page_allows_its_own_scripts_and_no_others() -> None:
     assert "default-src 'none'" in meta and "unsafe-eval" not in meta
     assert made.index("Content-Security-Policy") < made.index("<title>")
     assert policy.with_policy(made) == made
+
+
+TABLE = """<table class="dataframe"><thead>
+<tr><th rowspan="2">model</th><th colspan="2">std</th></tr><tr><th>a</th><th>b</th></tr></thead>
+<tbody><tr><td rowspan="2">&lt;id&gt;</td><td>1<br>2</td><td>3,4</td></tr>
+<tr><td>5</td><td></td></tr></tbody></table>"""
+
+
+def test_a_table_is_written_as_it_reads() -> None:
+    rows = [*csv.reader(io.StringIO(extension("table_files").as_csv(TABLE)))]
+    assert rows == [
+        ["model", "std", "std"],
+        ["model", "a", "b"],
+        ["<id>", "1 2", "3,4"],
+        ["<id>", "5", ""],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "files"),
+    [("_executed/images", ["images-1.csv"]), ("index", ["index-1.csv"]), ("api", [])],
+)
+def test_tables_of_notebooks_have_a_file_and_a_link(tmp_path: Path, page: str, files: list) -> None:
+    app = SimpleNamespace(outdir=str(tmp_path))
+    body = f"<p>x</p>{TABLE}<table class='parameters'><tr><td>1</td></tr></table>"
+    context = {"body": body}
+    extension("table_files").link_tables(app, page, "page.html", context, None)
+    assert sorted(path.name for path in tmp_path.rglob("*.csv")) == files
+    assert context["body"].count('class="csv"') == len(files)
+    if files:
+        (href,) = re.findall(r'class="csv" href="([^"]+)"', context["body"])
+        assert (tmp_path / page).parent.joinpath(href).resolve() == tmp_path / "_tables" / files[0]
+    extension("table_files").link_tables(app, page, "search.html", {}, None)  # no body
