@@ -99,7 +99,7 @@ def runs_of(cells: Cells, quality: str, better: Side, selection: str) -> pd.Data
         selection: the rule.
 
     Returns:
-        One row a run: ``group`` (its cell), ``method, seed, std, cv, gini, quality``, and
+        A row for each run, with ``group`` (its cell), ``method, seed, std, cv, gini, quality``, and
         ``worse``, the quality with its better side down: where more even runs are the better
         ones, correlations with it are positive.
     """

@@ -227,7 +227,7 @@ def rivals(found: StudyRecords, line: str) -> list[Rival]:
     Args:
         found: the records.
         line: of translation or images; its measure is that of the gains. Dropout is tuned by the
-            task's own, :data:`LINES`.
+            task's own, ``LINES``.
     """
     task, measure = found.protocol.lines[line].study, found.measure(line)
     cells, ways = found.cells(*(IMAGES if task == "images" else (task,))), []
