@@ -19,14 +19,13 @@ from idlib.report.conditions import Condition
 
 
 class Finding(NamedTuple):
-    """What the text says and the code does; ``measured`` if its effect is, on our models."""
+    """What the text says, what the code does, and what follows from it."""
 
     id: str
     where: str
     text: str
     code: str
     consequence: str
-    measured: bool
 
 
 class Derived(NamedTuple):
@@ -51,10 +50,7 @@ class Derived(NamedTuple):
 def _findings() -> tuple[Finding, ...]:
     with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as file:
         _, *rows = csv.reader(file)
-    return tuple(
-        Finding(id_, where, text, code, consequence, measured == "yes")
-        for id_, where, text, code, consequence, measured in rows
-    )
+    return tuple(Finding(*row) for row in rows)
 
 
 #: A1 to A22.

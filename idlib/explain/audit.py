@@ -62,7 +62,6 @@ def findings_table() -> str:
             "the text says": finding.text,
             "the code does": finding.code,
             "consequence": finding.consequence,
-            "measured here": "yes" if finding.measured else "",
         }
         for finding in AUDIT
     ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -14,21 +16,26 @@ from torch import Tensor, nn
 from idlib.audit.findings import AUDIT
 from idlib.earlier import earlier
 from idlib.explain.audit import ALPHA, AS_OURS, AS_PUBLISHED
+from idlib.method.losses import cross_entropy
 from idlib.method.schedules import adaptive_alpha
-from idlib.metrics.names import IN_WORDS, SELECTIONS, at
+from idlib.metrics.names import IN_WORDS, LOSS, SELECTIONS, at
 from idlib.protocol import Protocol
 from idlib.records import Record
-from idlib.report.cells import whole_or_earlier
+from idlib.report.cells import REGISTERED, whole_or_earlier
 from idlib.report.metrics import NLL, Metric
 from idlib.report.paired import Cells
+from idlib.report.regime import turn
 from idlib.report.statistics import Interval, t_interval
 from idlib.report.tasks import report_of
 from idlib.report.tasks.base import TaskReport
-from idlib.report.text import NOTHING
+from idlib.report.tasks.translation import TRANSLATION
+from idlib.report.text import NOTHING, counted
+from idlib.tasks.images import ImageTask
 from idlib.training.trainable import Batch
 
 UPDATES = 4000  # N of the earlier report's images
 ADAMW: dict[str, Any] = {"lr": 1e-3, "eps": 1e-8, "weight_decay": 1e-3}  # facts, section 3
+LATE = 5 / 80  # of a student's epochs in which its code has no teacher (A8)
 ACCUMULATED = 15  # passes whose gradients it adds up for one update (A9)
 BLEU, F1_ENGLISH, F1_OTHERS = "test/bleu", "test/f1/en", "test/f1/others"
 
@@ -40,12 +47,16 @@ class Sources:
     Args:
         images, translation, tagging: of these tasks' studies.
         second_rounds: image records of a second round of self-distillation, and of the first.
+        encoders: a record of each task on the pretrained encoder, by task.
+        rules: of selection, which the records of translation tell apart.
     """
 
     images: Cells = field(default_factory=dict)
     translation: Cells = field(default_factory=dict)
     tagging: Cells = field(default_factory=dict)
     second_rounds: Sequence[Record] = ()
+    encoders: Mapping[str, Record] = field(default_factory=dict)
+    rules: Sequence[str] = SELECTIONS
 
 
 def read_sources(
@@ -65,8 +76,18 @@ def read_sources(
         study = protocol.studies[name]
         before = earlier(study.task, study.profile)
         found[name], kinds[name] = whole_or_earlier(protocol, name, records.get(name, {}), before)
+    # Earlier runs of translation were chosen by their loss, and that checkpoint alone translated.
+    rules = SELECTIONS if kinds["translation"] == REGISTERED else (LOSS,)
     rounds = earlier("images", "medium")
-    return Sources(**found, second_rounds=rounds), kinds
+    encoders = {
+        task: next(iter(earlier(task, profile)))
+        for task, profile in (
+            ("tagging", "large"),
+            ("answering", "medium"),
+            ("classification", "medium"),
+        )
+    }
+    return Sources(**found, second_rounds=rounds, encoders=encoders, rules=rules), kinds
 
 
 def basis(kinds: Mapping[str, str]) -> str:
@@ -77,6 +98,8 @@ def basis(kinds: Mapping[str, str]) -> str:
 
 def difference(cells: Cells, weights: Mapping[tuple[str, str], float]) -> Interval | None:
     """A weighted sum of metrics of cells, seed by seed; ``None`` where no seed has all.
+
+    A seed whose runs were made on different kinds of processors takes no part.
 
     Args:
         cells: records by cell and seed.
@@ -90,6 +113,7 @@ def difference(cells: Cells, weights: Mapping[tuple[str, str], float]) -> Interv
     values = [
         sum(w * cells[cell][seed].measured.metrics[key] for (cell, key), w in weights.items())
         for seed in seeds
+        if len({cells[cell][seed].origin.device for cell, _ in weights}) == 1
     ]
     return t_interval(values) if values else None
 
@@ -113,19 +137,17 @@ def effects(sources: Sources, of_page: Mapping[str, str]) -> dict[str, str]:
         "A2": "comparing ID at s = 0.1 with the baseline at s = 0, instead of ID at s = 0, changes "
         "the test NLL of ID by "
         + _told(images, nll, sources.images, {("id smoothed", nll): 1.0, ("id", nll): -1.0}),
-        "A3": "none: it concerns one student, and no run of ours weighs its teacher so",
+        "A3": _teacher_weight(),
         "A4": f"the first weight of the divergence is {_first_weight(10, 5):.2g} with the text's "
         f"values and {_first_weight(5, 10):.2g} with the code's (N = {UPDATES:,})",
         "A6": "none: the code stops, so that nothing was computed",
         "A7": "from lowest validation loss to the last epoch the test NLL of the teacher changes "
         "by "
         + " and ".join(f"{_told(images, nll, sources.images, w)} ({n})" for n, w in last.items()),
-        "A8": "none: no run of ours leaves the teacher out of its last epochs",
+        "A8": _chosen_late(sources.images),
         "A10": "a second round changes the test NLL of the baseline student by "
         + _second_round(sources.second_rounds),
-        "A15": "none: a figure of another machine; {doc}`performance` has ours",
-        "A16": "none: records keep no smoothed loss on validation; {doc}`translation` has the NLL "
-        "in bits",
+        "A15": _memory(sources.translation),
         "A17": "none: it concerns the text alone",
         "A18": "ID minus baseline in F1 is "
         + _told(report_of("tagging"), F1_ENGLISH, sources.tagging, _gain(F1_ENGLISH))
@@ -140,9 +162,8 @@ def effects(sources: Sources, of_page: Mapping[str, str]) -> dict[str, str]:
             sources.translation,
             {("baseline student", at(nll, "loss")): 1.0, ("baseline", at(nll, "loss")): -1.0},
         ),
-        "A20": "the dose, α X over the cross-entropy, that the verdicts of tagging, answering and "
-        "classification are of; {doc}`regime` has both",
-        "A22": "ID minus baseline in SacreBLEU is " + _by_selection(sources.translation),
+        "A20": _summed(sources.encoders),
+        "A22": "ID minus baseline in SacreBLEU is " + _by_selection(sources),
     }
     return {finding.id: of_page.get(finding.id) or found[finding.id] for finding in AUDIT}
 
@@ -190,8 +211,37 @@ def _flat(model: nn.Module) -> Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
+def smoothed_gap(
+    base: nn.Module, ours: nn.Module, task: ImageTask, smoothing: float = 0.1
+) -> tuple[float, float]:
+    """How far two models lie apart on validation, in bits: by their smoothed loss, by their NLL.
+
+    Args:
+        base, ours: models; the first minus the second.
+        task: theirs.
+        smoothing: of the loss that is printed for an NLL (A16).
+    """
+    losses = []
+    for model in (base, ours):
+        sums, count = torch.zeros(2, dtype=torch.float64), 0
+        with torch.no_grad():
+            for _, batch, predicted in task.predictions(model, "validation"):
+                labels, logits = batch["label"], predicted.double()
+                smoothed = cross_entropy(logits, labels, smoothing=smoothing)
+                plain = cross_entropy(logits, labels)
+                sums += torch.stack([smoothed.sum(), plain.sum()]).cpu()
+                count += len(labels)
+        losses.append(sums / count / math.log(2))
+    smoothed_bits, plain_bits = (losses[0] - losses[1]).tolist()
+    return smoothed_bits, plain_bits
+
+
 def of_models(
-    reductions: pd.DataFrame, statistics: pd.DataFrame, orders: pd.DataFrame, scaled: float
+    reductions: pd.DataFrame,
+    statistics: pd.DataFrame,
+    orders: pd.DataFrame,
+    scaled: float,
+    gap: tuple[float, float],
 ) -> dict[str, str]:
     """The effects that the audit page measures on its own models, by finding.
 
@@ -200,6 +250,7 @@ def of_models(
         statistics: of :func:`idlib.explain.audit.reestimated`.
         orders: of :func:`idlib.explain.audit.orders`.
         scaled: of :func:`scaled_gradients`.
+        gap: of :func:`smoothed_gap`, between the base models trained with label smoothing.
     """
     effective = next(name for name in map(str, reductions) if name.startswith("effective"))
     means = statistics.groupby(["weights", "statistics"], sort=False)["nll"].mean().unstack()
@@ -211,6 +262,8 @@ def of_models(
         "A5": f"{effective} is {reductions[effective].mean():.1f}",
         "A9": f"15 times the gradients move AdamW's first updates by {100 * scaled:.2g} % of their "
         "way",
+        "A16": f"our two image base models at s = 0.1, baseline minus ID, lie {_signed(gap[0])} "
+        f"bits apart by the smoothed loss and {_signed(gap[1])} by the NLL on validation",
         "A11": f"statistics kept as published move the test NLL by {each}",
     }
     for finding in ("A12", "A13", "A14"):
@@ -236,10 +289,16 @@ def table(found: Mapping[str, str]) -> str:
 def summary(found: Mapping[str, str]) -> str:
     """How many findings have an effect as a number, and how many cannot have one."""
     without = [name for name, effect in found.items() if effect.startswith("none")]
+    if not without:
+        return f"All {len(found)} findings have an effect on a number of ours."
     return (
         f"Of {len(found)} findings {len(found) - len(without)} have an effect on a number of ours; "
         f"for {', '.join(without)} none can be had, and the table says why."
     )
+
+
+def _signed(bits: float) -> str:
+    return f"{bits:+.3f}".replace("-", "−")
 
 
 def _told(
@@ -263,15 +322,85 @@ def _gain(key: str) -> dict[tuple[str, str], float]:
     return {("id", key): 1.0, ("baseline", key): -1.0}
 
 
-def _by_selection(cells: Cells) -> str:
+def _by_selection(sources: Sources) -> str:
     metric = report_of("translation").metric(BLEU)
     parts = []
-    for rule in SELECTIONS:
-        interval = difference(cells, _gain(at(BLEU, rule)))
+    for rule in sources.rules:
+        interval = difference(sources.translation, _gain(at(BLEU, rule)))
         words = IN_WORDS[rule].removeprefix(", ") or "best validation SacreBLEU"
         if interval is not None:
             parts.append(f"{written(metric, interval)} at the {words}")
     return ", ".join(parts) or NOTHING
+
+
+def _teacher_weight() -> str:
+    """Labels and teacher weigh 1 : 1 in the text and 1 : α in that student's code."""
+    share, beside = ALPHA / (1 + ALPHA), 2 / (1 + ALPHA)
+    return (
+        f"the teacher has {100 * share:.0f} % of a student's target instead of 50 %, and beside "
+        f"both the divergence weighs {beside:.2g} times what it should (from the formulas; no run "
+        "of ours weighs its teacher so)"
+    )
+
+
+def chosen_late(records: Sequence[Record], share: float = LATE) -> int:
+    """How many runs have their lowest validation loss in the last ``share`` of their updates."""
+    return sum(turn(record).share > 1 - share for record in records)
+
+
+def _chosen_late(cells: Cells) -> str:
+    """The phase without a teacher (A8) tells on a student that is chosen in it."""
+    students = [
+        record
+        for cell, by_seed in cells.items()
+        if cell.endswith("student")
+        for record in by_seed.values()
+        if "validation/nll" in record.measured.curves
+    ]
+    if not students:
+        return NOTHING
+    return (
+        f"{chosen_late(students)} of our {counted(len(students), 'student')} of images are chosen "
+        f"in the last {100 * LATE:.3g} % of their updates, the part that it concerns"
+    )
+
+
+def _memory(cells: Cells) -> str:
+    """Memory of ID over that of its baseline: as printed, in the report's logs, and ours."""
+    ours, base = (TRANSLATION.cost[method] for method in ("id", "baseline"))
+    told = f"ID over baseline in peak memory is {ours.gpu_gb / base.gpu_gb:.1f} as printed"
+    if ours.logged_gb and base.logged_gb:
+        told += f", {ours.logged_gb / base.logged_gb:.1f} by the report's logs"
+    both = sorted(set(cells.get("id", {})) & set(cells.get("baseline", {})))
+    if not both:
+        return told
+    ratios = [
+        cells["id"][seed].cost.peak_memory_bytes / cells["baseline"][seed].cost.peak_memory_bytes
+        for seed in both
+    ]
+    return f"{told}, {fmean(ratios):.1f} in our runs of translation ({counted(len(both), 'seed')})"
+
+
+def summed_positions(record: Record) -> int:
+    """What a sum over a batch multiplies α by, beside a mean: positions, windows' ends, or rows.
+
+    Args:
+        record: of a task on the pretrained encoder. Tagging sums over all positions of its rows,
+            answering over the two ends of a span in each window, classification over rows.
+    """
+    settings = record.asked.settings
+    each = {"tagging": int(settings["max_length"]), "answering": 2}.get(record.asked.task, 1)
+    return int(settings["batch_size"]) * each
+
+
+def _summed(records: Mapping[str, Record]) -> str:
+    if not records:
+        return NOTHING
+    each = ", ".join(f"{summed_positions(record):,} ({task})" for task, record in records.items())
+    return (
+        f"summed over a full batch of ours, α would weigh this many times more: {each}; what both "
+        "doses gain is on {doc}`regime`"
+    )
 
 
 def _second_round(records: Sequence[Record]) -> str:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from idlib.explain.effects import difference, written
 from idlib.explain.style import closed, white_grid
 from idlib.report.conditions import Condition
+from idlib.report.figures.style import nothing
 from idlib.report.metrics import NLL, Metric
 from idlib.report.paired import Cells
 from idlib.report.statistics import t_interval
@@ -24,15 +25,16 @@ REVERSALS = (("id", "baseline student"), ("id smoothed", "baseline smoothed stud
 
 
 def values(cells: Cells, key: str = NLL.key) -> pd.DataFrame:
-    """A metric by seed (rows) and cell (columns), of the seeds that every cell has."""
-    table = pd.DataFrame(
-        {
-            cell: {seed: record.measured.metrics[key] for seed, record in by_seed.items()}
-            for cell, by_seed in cells.items()
-            if by_seed
-        }
-    )
-    return table.dropna().sort_index()
+    """A metric by seed (rows) and cell (columns), of the seeds that every cell has.
+
+    Cells without records have no column; seeds whose runs were made on different kinds of
+    processors take no part.
+    """
+    there = {cell: by_seed for cell, by_seed in cells.items() if by_seed}
+    shared = sorted(set.intersection(*map(set, there.values()))) if there else []
+    alike = [s for s in shared if len({one[s].origin.device for one in there.values()}) == 1]
+    rows = [[by_seed[s].measured.metrics[key] for by_seed in there.values()] for s in alike]
+    return pd.DataFrame(rows, index=alike, columns=list(there), dtype=float)
 
 
 def ranks(found: pd.DataFrame) -> pd.DataFrame:
@@ -42,12 +44,17 @@ def ranks(found: pd.DataFrame) -> pd.DataFrame:
         found: of :func:`values`.
 
     Returns:
-        ``rank``, ``low``, ``high`` by cell, best first: the percentile interval at 95 %.
+        ``rank``, ``low``, ``high`` by cell, best first: the percentile interval at 95 %, without
+        bounds of a single seed.
     """
+    if found.empty:
+        return pd.DataFrame(columns=["rank", "low", "high"], dtype=float)
     each = found.rank(axis=1).to_numpy()
     rng = np.random.default_rng(SEED)
     drawn = each[rng.integers(len(each), size=(RESAMPLES, len(each)))].mean(axis=1)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    if len(each) == 1:  # which says nothing about the next
+        low = high = np.full(each.shape[1], np.nan)
     table = pd.DataFrame({"rank": each.mean(axis=0), "low": low, "high": high}, index=found.columns)
     return table.sort_values("rank")
 
@@ -58,7 +65,10 @@ def ranks_written(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "mean rank": table["rank"].map("{:.1f}".format),
-            "95 % interval": [f"{low:.1f} to {high:.1f}" for low, high in table.iloc[:, 1:].values],
+            "95 % interval": [
+                NOTHING if np.isnan(low) else f"{low:.1f} to {high:.1f}"
+                for low, high in table[["low", "high"]].to_numpy()
+            ],
             "test NLL": found.mean().reindex(table.index).map("{:.3f}".format),
         }
     )
@@ -71,6 +81,8 @@ def differences_figure(found: pd.DataFrame) -> Figure:
         found: of :func:`values`; cells are in the order of their ranks.
     """
     order = list(ranks(found).index)
+    if len(order) < 2:
+        return nothing()
     means = np.full((len(order), len(order)), np.nan)
     texts = np.full(means.shape, "", dtype=object)
     for row, column in combinations(range(len(order)), 2):
@@ -84,8 +96,8 @@ def differences_figure(found: pd.DataFrame) -> Figure:
         figure = Figure(figsize=(size, 0.8 * size), layout="constrained")
         ax = figure.subplots()
         sns.heatmap(
-            pd.DataFrame(means, order, order),
-            annot=texts,
+            pd.DataFrame(means, order, order).iloc[1:, :-1],  # nothing is compared with itself
+            annot=texts[1:, :-1],
             fmt="",
             cmap="Blues",
             linewidths=0.5,
@@ -95,7 +107,7 @@ def differences_figure(found: pd.DataFrame) -> Figure:
             ax=ax,
         )
         ax.set(xlabel="", ylabel="")
-        ax.tick_params(axis="x", rotation=60)
+        ax.set_xticks(ax.get_xticks(), order[:-1], rotation=40, ha="right", rotation_mode="anchor")
         ax.grid(visible=False)
     return closed(figure)
 
@@ -105,6 +117,8 @@ def one_seed(found: pd.DataFrame) -> str:
 
     The right order is that of the means over seeds.
     """
+    if found.empty:
+        return "There is no seed that every way to train has."
     wrong, pairs = [], list(combinations(found.columns, 2))
     for first, second in pairs:
         apart = found[first] - found[second]
@@ -115,6 +129,39 @@ def one_seed(found: pd.DataFrame) -> str:
         f"single seed tells the order of the means wrongly in {100 * np.mean(wrong):.0f} % of the "
         f"cases; for {counted(often, 'pair')} in a fifth of them or more."
     )
+
+
+REPORTED = {  # our cells of the report's eight models
+    "id": ("id", "id smoothed", "id student", "id smoothed student"),
+    "baseline": (
+        *("baseline", "baseline smoothed", "baseline student"),
+        "baseline smoothed student",
+    ),
+}
+
+
+def order_of_report(cells: Cells, key: str = NLL.key) -> dict[str, int]:
+    """The report has every ID model before every baseline one: what ours make of these pairs.
+
+    Args:
+        cells: by name and seed.
+        key: of a metric that is better below.
+
+    Returns:
+        The number of pairs whose 95 % interval over seeds has ID ``better`` or ``worse``, holds
+        zero (``open``), and that have none (``unknown``); 16 in all.
+    """
+    counts = {"better": 0, "worse": 0, "open": 0, "unknown": 0}
+    for ours in REPORTED["id"]:
+        for base in REPORTED["baseline"]:
+            interval = difference(cells, {(ours, key): 1.0, (base, key): -1.0})
+            if interval is None or not interval.bounded:
+                counts["unknown"] += 1
+            elif interval.low <= 0 <= interval.high:
+                counts["open"] += 1
+            else:
+                counts["better" if interval.high < 0 else "worse"] += 1
+    return counts
 
 
 def stated() -> dict[tuple[str, str], float]:

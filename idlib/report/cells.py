@@ -9,6 +9,7 @@ from idlib.records import Record
 from idlib.report.paired import Cells
 from idlib.report.tasks import report_of
 
+REGISTERED, EARLIER = "registered runs", "earlier evidence"  # what records of a study are
 DOSE = "divergence_reduction"  # the setting that no earlier run has but as printed
 
 
@@ -50,5 +51,5 @@ def whole_or_earlier(
     used = {cell for line in lines for cell in line.contrast}
     shared = [set(evidence.get(cell, {})) for cell in used]
     if used and len(set.intersection(*shared)) >= protocol.rules.fewest_seeds:
-        return evidence, "registered runs"
-    return cells_of(protocol.studies[study], earlier, printed=True), "earlier evidence"
+        return evidence, REGISTERED
+    return cells_of(protocol.studies[study], earlier, printed=True), EARLIER

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from made_up.records import made_up_record
+from made_up.records import made_up_record, record
 from torch import nn
 
 from idlib.audit.findings import AUDIT
@@ -21,7 +21,7 @@ from idlib.records import Record
 from idlib.report.conditions import Condition
 from idlib.report.metrics import NLL
 
-PAGE = {name: "measured" for name in ("A5", "A9", "A11", "A12", "A13", "A14", "A21")}
+PAGE = {name: "measured" for name in ("A5", "A9", "A11", "A12", "A13", "A14", "A16", "A21")}
 
 
 def runs(values: dict[int, float], key: str = "test/nll", **more: float) -> dict[int, Record]:
@@ -46,8 +46,9 @@ CELLS = {
             seed,
             "medium",
             {"test/nll": nll, "test/nll@loss": nll, "test/nll@last": nll + 0.03},
+            {"validation/step": [8.0, 15.0, 16.0], "validation/nll": [2.0, 1.0 + late, 1.5]},
         )
-        for seed, nll in zip((1, 2), pair, strict=True)
+        for seed, nll, late in zip((1, 2), pair, (0.0, 0.6), strict=True)  # chosen last: seed 2
     }
     for cell, pair in LEVELS.items()
 }
@@ -75,8 +76,17 @@ def test_every_finding_has_an_effect_or_says_why_not() -> None:
     assert "5.5e+06" in found["A4"] and "9.1e-07" in found["A4"]
     assert found["A22"].endswith("SacreBLEU is –") and found["A18"].count("–") == 2
     assert {name: found[name] for name in PAGE} == PAGE
-    assert effects.summary(found).startswith("Of 22 findings 16 have an effect")
-    assert "for A3, A6, A8, A15, A16, A17 none can be had" in effects.summary(found)
+    assert found["A3"].startswith("the teacher has 83 % of a student's target instead of 50 %")
+    assert "divergence weighs 0.33 times" in found["A3"]  # 2 in 2 of the loss, and 2 in 6
+    assert found["A8"].startswith("2 of our 4 students of images are chosen in the last 6.25 %")
+    assert (
+        found["A15"]
+        == "ID over baseline in peak memory is 1.4 as printed, 3.2 by the report's logs"
+    )
+    assert found["A20"] == "–"
+    assert effects.summary(found).startswith("Of 22 findings 20 have an effect")
+    assert "for A6, A17 none can be had" in effects.summary(found)
+    assert effects.summary({"A1": "0.1"}) == "All 1 findings have an effect on a number of ours."
     header, _, *rows = effects.table(found).splitlines()
     assert len(rows) == len(AUDIT) and "effect on a number of ours" in header
     assert all(found[one.id] in row for one, row in zip(AUDIT, rows, strict=True))
@@ -106,6 +116,52 @@ def test_selection_and_languages_are_read_by_their_names() -> None:
     assert (
         "−1.00 points (1 seed) in English and +2.00 points (1 seed) in the others" in (found["A18"])
     )
+
+
+def test_runs_on_other_processors_are_no_pair() -> None:
+    other = runs({1: 1.0, 2: 1.0})
+    origin = other[1].origin.model_copy(update={"device": "another"})
+    cells = {
+        "a": runs({1: 3.0, 2: 3.5}),
+        "b": {**other, 1: other[1].model_copy(update={"origin": origin})},
+    }
+    found = effects.difference(cells, {("a", "test/nll"): 1.0, ("b", "test/nll"): -1.0})
+    assert found is not None and (found.mean, found.n) == (2.5, 1)
+    assert list(ranking.values(cells).index) == [2]
+
+
+def test_memory_and_sums_are_those_of_the_records() -> None:
+    translated = {
+        cell: {11: record("translation", Condition(cell, 0, 0.1), 11, peak_memory_bytes=size)}
+        for cell, size in (("baseline", 10), ("id", 25))
+    }
+    found = effects.effects(Sources(translation=translated), PAGE)
+    assert found["A15"].endswith("logs, 2.5 in our runs of translation (1 seed)")
+    of_task = {
+        task: record(task, Condition("id", 0, 0.0), batch_size=8, max_length=128)
+        for task in ("tagging", "answering", "classification")
+    }
+    counts = {task: effects.summed_positions(one) for task, one in of_task.items()}
+    assert counts == {"tagging": 1024, "answering": 16, "classification": 8}
+    told = effects.effects(Sources(encoders=of_task), PAGE)["A20"]
+    assert "1,024 (tagging), 16 (answering), 8 (classification)" in told
+
+
+def test_a_smoothed_loss_is_no_nll() -> None:
+    class Two:
+        def predictions(self, model, split):
+            assert split == "validation"
+            labels = torch.zeros(2, dtype=torch.int64)
+            yield [0, 1], {"label": labels}, model(torch.zeros(2, 2))
+
+    flat = nn.Identity()  # p = 1/2: both losses are 1 bit
+
+    def sure(z: torch.Tensor) -> torch.Tensor:  # p = 3/4: 0.415 bits; smoothed 0.05 of 2 bits
+        return z + torch.tensor([3.0, 1.0]).log()
+
+    smoothed, plain = effects.smoothed_gap(flat, sure, Two())
+    assert plain == pytest.approx(1 - np.log2(4 / 3))
+    assert smoothed == pytest.approx(1 - 0.95 * np.log2(4 / 3) - 0.05 * 2)
 
 
 def test_a_second_round_is_compared_with_the_first() -> None:
@@ -154,9 +210,10 @@ def test_what_the_page_measures_is_told_by_finding() -> None:
     )
     index = [("raw", "right"), ("raw", "A12 alone"), ("normalised", "A12 alone")]
     orders = pd.DataFrame({"pairs reversed": [0, 7, 3]}, index=pd.MultiIndex.from_tuples(index))
-    found = effects.of_models(reductions, statistics, orders, 0.01)
+    found = effects.of_models(reductions, statistics, orders, 0.01, (0.3, -0.2))
     assert found["A5"] == "effective α for α = 5 is 20.0"
     assert "by 1 % of their way" in found["A9"] and "+0.200 nats (a)" in found["A11"]
+    assert "+0.300 bits apart by the smoothed loss and −0.200 by the NLL" in found["A16"]
     assert found["A12"] == "of 28 pairs of our models it turns round 7 (raw) and 3 (normalised)"
 
 
@@ -164,6 +221,7 @@ def test_sources_are_registered_runs_once_there_are_enough() -> None:
     protocol = read()
     sources, kinds = effects.read_sources(protocol, {})
     assert set(kinds.values()) == {"earlier evidence"}
+    assert tuple(sources.rules) == ("loss",) and len(sources.encoders) == 3
     assert len(sources.images["id"]) == 5 and len(sources.tagging["id"]) == 5
     assert effects.basis(kinds).startswith("The records are, of images: earlier evidence, ")
     cells = protocol.studies["images"].cells
@@ -212,11 +270,34 @@ def test_reversals_stand_beside_the_reports() -> None:
     assert ranking.reversals({"id": CELLS["id"]}, [NLL]).empty
 
 
+def test_the_reports_order_is_counted_in_pairs() -> None:
+    cells = {name: runs({1: 0.4, 2: 0.41}) for name in ranking.REPORTED["id"]}
+    cells |= {name: runs({1: 0.5, 2: 0.52}) for name in ranking.REPORTED["baseline"]}
+    # −0.10 and −0.11: half of the interval is 12.7 × 0.005
+    assert ranking.order_of_report(cells) == {"better": 16, "worse": 0, "open": 0, "unknown": 0}
+    cells["id"] = runs({1: 0.6, 2: 0.62})  # +0.10 twice
+    cells["id student"] = runs({1: 0.4, 2: 0.7})
+    cells["id smoothed"] = runs({1: 0.4})
+    assert ranking.order_of_report(cells) == {"better": 4, "worse": 4, "open": 4, "unknown": 4}
+
+
+def test_nothing_is_ranked_without_a_shared_seed() -> None:
+    found = ranking.values({"a": runs({1: 0.1}), "b": runs({2: 0.1}), "c": {}})
+    assert found.empty and list(found) == ["a", "b"]
+    assert ranking.ranks_written(found).empty
+    assert ranking.one_seed(found) == "There is no seed that every way to train has."
+    assert ranking.values({}).empty
+    ranking.differences_figure(found)
+    single = ranking.ranks_written(ranking.values({"a": runs({1: 0.1}), "b": runs({1: 0.2})}))
+    assert list(single["95 % interval"]) == ["–", "–"]
+
+
 def test_the_figure_marks_what_is_open() -> None:
     figure = ranking.differences_figure(FOUND)
     (ax,) = figure.axes
     order = list(ranking.ranks(FOUND).index)
-    assert [label.get_text() for label in ax.get_yticklabels()] == order
+    assert [label.get_text() for label in ax.get_yticklabels()] == order[1:]
+    assert [label.get_text() for label in ax.get_xticklabels()] == order[:-1]
     texts = {text.get_text() for text in ax.texts}
     apart = FOUND["baseline"] - FOUND["id"]
     number = f"{1000 * apart.mean():.0f}"
