@@ -27,9 +27,9 @@ def checkpoints(cells: Cells, names: Iterable[str]) -> pd.DataFrame:
         names: of the cells to look at.
 
     Returns:
-        A row for each checkpoint, with ``cell, seed, selection, train, std``; the training loss is that of
-        the batches on which sensitivity is measured, in nats. A run whose last update was the
-        selected one has one row, that of lowest loss.
+        A row for each checkpoint, with ``cell, seed, selection, train, std``; the training loss
+        is that of the batches on which sensitivity is measured, in nats. A run whose last update
+        was the selected one has one row, that of lowest loss.
     """
     rows = []
     for cell in names:
