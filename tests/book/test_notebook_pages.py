@@ -121,3 +121,17 @@ def test_tables_of_notebooks_have_a_file_and_a_link(tmp_path: Path, page: str, f
         (href,) = re.findall(r'class="csv" href="([^"]+)"', context["body"])
         assert (tmp_path / page).parent.joinpath(href).resolve() == tmp_path / "_tables" / files[0]
     extension("table_files").link_tables(app, page, "search.html", {}, None)  # no body
+
+
+def test_the_themes_pages_are_mended() -> None:
+    page = (
+        '<button class="search-button-field x" title="Search" aria-label="Search" y="1">S</button>'
+        '<summary aria-label="Toggle hidden content">More</summary><i class="theme-switch sun"></i>'
+        '<button class="other" aria-label="Search"></button>'
+        '<div role="list" class="citation-list">'
+    )
+    made = extension("accessible").mended(page)
+    assert made.count("aria-label") == 1 and 'class="other" aria-label="Search"' in made
+    assert "<summary>More" in made and '<i aria-hidden="true" class="theme-switch sun">' in made
+    assert 'role="list"' not in made and 'title="Search" y="1">S' in made
+    assert extension("accessible").mended(made) == made
