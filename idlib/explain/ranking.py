@@ -44,8 +44,8 @@ def ranks(found: pd.DataFrame) -> pd.DataFrame:
         found: of :func:`values`.
 
     Returns:
-        ``rank``, ``low``, ``high`` by cell, best first: the percentile interval at 95 %, without
-        bounds of a single seed.
+        ``rank`` with the bounds ``low`` and ``high`` of its 95 % percentile interval, by cell,
+        best first. A single seed has no bounds.
     """
     if found.empty:
         return pd.DataFrame(columns=["rank", "low", "high"], dtype=float)
@@ -110,6 +110,31 @@ def differences_figure(found: pd.DataFrame) -> Figure:
         ax.set_xticks(ax.get_xticks(), order[:-1], rotation=40, ha="right", rotation_mode="anchor")
         ax.grid(visible=False)
     return closed(figure)
+
+
+def pairs_written(found: pd.DataFrame, metric: Metric = NLL) -> pd.DataFrame:
+    """Every pair of cells, its difference seed by seed, and how many seeds have it reversed.
+
+    Args:
+        found: of :func:`values`.
+        metric: whose values they are.
+
+    Returns:
+        A row for each pair, the worse of the two first, largest difference first.
+    """
+    rows = []
+    for better, worse in combinations(found.mean().sort_values().index, 2):
+        apart = found[worse] - found[better]
+        rows.append(
+            {
+                "compared": f"{worse} minus {better}",
+                metric.title: written(metric, t_interval(apart.to_numpy())),
+                "seeds reversed": f"{int((apart < 0).sum())} of {len(apart)}",
+                "size": apart.mean(),
+            }
+        )
+    table = pd.DataFrame(rows, columns=["compared", metric.title, "seeds reversed", "size"])
+    return table.sort_values("size", ascending=False, ignore_index=True).drop(columns="size")
 
 
 def one_seed(found: pd.DataFrame) -> str:

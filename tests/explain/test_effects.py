@@ -257,6 +257,17 @@ def test_one_seed_misleads_as_often_as_it_disagrees_with_the_mean() -> None:
     assert "for 1 pair in a fifth" in ranking.one_seed(found)
 
 
+def test_every_pair_has_its_difference_and_the_seeds_that_reverse_it() -> None:
+    found = pd.DataFrame({"a": [0.0, 0.0], "b": [1.0, 1.5], "c": [2.0, 1.0]}, index=[1, 2])
+    table = ranking.pairs_written(found)
+    assert list(table["compared"]) == ["c minus a", "b minus a", "c minus b"]
+    assert list(table["seeds reversed"]) == ["0 of 2", "0 of 2", "1 of 2"]
+    assert table.loc[1, "test NLL (nats)"].startswith("+1.250 nats (") and len(table.columns) == 3
+    # 0.25 is the mean of 1 and −0.5; Student's t of one degree of freedom is 12.7062
+    assert f"(−{12.7062 * 0.75 - 0.25:.3f} to" in table.loc[2, "test NLL (nats)"]
+    assert ranking.pairs_written(found.iloc[:0, :1]).empty
+
+
 def test_reversals_stand_beside_the_reports() -> None:
     table = ranking.reversals(CELLS, [NLL], ranking.stated())
     assert list(table["compared"]) == [
