@@ -15,8 +15,8 @@ MENDED = (
     (re.compile(r'(<button\b[^>]*\bsearch-button-field\b[^>]*?)\s+aria-label="Search"'), r"\1"),
     # So is what is folded away, where its words tell what it is.
     (re.compile(r'<summary aria-label="Toggle hidden content"'), "<summary"),
-    # The icons of the colour mode are not the name of their button.
-    (re.compile(r'<i class="theme-switch '), '<i aria-hidden="true" class="theme-switch '),
+    # The titles of the colour mode's icons are read for the name of their button.
+    (re.compile(r'(<i class="theme-switch [^>]*?)\s+title="[^"]*"'), r"\1"),
     # A list whose items docutils does not mark as such.
     (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
 )
