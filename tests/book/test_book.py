@@ -153,3 +153,110 @@ def test_search_finds_the_images_page(page, site: str) -> None:
     page.wait_for_selector("#search-results li a", state="attached")
     links = page.eval_on_selector_all("#search-results li a", "all => all.map(a => a.href)")
     assert any("_executed/images" in link for link in links)
+
+
+OVERFLOWING = """() => {
+  const column = document.querySelector(".bd-article");
+  if (!column) return [];
+  const edge = column.getBoundingClientRect().right + 2;
+  const inBox = (e) => e.closest(".mjx-container, mjx-container, details:not([open]), pre");
+  return Array.from(column.querySelectorAll("table, img, figure, pre"))
+    .filter((e) => e.offsetWidth && !inBox(e.parentElement))
+    .filter((e) => e.getBoundingClientRect().right > edge)
+    .map((e) => `${e.tagName}.${e.className} ${Math.round(e.getBoundingClientRect().right)}`);
+}"""
+SIDEWAYS = "() => document.documentElement.scrollWidth > window.innerWidth + 1"
+
+
+def test_nothing_is_cut_off_and_no_page_scrolls_sideways(browser, site: str, built: Path) -> None:
+    wrong = []
+    for width in (1280, 390):
+        page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
+        for name in html_pages(built):
+            page.goto(site + name)
+            if page.evaluate(SIDEWAYS):
+                wrong.append(f"{name} scrolls sideways at {width}")
+            if width == 1280:
+                wrong += [f"{name}: {found}" for found in page.evaluate(OVERFLOWING)]
+        page.context.close()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_shuts_readers_out(browser, site: str, built: Path, scheme: str) -> None:
+    """By axe-core: nothing serious or critical."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    # axe is put into the page, which its policy rightly forbids to anybody else
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+    page, wrong = context.new_page(), []
+    for name in html_pages(built):
+        if name.startswith(("_modules", "genindex", "py-modindex", "search")):
+            continue  # the theme's own
+        page.goto(site + name)
+        found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        wrong += [
+            f"{name}: {one['id']}: {one['nodes'][0]['html'][:200]}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
+    context.close()
+    assert wrong == []
+
+
+def test_code_is_shown_by_one_switch_that_is_remembered(page, site: str) -> None:
+    code = ".cell.tag_hide-input .cell_input"
+    page.goto(site + "_executed/images.html")
+    assert page.locator(code).count() > 5
+    assert not any(one.is_visible() for one in page.locator(code).all())
+    assert page.locator(".page-tools a").get_attribute("download") is not None
+    page.click(".code-switch")
+    assert all(one.is_visible() for one in page.locator(code).all())
+    page.goto(site + "_executed/translation.html")
+    assert page.locator(code).first.is_visible()
+    page.click(".code-switch")
+    page.reload()
+    assert not page.locator(code).first.is_visible() and page.complaints == []
+
+
+def test_without_scripts_the_pages_can_be_read(browser, site: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(site + "_executed/images.html")
+    assert not page.locator(".code-switch").is_visible()
+    assert page.locator(".page-tools a").is_visible()
+    assert page.locator("details.parameters table").count() == 1
+    page.goto(site + "_executed/status.html")
+    assert page.locator("table.records-table tbody tr").first.is_visible()
+    context.close()
+
+
+def test_records_are_filtered_by_words(page, site: str) -> None:
+    page.goto(site + "_executed/status.html")
+    rows = page.locator("table.records-table tbody tr")
+    every = rows.count()
+    page.fill(".records-filter input", "images baseline medium")
+    shown = [row.inner_text() for row in rows.all() if row.is_visible()]
+    assert 0 < len(shown) < every
+    assert all({"images", "baseline", "medium"} <= set(text.split()) for text in shown)
+
+
+def test_every_link_within_the_book_resolves(built: Path) -> None:
+    from lxml import html
+
+    pages = {name: html.parse(str(built / name)).getroot() for name in html_pages(built)}
+    anchors = {name: set(root.xpath("//@id | //a/@name")) for name, root in pages.items()}
+    wrong = []
+    for name, root in pages.items():
+        for href in root.xpath("//a/@href"):
+            target, _, anchor = href.partition("#")
+            if ":" in target or target.startswith("//"):
+                continue
+            there = (
+                os.path.normpath(os.path.join(os.path.dirname(name), target)) if target else name
+            )
+            if not (built / there).exists():
+                wrong.append(f"{name}: {href}")
+            elif anchor and there in anchors and anchor not in anchors[there]:
+                wrong.append(f"{name}: {href} has no such place")
+    assert wrong == []
