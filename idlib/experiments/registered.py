@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,7 +101,7 @@ def signatures_of(protocol: Protocol, *studies: str) -> dict[Registered, str]:
         known = {}
     if not known.keys() >= {*runs}:
         known |= {run: spec.signature for run, spec in specs_of(protocol, *studies).items()}
-        with replacing(SIGNATURES) as partial:
+        with suppress(OSError), replacing(SIGNATURES) as partial:  # a cache, and no more
             rows = [(*run, signature) for run, signature in known.items()]
             partial.write_text(json.dumps({made_of: rows}), encoding="utf-8")
     return {run: known[run] for run in runs}

@@ -115,6 +115,12 @@ def test_signatures_are_kept_until_protocol_or_package_change(ours, monkeypatch)
     assert signatures_of(ours) != planned  # it is read
 
 
+def test_signatures_that_cannot_be_kept_are_made_all_the_same(ours):
+    SIGNATURES.parent.write_text("a file where a folder should be")
+    found = signatures_of(ours, "two")
+    assert found == {run: spec.signature for run, spec in specs_of(ours, "two").items()}
+
+
 @pytest.mark.parametrize("kept", ["", "{", "[]", '{"another package": []}'])
 def test_signatures_of_another_package_or_torn_are_made_anew(ours, kept):
     SIGNATURES.parent.mkdir(parents=True, exist_ok=True)
