@@ -1,20 +1,21 @@
-"""Draw the README's figure from the committed records: ``python tools/readme_figure.py [FILE]``."""
+"""Draw the README's figure from the registered runs: ``python tools/readme_figure.py [FILE]``."""
 
 import sys
 from pathlib import Path
 
-from idlib.experiments.grid import recorded
-from idlib.report.figures import by_model
-from idlib.report.results import Results
+from idlib.experiments.registered import evidence
+from idlib.report.board import Board
+from idlib.report.figures import board
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURE = ROOT / "book/_static/readme-figure.png"
 
 if __name__ == "__main__":
     figure = Path(sys.argv[1]) if len(sys.argv) > 1 else FIGURE
-    evidence = recorded("images", "medium", ROOT / "records")
-    if not evidence:
-        raise SystemExit("records/ holds no record of profile medium: nothing to draw")
-    drawn = by_model(Results("images", "medium", "embedded", evidence), "test/nll")
+    shown = Board(evidence(folder=ROOT / "records/evidence").records)
+    measured = [name for name, one in shown.primary.items() if one.interval is not None]
+    if not measured:
+        raise SystemExit("no line of the protocol has been measured: nothing to draw")
+    drawn = board(shown)
     drawn.savefig(figure, dpi=120, bbox_inches="tight", metadata={"Software": ""})
-    print(f"{figure} from {len(evidence)} records")
+    print(f"{figure} of {len(measured)} lines")
