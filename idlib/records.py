@@ -140,11 +140,13 @@ class Store:
 
     Args:
         root: folder that new records go to.
-        also: folders that are searched after it (the committed ``records/`` by default).
+        also: folders that are searched after it; by default those of committed records.
     """
 
     def __init__(
-        self, root: Path | str = WORKING_STORE, also: Iterable[Path | str] = (COMMITTED_STORE,)
+        self,
+        root: Path | str = WORKING_STORE,
+        also: Iterable[Path | str] = (COMMITTED_STORE, EVIDENCE_STORE),
     ) -> None:
         self.root = Path(root)
         self.also = tuple(Path(folder) for folder in also)

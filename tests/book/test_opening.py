@@ -130,7 +130,9 @@ def test_the_status_page_names_what_takes_no_part(protocol: Protocol) -> None:
 def test_the_status_page_lists_earlier_evidence(workspace: Path) -> None:
     shutil.copytree(ROOT / "records", "records")
     listed = status.records(Store())
-    assert len(listed) == 235 and set(listed["from"]) == {"records"}
+    registered = len(list(Path("records/evidence").glob("*.json")))
+    assert len(listed) == 235 + registered and registered
+    assert set(listed["from"]) == {"records", "records/evidence"}
     told = status.earlier_evidence()
     assert "tagging, profile large: 15 records" in told and "SacreBLEU" in told
     shutil.rmtree("records")
