@@ -24,7 +24,7 @@ def board(shown: Board) -> Figure:
     Colour and marker are the outcome's, which stands at the right edge too.
     """
     lines = {name: one for name, one in shown.primary.items() if one.in_deltas is not None}
-    with panels(1, 1, size=(7.4, 1.3 + 0.3 * max(2, len(lines)))) as (figure, axes):
+    with panels(1, 1, size=(6.6, 1.3 + 0.3 * max(2, len(lines)))) as (figure, axes):
         ax = axes[0, 0]
         ax.axvspan(-1, 1, color=_WITHIN, zorder=0)
         ax.axvline(0, color="black", linewidth=0.8, zorder=1)
