@@ -97,7 +97,8 @@ class Line(_Part):
             loss, or the last update. The other two stand beside it.
         scale: ``log`` takes the metric's logarithm, so that a difference is a ratio.
         primary: whether it counts for the board and takes part in Holm's correction.
-        needs: a line that must be *supported* for this one to be applicable, as C8 needs a gain.
+        needs: a line without which this one is not applicable, as C8 needs a gain: where that line
+            has *no effect* or is *contradicted*. An undecided one rules nothing out.
         words: the contrast in words.
     """
 

@@ -290,10 +290,11 @@ def summary(found: Mapping[str, str]) -> str:
     """How many findings have an effect as a number, and how many cannot have one."""
     without = [name for name, effect in found.items() if effect.startswith("none")]
     if not without:
-        return f"All {len(found)} findings have an effect on a number of ours."
+        return f"For all {len(found)} findings there is a number: of ours, or by their formula."
     return (
-        f"Of {len(found)} findings {len(found) - len(without)} have an effect on a number of ours; "
-        f"for {', '.join(without)} none can be had, and the table says why."
+        f"For {len(found) - len(without)} of {len(found)} findings there is a number: of our "
+        f"models, or where settings alone decide, by their formula. For {', '.join(without)} there "
+        "is none, and the table says why."
     )
 
 

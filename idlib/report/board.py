@@ -115,7 +115,7 @@ class Board:
     def remarks(self, name: str) -> str:
         """What must be said beside a line's outcome; empty if nothing."""
         decision = self.decisions[name]
-        notes = [decision.size and f"the interval lies wholly {decision.size}", decision.reason]
+        notes = [decision.size and f"its interval lies wholly {decision.size}", decision.reason]
         if decision.outcome == "undecided" and (needed := decision.seeds_needed):
             notes.append(f"about {counted(needed, 'seed')} would decide it at this mean and spread")
         if others := self.otherwise(name):

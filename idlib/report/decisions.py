@@ -63,6 +63,11 @@ class Decision:
     threshold: float = 0.05
 
     @property
+    def told(self) -> str:
+        """The outcome, and against δ where a whole interval lies on one side of it."""
+        return f"{self.outcome}, {self.size}" if self.size else self.outcome
+
+    @property
     def in_deltas(self) -> Interval | None:
         """The interval in units of δ, the claimed side up."""
         if self.interval is None:
@@ -340,5 +345,5 @@ def _applicable(decision: Decision, decided: Mapping[str, Decision]) -> Decision
     needed = decision.line.needs
     if needed is None or decided[needed].outcome not in ("no effect", "contradicted"):
         return decision
-    reason = f"there is no gain to explain: {needed} is {decided[needed].outcome}"
+    reason = f"what it asks about is not there: {needed}, {decided[needed].outcome}"
     return replace(decision, outcome="not applicable", reason=reason, size="")

@@ -84,9 +84,11 @@ def test_every_finding_has_an_effect_or_says_why_not() -> None:
         == "ID over baseline in peak memory is 1.4 as printed, 3.2 by the report's logs"
     )
     assert found["A20"] == "–"
-    assert effects.summary(found).startswith("Of 22 findings 20 have an effect")
-    assert "for A6, A17 none can be had" in effects.summary(found)
-    assert effects.summary({"A1": "0.1"}) == "All 1 findings have an effect on a number of ours."
+    assert effects.summary(found).startswith("For 20 of 22 findings there is a number")
+    assert "For A6, A17 there is none" in effects.summary(found)
+    assert effects.summary({"A1": "0.1"}) == (
+        "For all 1 findings there is a number: of ours, or by their formula."
+    )
     header, _, *rows = effects.table(found).splitlines()
     assert len(rows) == len(AUDIT) and "effect on a number of ours" in header
     assert all(found[one.id] in row for one, row in zip(AUDIT, rows, strict=True))

@@ -77,7 +77,7 @@ def test_effects_and_remarks_are_in_the_lines_own_unit(board):
     # mean 3, standard deviation of the steps 0.5 * 0.671, half width of 95 % 0.24
     effect = board.effect(board.decisions["C1"])
     assert effect == "+3.00 points (95 % interval +2.76 to +3.24)"
-    assert board.remarks("C1") == "the interval lies wholly above δ, no effect at the last update"
+    assert board.remarks("C1") == "its interval lies wholly above δ, no effect at the last update"
     ratio = board.decisions["C4 translation"]
     assert board.effect(ratio) == "× 0.50 (95 % interval × 0.50 to × 0.50)"
     assert board.delta(ratio.line) == "× 1.11"
@@ -107,7 +107,7 @@ def test_tables_have_every_line(board):
         "+3.00 points<br>+2.76 to +3.24",
         "1.50 points",
         "10 of 10",
-        "the interval lies wholly above δ, no effect at the last update",
+        "its interval lies wholly above δ, no effect at the last update",
     ]
     assert list(table.loc["C2"])[1:3] == ["not judged", "–"]
     assert "no record of id" in table.loc["C2"]["remarks"]
@@ -118,7 +118,7 @@ def test_tables_have_every_line(board):
         "+3.00 points<br>+2.76 to +3.24",
         "+3.03 points",
         "+2.21 points",
-        "supported",
+        "supported, above δ",
     ]
 
 
@@ -180,7 +180,9 @@ def test_answers_count_and_name_what_is_decided(board):
     helps, where, price = found.values()
     lines = [one for one in board.primary.values() if one.line.claim in "C1 C2 C3 C6 C7"]
     assert helps.startswith(f"{len(lines)} primary lines") and "1 of them are decided: 1 " in helps
-    assert where.startswith("Better: C1 (+3.00 points).") and where.endswith("outcome in C1.")
+    assert where.startswith("Better: C1 (+3.00 points, above δ).") and where.endswith(
+        "outcome in C1."
+    )
     assert price == "It costs."
     assert answers(Board(), "")["Where?"] == "Nothing is decided yet."
     assert answers_list({"Why?": "a_b"}) == "- **Why?** a\\_b"
@@ -199,7 +201,7 @@ def test_the_figure_draws_effects_in_units_of_delta(board):
     assert marks[2.0, 0] == OUTCOMES["supported"][1]
     assert marks[5.0, 1] == ">"  # log 2 over 0.105 lies beyond the edge
     assert marks[2.02, -0.28] == "*"
-    assert [text.get_text() for text in ax.texts] == ["supported"] * 3
+    assert [text.get_text() for text in ax.texts] == ["supported, above δ"] * 3
     assert legend_texts(figure) == ["supported", "paper", "earlier report", "smaller than δ"]
     assert says_nothing(figures.board(Board()))
 

@@ -34,7 +34,7 @@ def board(shown: Board) -> Figure:
                 sign = 1 if decision.line.better == "above" else -1
                 place = min(LIMIT, max(-LIMIT, sign * value / decision.line.delta))
                 ax.plot(place, y - 0.28, _PUBLISHED[source], color="black", markersize=6)
-            ax.text(LIMIT + 0.4, y, decision.outcome, va="center", fontsize="small")
+            ax.text(LIMIT + 0.4, y, decision.told, va="center", fontsize="small")
         ax.set_yticks(range(len(lines)), [plain(name) for name in lines])
         ax.set(xlim=(-LIMIT - 0.3, LIMIT + 0.3), ylim=(max(1, len(lines)) - 0.5, -0.6))
         ax.set_xlabel("effect in units of δ: against the claim ← 0 → for the claim")

@@ -68,7 +68,8 @@ WHERE: dict[Outcome, str] = {
 
 def _with_effect(board: Board, names: Sequence[str]) -> list[str]:
     return [
-        f"{name} ({board.written(one.line, one.interval.mean)})"
+        f"{name} ({board.written(one.line, one.interval.mean)}"
+        f"{f', {one.size}' if one.size else ''})"
         for name in names
         if (one := board.decisions[name]).interval is not None
     ]
@@ -89,7 +90,7 @@ def by_claim(board: Board) -> Styler:
                     source: board.written(one.line, stated[source]) if source in stated else NOTHING
                     for source in (PAPER, REPORT)
                 },
-                "outcome": one.outcome,
+                "outcome": one.told,
                 "seeds": f"{len(one.seeds)} of {one.registered}",
             }
         )
