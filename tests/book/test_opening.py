@@ -64,11 +64,15 @@ def test_parameters_become_the_grid_and_its_settings(namespace: dict) -> None:
 
 @pytest.mark.slow
 def test_committed_records_are_the_evidence_below_their_profile(namespace: dict) -> None:
-    shutil.copytree(ROOT / "records", "records")
+    shutil.copytree(ROOT / "records", "records", ignore=shutil.ignore_patterns("evidence"))
     _, results = train_or_find("images", namespace)
     assert len(results.evidence) == 70
     assert {record.asked.profile for record in results.judged} == {"medium"}
     assert results.is_earlier and {record.asked.revision for record in results.judged} == {1}
+    shutil.copytree(ROOT / "records/evidence", "records/evidence")
+    _, results = train_or_find("images", namespace)
+    assert len(results.evidence) == 100 and not results.is_earlier
+    assert all(record.origin.protocol for record in results.judged)
 
 
 @pytest.fixture(scope="module")
