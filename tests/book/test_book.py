@@ -121,7 +121,8 @@ def html_pages(built: Path) -> list[str]:
 def test_every_page_asks_nobody_else(page, site: str, built: Path) -> None:
     names = html_pages(built)
     assert {"index.html", "_executed/images.html", "_executed/method.html"} <= set(names)
-    for name in names:
+    sources = [name for name in names if name.startswith("_modules/")]
+    for name in sorted({*names} - {*sources[5:]}):  # which are all made alike
         page.goto(site + name, wait_until="networkidle")
         text = page.inner_text("body")
         assert "smoke" in text and "mean nothing" in text, f"{name} has no banner"
@@ -155,6 +156,8 @@ def test_search_finds_the_images_page(page, site: str) -> None:
     assert any("_executed/images" in link for link in links)
 
 
+IN_THE_DARK = {f"{name}.html" for name in ("index", "_executed/claims", "_executed/status")}
+IN_THE_DARK |= {f"_executed/{name}.html" for name in ("method", "images", "balance")}
 OVERFLOWING = """() => {
   const column = document.querySelector(".bd-article");
   if (!column) return [];
@@ -198,6 +201,8 @@ def test_no_page_shuts_readers_out(browser, site: str, built: Path, scheme: str)
     context = browser.new_context(color_scheme=scheme, bypass_csp=True)
     page, wrong = context.new_page(), []
     for name in pages_of_the_book(built):
+        if name == "api.html" or (scheme == "dark" and name not in IN_THE_DARK):
+            continue  # thousands of signatures, which autodoc makes alike, take axe minutes
         page.goto(site + name)
         found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
         wrong += [
