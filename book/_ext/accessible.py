@@ -6,8 +6,8 @@ Checked with axe-core; each replacement says what was wrong.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
+from finished_pages import change_pages
 from sphinx.application import Sphinx
 
 MENDED = (
@@ -29,18 +29,7 @@ def mended(page: str) -> str:
     return page
 
 
-def mend_pages(app: Sphinx, error: Exception | None) -> None:
-    """Once all pages are written."""
-    if error is not None or app.builder.format != "html":
-        return
-    for path in Path(app.outdir).rglob("*.html"):
-        page = path.read_text(encoding="utf-8")
-        changed = mended(page)
-        if changed != page:
-            path.write_text(changed, encoding="utf-8")
-
-
 def setup(app: Sphinx) -> dict[str, bool | str]:
     """Register with Sphinx."""
-    app.connect("build-finished", mend_pages)
+    change_pages(app, mended)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

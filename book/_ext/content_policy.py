@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from pathlib import Path
 
+from finished_pages import change_pages
 from sphinx.application import Sphinx
 
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
@@ -36,18 +36,7 @@ def _hash(script: str) -> str:
     return f"sha256-{base64.b64encode(digest).decode()}"
 
 
-def write_policies(app: Sphinx, error: Exception | None) -> None:
-    """Once all pages are written."""
-    if error is not None or app.builder.format != "html":
-        return
-    for path in Path(app.outdir).rglob("*.html"):
-        page = path.read_text(encoding="utf-8")
-        changed = with_policy(page)
-        if changed != page:
-            path.write_text(changed, encoding="utf-8")
-
-
 def setup(app: Sphinx) -> dict[str, bool | str]:
     """Register with Sphinx."""
-    app.connect("build-finished", write_policies)
+    change_pages(app, with_policy)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -12,6 +12,7 @@ from idlib.experiments.specs import Spec
 from idlib.experiments.workers import run_all
 from idlib.records import Record
 from idlib.report.board import Board
+from idlib.report.cells import enough
 from idlib.report.results import Results
 from idlib.tasks import task_class
 
@@ -54,13 +55,12 @@ def registered(board: Board) -> list[Record]:
 
     Until then there are none, so that a page does not rest on half of its evidence.
     """
-    decisions = board.decisions.values()
-    if any(len(one.seeds) < board.protocol.rules.fewest_seeds for one in decisions):
+    lines = [one.line for one in board.decisions.values()]
+    studies = {line.study: board.records[line.study] for line in lines}
+    if not all(enough(board.protocol, study, cells) for study, cells in studies.items()):
         return []
-    cells = dict.fromkeys((one.line.study, cell) for one in decisions for cell in one.line.contrast)
-    return [
-        record for study, cell in cells for record in board.records[study].get(cell, {}).values()
-    ]
+    used = dict.fromkeys((line.study, cell) for line in lines for cell in line.contrast)
+    return [record for study, cell in used for record in studies[study].get(cell, {}).values()]
 
 
 def glue_all(texts: Mapping[str, str]) -> None:

@@ -18,10 +18,11 @@ from idlib.earlier import earlier
 from idlib.explain.audit import ALPHA, AS_OURS, AS_PUBLISHED
 from idlib.method.losses import cross_entropy
 from idlib.method.schedules import adaptive_alpha
-from idlib.metrics.names import IN_WORDS, LOSS, SELECTIONS, at
+from idlib.metrics.names import LAST, LOSS, RULES, SELECTIONS, at
 from idlib.protocol import Protocol
 from idlib.records import Record
 from idlib.report.cells import REGISTERED, whole_or_earlier
+from idlib.report.decisions import weighted
 from idlib.report.metrics import NLL, Metric
 from idlib.report.paired import Cells
 from idlib.report.regime import turn
@@ -37,6 +38,7 @@ UPDATES = 4000  # N of the earlier report's images
 ADAMW: dict[str, Any] = {"lr": 1e-3, "eps": 1e-8, "weight_decay": 1e-3}  # facts, section 3
 LATE = 5 / 80  # of a student's epochs in which its code has no teacher (A8)
 ACCUMULATED = 15  # passes whose gradients it adds up for one update (A9)
+PAIR = "id", "baseline"
 BLEU, F1_ENGLISH, F1_OTHERS = "test/bleu", "test/f1/en", "test/f1/others"
 
 
@@ -96,26 +98,29 @@ def basis(kinds: Mapping[str, str]) -> str:
     return f"The records are, of {', '.join(each)}; of A10 earlier evidence."
 
 
-def difference(cells: Cells, weights: Mapping[tuple[str, str], float]) -> Interval | None:
-    """A weighted sum of metrics of cells, seed by seed; ``None`` where no seed has all.
-
-    A seed whose runs were made on different kinds of processors takes no part.
+def difference(cells: Cells, contrast: Mapping[str, float], key: str) -> Interval | None:
+    """A weighted sum of cells in one metric, seed by seed; ``None`` where no seed has all.
 
     Args:
         cells: records by cell and seed.
-        weights: by cell and key of the metric.
+        contrast: weight of each cell.
+        key: of the metric.
     """
-    having = [
-        {s for s, record in cells.get(cell, {}).items() if key in record.measured.metrics}
-        for cell, key in weights
-    ]
-    seeds = sorted(set.intersection(*having)) if having else []
-    values = [
-        sum(w * cells[cell][seed].measured.metrics[key] for (cell, key), w in weights.items())
-        for seed in seeds
-        if len({cells[cell][seed].origin.device for cell, _ in weights}) == 1
-    ]
-    return t_interval(values) if values else None
+    values = weighted(contrast, key, cells).by_seed
+    return t_interval([*values.values()]) if values else None
+
+
+def since_lowest_loss(cells: Cells, cell: str, key: str) -> dict[int, float]:
+    """By how much a metric of the last update exceeds that of the lowest validation loss, by seed.
+
+    Args:
+        cells: records by cell and seed.
+        cell: whose runs.
+        key: of the metric.
+    """
+    metrics = {seed: record.measured.metrics for seed, record in cells.get(cell, {}).items()}
+    last, loss = at(key, LAST), at(key, LOSS)
+    return {s: one[last] - one[loss] for s, one in metrics.items() if {last, loss} <= one.keys()}
 
 
 def effects(sources: Sources, of_page: Mapping[str, str]) -> dict[str, str]:
@@ -126,41 +131,43 @@ def effects(sources: Sources, of_page: Mapping[str, str]) -> dict[str, str]:
         of_page: what the page measures on its own models, by finding.
     """
     images, nll = report_of("images"), NLL.key
-    smoothed = {("baseline smoothed", nll): 1.0, ("baseline", nll): -1.0}
     last = {
-        name: {(cell, at(nll, "last")): 1.0, (cell, at(nll, "loss")): -1.0}
+        name: since_lowest_loss(sources.images, cell, nll)
         for name, cell in (("baseline", "baseline"), ("ID", "id"))
     }
     found = {
         "A1": "the smoothing that the second baseline lacks changes its test NLL by "
-        + _told(images, nll, sources.images, smoothed),
+        + _told(images, nll, sources.images, "baseline smoothed", "baseline"),
         "A2": "comparing ID at s = 0.1 with the baseline at s = 0, instead of ID at s = 0, changes "
-        "the test NLL of ID by "
-        + _told(images, nll, sources.images, {("id smoothed", nll): 1.0, ("id", nll): -1.0}),
+        "the test NLL of ID by " + _told(images, nll, sources.images, "id smoothed", "id"),
         "A3": _teacher_weight(),
         "A4": f"the first weight of the divergence is {_first_weight(10, 5):.2g} with the text's "
         f"values and {_first_weight(5, 10):.2g} with the code's (N = {UPDATES:,})",
         "A6": "none: the code stops, so that nothing was computed",
         "A7": "from lowest validation loss to the last epoch the test NLL of the teacher changes "
         "by "
-        + " and ".join(f"{_told(images, nll, sources.images, w)} ({n})" for n, w in last.items()),
+        + " and ".join(
+            f"{written(NLL, t_interval([*values.values()]) if values else None)} ({name})"
+            for name, values in last.items()
+        ),
         "A8": _chosen_late(sources.images),
         "A10": "a second round changes the test NLL of the baseline student by "
         + _second_round(sources.second_rounds),
         "A15": _memory(sources.translation),
         "A17": "none: it concerns the text alone",
         "A18": "ID minus baseline in F1 is "
-        + _told(report_of("tagging"), F1_ENGLISH, sources.tagging, _gain(F1_ENGLISH))
+        + _told(report_of("tagging"), F1_ENGLISH, sources.tagging, *PAIR)
         + " in English and "
-        + _told(report_of("tagging"), F1_OTHERS, sources.tagging, _gain(F1_OTHERS))
+        + _told(report_of("tagging"), F1_OTHERS, sources.tagging, *PAIR)
         + " in the others (tagging)",
         "A19": f"a teacher with the student's own probabilities adds a gradient of at most "
         f"{own_teacher_gradient():.0e}; a real one changes the test NLL of translation by "
         + _told(
             report_of("translation"),
-            nll,
+            at(nll, LOSS),
             sources.translation,
-            {("baseline student", at(nll, "loss")): 1.0, ("baseline", at(nll, "loss")): -1.0},
+            "baseline student",
+            "baseline",
         ),
         "A20": _summed(sources.encoders),
         "A22": "ID minus baseline in SacreBLEU is " + _by_selection(sources),
@@ -302,10 +309,8 @@ def _signed(bits: float) -> str:
     return f"{bits:+.3f}".replace("-", "−")
 
 
-def _told(
-    report: TaskReport, key: str, cells: Cells, weights: Mapping[tuple[str, str], float]
-) -> str:
-    return written(report.metric(key), difference(cells, weights))
+def _told(report: TaskReport, key: str, cells: Cells, cell: str, against: str) -> str:
+    return written(report.metric(key), difference(cells, {cell: 1.0, against: -1.0}, key))
 
 
 def written(metric: Metric, interval: Interval | None) -> str:
@@ -319,18 +324,13 @@ def written(metric: Metric, interval: Interval | None) -> str:
     return f"{number} ({bounds}, {interval.n} seeds)"
 
 
-def _gain(key: str) -> dict[tuple[str, str], float]:
-    return {("id", key): 1.0, ("baseline", key): -1.0}
-
-
 def _by_selection(sources: Sources) -> str:
     metric = report_of("translation").metric(BLEU)
     parts = []
     for rule in sources.rules:
-        interval = difference(sources.translation, _gain(at(BLEU, rule)))
-        words = IN_WORDS[rule].removeprefix(", ") or "best validation SacreBLEU"
+        interval = difference(sources.translation, {"id": 1.0, "baseline": -1.0}, at(BLEU, rule))
         if interval is not None:
-            parts.append(f"{written(metric, interval)} at the {words}")
+            parts.append(f"{written(metric, interval)} at the {RULES[rule]}")
     return ", ".join(parts) or NOTHING
 
 
@@ -410,7 +410,7 @@ def _second_round(records: Sequence[Record]) -> str:
         settings = record.asked.settings
         if record.asked.method == "baseline" and settings["smoothing"] == 0:
             by_round.setdefault(str(settings["round"]), {})[record.asked.seed] = record
-    interval = difference(by_round, {("2", NLL.key): 1.0, ("1", NLL.key): -1.0})
+    interval = difference(by_round, {"2": 1.0, "1": -1.0}, NLL.key)
     return written(NLL, interval)
 
 

@@ -179,7 +179,7 @@ def order_of_report(cells: Cells, key: str = NLL.key) -> dict[str, int]:
     counts = {"better": 0, "worse": 0, "open": 0, "unknown": 0}
     for ours in REPORTED["id"]:
         for base in REPORTED["baseline"]:
-            interval = difference(cells, {(ours, key): 1.0, (base, key): -1.0})
+            interval = difference(cells, {ours: 1.0, base: -1.0}, key)
             if interval is None or not interval.bounded:
                 counts["unknown"] += 1
             elif interval.low <= 0 <= interval.high:
@@ -213,7 +213,7 @@ def reversals(
         if not cells.get(ours) or not cells.get(student):
             continue
         for metric in metrics:
-            interval = difference(cells, {(ours, metric.key): 1.0, (student, metric.key): -1.0})
+            interval = difference(cells, {ours: 1.0, student: -1.0}, metric.key)
             printed = (stated or {}).get((ours, student)) if metric.key == NLL.key else None
             rows.append(
                 {

@@ -15,7 +15,10 @@ BEST = "best"  # best validation metric of the task, the one that its claim spea
 LOSS = "loss"  # lowest validation loss, by one pass in evaluation mode: the published scripts' rule
 LAST = "last"  # after the last update
 SELECTIONS = (BEST, LOSS, LAST)
-IN_WORDS = {BEST: "", LOSS: ", lowest validation loss", LAST: ", last update"}  # after a name
+RULES = {BEST: "best validation score", LOSS: "lowest validation loss", LAST: "last update"}
+IN_WORDS = {
+    rule: "" if rule == BEST else f", {words}" for rule, words in RULES.items()
+}  # after a name
 
 
 def at(name: str, selection: str) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from idlib import protocol as protocols
 from idlib.metrics.items import items_of
-from idlib.metrics.names import IN_WORDS, at
+from idlib.metrics.names import RULES, at
 from idlib.protocol import Line, Protocol
 from idlib.report.bootstrap import bootstrap
 from idlib.report.claims import PAPER, REPORT, VOID
@@ -126,7 +126,7 @@ class Board:
         """The outcomes under the other rules of selection where they differ; else empty."""
         line, own = self.decisions[name].line, self.decisions[name].outcome
         different = [
-            f"{found.outcome} at the {selection_name(rule)}"
+            f"{found.outcome} at the {RULES[rule]}"
             for rule, found in self.under_each_rule[name].items()
             if rule != line.selection and found.outcome not in (own, "not judged")
         ]
@@ -218,12 +218,3 @@ class Board:
 
 _OPEN = "neither zero nor an effect of δ is ruled out, over all lines"
 ORDER: tuple[Outcome, ...] = (*DECIDED, "undecided", "not applicable", "not judged")
-
-
-def selection_name(rule: str) -> str:
-    """A rule that selects the checkpoint, in words.
-
-    >>> selection_name("best"), selection_name("last")
-    ('best validation metric', 'last update')
-    """
-    return IN_WORDS[rule].removeprefix(", ") or "best validation metric"

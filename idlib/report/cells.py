@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from idlib.protocol import Protocol, Study
 from idlib.records import Record
+from idlib.report.decisions import values_of
 from idlib.report.paired import Cells
 from idlib.report.tasks import report_of
 
@@ -47,9 +48,13 @@ def whole_or_earlier(
     Returns:
         The records, and what they are, in words.
     """
-    lines = [line for line in protocol.lines.values() if line.study == study]
-    used = {cell for line in lines for cell in line.contrast}
-    shared = [set(evidence.get(cell, {})) for cell in used]
-    if used and len(set.intersection(*shared)) >= protocol.rules.fewest_seeds:
+    if enough(protocol, study, evidence):
         return evidence, REGISTERED
     return cells_of(protocol.studies[study], earlier, printed=True), EARLIER
+
+
+def enough(protocol: Protocol, study: str, records: Cells) -> bool:
+    """Whether every line of a study has as many seeds as a judgement needs."""
+    lines = [line for line in protocol.lines.values() if line.study == study]
+    counts = [len(values_of(line, records).by_seed) for line in lines]
+    return bool(counts) and min(counts) >= protocol.rules.fewest_seeds

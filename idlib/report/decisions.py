@@ -27,6 +27,7 @@ Outcome = Literal[
     "supported", "contradicted", "no effect", "undecided", "not applicable", "not judged"
 ]
 DECIDED: tuple[Outcome, ...] = ("supported", "contradicted", "no effect")
+RULED_OUT: tuple[Outcome, ...] = ("no effect", "contradicted")  # of a line that another needs
 MOST_SEEDS = 1000  # beyond which no number of seeds is named
 
 
@@ -343,7 +344,7 @@ def _decided(decision: Decision, rules: Rules) -> Decision:
 
 def _applicable(decision: Decision, decided: Mapping[str, Decision]) -> Decision:
     needed = decision.line.needs
-    if needed is None or decided[needed].outcome not in ("no effect", "contradicted"):
+    if needed is None or decided[needed].outcome not in RULED_OUT:
         return decision
     reason = f"what it asks about is not there: {needed}, {decided[needed].outcome}"
     return replace(decision, outcome="not applicable", reason=reason, size="")

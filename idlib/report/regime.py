@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from idlib.metrics.names import BEST, LAST, LOSS, steps_of
+from idlib.metrics.names import BEST, steps_of
 from idlib.records import Record
 from idlib.report.metrics import NLL
 from idlib.report.paired import Cells, Gain, Measure, StudyRecords, gain
@@ -29,11 +29,6 @@ RIVAL_LINES = ("C1", "C6", "C6 at the best temperature")  # in which rivals are 
 IMAGE_LINES = ("C6", "C6 at the best temperature", "C6 accuracy")
 SMOOTHINGS = {"baseline": "id", "baseline smoothed": "id smoothed"}  # pairs of the images
 FALL = Measure(NLL, "below")  # in translation, where the protocol has no δ for it
-RULES = {  # of selection, in words
-    BEST: "best validation score",
-    LOSS: "lowest validation loss",
-    LAST: "last update",
-}
 GRID = {  # label smoothing s and α: the cell, and in which study
     (0.0, 0.0): ("images", "baseline"),
     (0.0, 5.0): ("images", "id"),

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from idlib.protocol import Protocol, Rules
-from idlib.report.decisions import Outcome, holm
+from idlib.report.decisions import RULED_OUT, Outcome, holm
 
 Floats = NDArray[np.float64]
 Outcomes = NDArray[np.str_]
@@ -62,11 +62,12 @@ def outcomes_of(
     means = np.asarray(effects) + spread / np.sqrt(n) * rng.standard_normal((boards, len(lines)))
     errors = spread * np.sqrt(rng.chisquare(n - 1, (boards, len(lines))) / (n - 1) / n)
     primary = np.array([protocol.lines[name].primary for name in lines])
-    found = decided(means, errors, n, primary, protocol.rules)
+    before = decided(means, errors, n, primary, protocol.rules)
+    found = before.copy()
     for place, name in enumerate(lines):
         needed = protocol.lines[name].needs
         if needed in lines:
-            gone = np.isin(found[:, lines.index(needed)], ["no effect", "contradicted"])
+            gone = np.isin(before[:, lines.index(needed)], RULED_OUT)
             found[gone, place] = "not applicable"
     return found
 

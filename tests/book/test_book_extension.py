@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
+import idbook
 import pytest
 from docutils import nodes
 from docutils.utils import new_document
 from sphinx.util.nodes import is_smartquotable
 
-EXTENSION = Path(__file__).resolve().parents[2] / "book/_ext/idbook.py"
-
-
-@pytest.fixture(scope="module")
-def idbook():
-    spec = importlib.util.spec_from_file_location("idbook", EXTENSION)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 @pytest.mark.slow
-def test_what_a_cell_shows_keeps_its_quotes_and_dashes(idbook) -> None:
+def test_what_a_cell_shows_keeps_its_quotes_and_dashes() -> None:
     document = new_document("page")
     document.settings.language_code = "en"
     shown, prose = nodes.Text("it's data--v2"), nodes.Text("it's ours")

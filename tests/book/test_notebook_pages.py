@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
-import importlib.util
 import io
 import re
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
+import accessible
+import content_policy
+import notebook_pages
 import pytest
+import table_files
 from docutils import nodes
 from docutils.utils import new_document
 
-FOLDER = Path(__file__).resolve().parents[2] / "book/_ext"
 CELL = """profile: str = "small"  # how large
 seeds: list[int] = [1]
 # None from here on:
@@ -24,27 +26,14 @@ alpha: float | None = None  # weight of the "divergence" # 1
 """
 
 
-def extension(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def pages() -> ModuleType:
-    return extension("notebook_pages")
-
-
-def test_parameters_are_read_with_their_comments(pages: ModuleType) -> None:
-    assert [tuple(one) for one in pages.parameters_of(CELL)] == [
+def test_parameters_are_read_with_their_comments() -> None:
+    assert [tuple(one) for one in notebook_pages.parameters_of(CELL)] == [
         ("profile", "str", "'small'", "how large"),
         ("seeds", "list[int]", "[1]", ""),
         ("", "", "", "None from here on: the profile's own."),
         ("alpha", "float | None", "None", 'weight of the "divergence" # 1'),
     ]
-    assert pages.values_of("# Parameters\nprofile = 'smoke'\nseeds = [1, 2]\n") == {
+    assert notebook_pages.values_of("# Parameters\nprofile = 'smoke'\nseeds = [1, 2]\n") == {
         "profile": "'smoke'",
         "seeds": "[1, 2]",
     }
@@ -55,18 +44,18 @@ def cell(tag: str, source: str) -> nodes.container:
     return nodes.container("", nodes.container("", block), classes=["cell", tag])
 
 
-def test_a_table_takes_the_place_of_both_cells(pages: ModuleType) -> None:
+def test_a_table_takes_the_place_of_both_cells() -> None:
     document = new_document("page")
     given = cell("tag_injected-parameters", "profile = 'smoke'")
     other = cell("tag_hide-input", "seeds = [5]")
     document += [cell("tag_parameters", CELL), given, other]
-    pages.ParametersAsTable(document).apply()
+    notebook_pages.ParametersAsTable(document).apply()
     rows = [
         [entry.astext() for entry in row.findall(nodes.entry)]
         for row in document.findall(nodes.row)
     ]
     assert rows == [
-        [*pages.COLUMNS],
+        [*notebook_pages.COLUMNS],
         ["profile", "how large", "str", "'small'", "'smoke'"],
         ["seeds", "", "list[int]", "[1]", "[1]"],
         ["", "None from here on: the profile's own.", "", "", ""],
@@ -76,18 +65,17 @@ def test_a_table_takes_the_place_of_both_cells(pages: ModuleType) -> None:
 
 
 def test_a_page_allows_its_own_scripts_and_no_others() -> None:
-    policy = extension("content_policy")
     scripts = ["let a = 1;", "\n  b('<');\n"]
     page = "<html><head><title>x</title></head><body>{}</body></html>".format(
         "".join(f"<script>{one}</script>" for one in scripts) + '<script src="c.js"></script>'
     )
-    made = policy.with_policy(page)
+    made = content_policy.with_policy(page)
     digests = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts]
     (meta,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', made)
     assert f"script-src 'self' 'sha256-{digests[0]}' 'sha256-{digests[1]}';" in meta
     assert "default-src 'none'" in meta and "unsafe-eval" not in meta
     assert made.index("Content-Security-Policy") < made.index("<title>")
-    assert policy.with_policy(made) == made
+    assert content_policy.with_policy(made) == made
 
 
 TABLE = """<table class="dataframe"><thead>
@@ -97,7 +85,7 @@ TABLE = """<table class="dataframe"><thead>
 
 
 def test_a_table_is_written_as_it_reads() -> None:
-    rows = [*csv.reader(io.StringIO(extension("table_files").as_csv(TABLE)))]
+    rows = [*csv.reader(io.StringIO(table_files.as_csv(TABLE)))]
     assert rows == [
         ["model", "std", "std"],
         ["model", "a", "b"],
@@ -114,13 +102,13 @@ def test_tables_of_notebooks_have_a_file_and_a_link(tmp_path: Path, page: str, f
     app = SimpleNamespace(outdir=str(tmp_path))
     body = f"<p>x</p>{TABLE}<table class='parameters'><tr><td>1</td></tr></table>"
     context = {"body": body}
-    extension("table_files").link_tables(app, page, "page.html", context, None)
+    table_files.link_tables(app, page, "page.html", context, None)
     assert sorted(path.name for path in tmp_path.rglob("*.csv")) == files
     assert context["body"].count('class="csv"') == len(files)
     if files:
         (href,) = re.findall(r'class="csv" href="([^"]+)"', context["body"])
         assert (tmp_path / page).parent.joinpath(href).resolve() == tmp_path / "_tables" / files[0]
-    extension("table_files").link_tables(app, page, "search.html", {}, None)  # no body
+    table_files.link_tables(app, page, "search.html", {}, None)  # no body
 
 
 def test_the_themes_pages_are_mended() -> None:
@@ -131,8 +119,8 @@ def test_the_themes_pages_are_mended() -> None:
         '<button class="other" aria-label="Search"></button>'
         '<div role="list" class="citation-list">'
     )
-    made = extension("accessible").mended(page)
+    made = accessible.mended(page)
     assert made.count("aria-label") == 1 and 'class="other" aria-label="Search"' in made
     assert "<summary>More" in made and '<i class="theme-switch a"></i>' in made
     assert 'role="list"' not in made and 'title="Search" y="1">S' in made
-    assert extension("accessible").mended(made) == made
+    assert accessible.mended(made) == made

@@ -16,6 +16,7 @@ from torch import nn
 from idlib.audit.findings import AUDIT
 from idlib.explain import effects, ranking
 from idlib.explain.effects import Sources
+from idlib.metrics.names import at
 from idlib.protocol import read
 from idlib.records import Record
 from idlib.report.conditions import Condition
@@ -56,14 +57,14 @@ CELLS = {
 
 def test_a_difference_is_taken_seed_by_seed() -> None:
     cells = {"a": runs({1: 1.0, 2: 3.0, 3: 9.0}), "b": runs({2: 1.0, 1: 0.5})}
-    found = effects.difference(cells, {("a", "test/nll"): 1.0, ("b", "test/nll"): -2.0})
+    found = effects.difference(cells, {"a": 1.0, "b": -2.0}, "test/nll")
     assert found is not None and found[0] == pytest.approx(0.5) and found.n == 2
-    assert effects.difference(cells, {("a", "test/nll"): 1.0, ("c", "test/nll"): -1.0}) is None
+    assert effects.difference(cells, {"a": 1.0, "c": -1.0}, "test/nll") is None
     assert effects.written(NLL, None) == "–"
-    one = effects.difference(cells, {("a", "test/nll"): 1.0, ("b", "test/nll"): 0.0})
+    one = effects.difference(cells, {"a": 1.0, "b": 0.0}, "test/nll")
     assert effects.written(NLL, one).endswith(", 2 seeds)")
     assert "(1 seed)" in effects.written(
-        NLL, effects.difference({"a": runs({1: 1.0})}, {("a", "test/nll"): 1.0})
+        NLL, effects.difference({"a": runs({1: 1.0})}, {"a": 1.0}, "test/nll")
     )
 
 
@@ -112,7 +113,7 @@ def test_selection_and_languages_are_read_by_their_names() -> None:
     }
     found = effects.effects(Sources(translation=bleu, tagging=f1), PAGE)
     assert found["A22"].endswith(
-        "+0.50 points (1 seed) at the best validation SacreBLEU, +3.00 points (1 seed) at the "
+        "+0.50 points (1 seed) at the best validation score, +3.00 points (1 seed) at the "
         "lowest validation loss, −0.50 points (1 seed) at the last update"
     )
     assert (
@@ -127,7 +128,7 @@ def test_runs_on_other_processors_are_no_pair() -> None:
         "a": runs({1: 3.0, 2: 3.5}),
         "b": {**other, 1: other[1].model_copy(update={"origin": origin})},
     }
-    found = effects.difference(cells, {("a", "test/nll"): 1.0, ("b", "test/nll"): -1.0})
+    found = effects.difference(cells, {"a": 1.0, "b": -1.0}, "test/nll")
     assert found is not None and (found.mean, found.n) == (2.5, 1)
     assert list(ranking.values(cells).index) == [2]
 
@@ -227,7 +228,9 @@ def test_sources_are_registered_runs_once_there_are_enough() -> None:
     assert len(sources.images["id"]) == 5 and len(sources.tagging["id"]) == 5
     assert effects.basis(kinds).startswith("The records are, of images: earlier evidence, ")
     cells = protocol.studies["images"].cells
-    every = {cell: runs(dict.fromkeys(range(11, 16), 0.5)) for cell in cells}
+    lines = [line for line in protocol.lines.values() if line.study == "images"]
+    metrics = {at(line.metric, line.selection): 0.5 for line in lines}
+    every = {cell: runs(dict.fromkeys(range(11, 16), 0.5), **metrics) for cell in cells}
     sources, kinds = effects.read_sources(protocol, {"images": every})
     assert kinds["images"] == "registered runs" and sources.images is every
     del every["compute"][15]

@@ -7,7 +7,6 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
@@ -19,11 +18,9 @@ from idlib.report.conditions import METHOD_NAMES
 from idlib.report.equal_loss import checkpoints
 from idlib.report.figures.style import (
     COLOURS,
-    DASHES,
     MARKERS,
-    PALETTE,
     legend,
-    names_in,
+    model_lines,
     nothing,
     panels,
     plain,
@@ -36,7 +33,6 @@ from idlib.report.pruning import RANKS, pruned
 
 PARTS = {"all": STD, REST: f"kinds/std/{REST}", **{kind: f"kinds/std/{kind}" for kind in KINDS}}
 NO_PAIR = "no seed of two methods"
-_DASHES = {METHOD_NAMES[method]: dash for method, dash in DASHES.items()}
 
 
 def overview(studies: Studies, rank: str = "sensitivity") -> Figure:
@@ -252,20 +248,7 @@ def _pruning(ax: Axes, cells: Cells, rank: str) -> None:
                 rows += [(name, seed, 100 * share, nll) for share, nll in points]
     data = pd.DataFrame(rows, columns=["model", "seed", "share", "nll"])
     if not data.empty:
-        sns.lineplot(
-            data,
-            x="share",
-            y="nll",
-            hue="model",
-            style="model",
-            hue_order=names_in(data),
-            style_order=names_in(data),
-            palette=PALETTE,
-            dashes=_DASHES,
-            errorbar=("pi", 100) if data["seed"].nunique() > 1 else None,
-            legend=False,
-            ax=ax,
-        )
+        model_lines(ax, data, "share", "nll")
         ax.set_yscale("log")
         _few_ticks(ax, "y")
     ax.set(xlabel="weights removed (%)", ylabel=NLL.title)

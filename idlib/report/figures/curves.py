@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from idlib.report.conditions import METHOD_NAMES, ByCondition, Condition
 from idlib.report.figures.style import (
-    DASHES,
-    PALETTE,
     facets,
     legend,
+    model_lines,
     names_in,
     panels,
     present,
@@ -22,7 +20,6 @@ from idlib.report.figures.style import (
 from idlib.report.results import Results
 
 _FEW = 3  # evaluations
-_DASHES = {METHOD_NAMES[method]: dash for method, dash in DASHES.items()}
 
 
 def validation_curves(results: Results, methods: Sequence[str] = ("baseline", "id")) -> Figure:
@@ -89,21 +86,6 @@ def _lines(ax: Axes, data: pd.DataFrame, xlabel: str, ylabel: str) -> None:
     """A line for each model; the points too where they are few, as one alone makes no line."""
     if not data.empty:
         few = data["step"].nunique() <= _FEW
-        sns.lineplot(
-            data,
-            x="step",
-            y="value",
-            hue="model",
-            style="model",
-            hue_order=names_in(data),
-            style_order=names_in(data),
-            palette=PALETTE,
-            dashes=_DASHES,
-            markers=dict.fromkeys(names_in(data), "o") if few else None,
-            markeredgewidth=0,
-            markersize=4,
-            errorbar=("pi", 100) if data["seed"].nunique() > 1 else None,
-            legend=False,
-            ax=ax,
-        )
+        markers = dict.fromkeys(names_in(data), "o") if few else None
+        model_lines(ax, data, "step", "value", markers=markers, markeredgewidth=0, markersize=4)
     ax.set(xlabel=xlabel, ylabel=ylabel)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
-from idlib.metrics.names import BEST, LAST, LOSS, SELECTIONS, at, steps_of
+from idlib.metrics.names import BEST, LAST, LOSS, RULES, SELECTIONS, at, steps_of
 from idlib.records import Record
 from idlib.report.conditions import METHOD_NAMES
 from idlib.report.figures.forest import ABSENT, PLAIN, WIDTH, Group, Look, Row, forest
@@ -29,7 +29,6 @@ from idlib.report.regime import (
     PAIRS,
     RIVAL_LINES,
     ROOM,
-    RULES,
     SMOOTHINGS,
     Point,
     mean_dose,

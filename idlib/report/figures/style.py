@@ -94,6 +94,33 @@ def whisker(ax: Axes, values: Sequence[float], place: float, along: str = "x") -
         ax.errorbar(place, interval.mean, yerr=half, fmt="_", **_WHISKER)
 
 
+def model_lines(ax: Axes, data: pd.DataFrame, x: str, y: str, **more: Any) -> None:
+    """A line for each method: the mean over seeds, and their range as a band.
+
+    Args:
+        ax: to draw in.
+        data: columns ``model`` (the method's name), ``seed``, and those of ``x`` and ``y``.
+        x, y: columns.
+        more: for seaborn's ``lineplot``.
+    """
+    names = names_in(data)
+    sns.lineplot(
+        data,
+        x=x,
+        y=y,
+        hue="model",
+        style="model",
+        hue_order=names,
+        style_order=names,
+        palette=PALETTE,
+        dashes={METHOD_NAMES[method]: dash for method, dash in DASHES.items()},
+        errorbar=("pi", 100) if data["seed"].nunique() > 1 else None,
+        legend=False,
+        ax=ax,
+        **more,
+    )
+
+
 def plain(label: str) -> str:
     """A label without formulas: a data set or language may have dollars in its name."""
     return label.replace("$", r"\$")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from idlib.metrics.names import SELECTIONS
-from idlib.report.board import Board, selection_name
+from idlib.metrics.names import RULES, SELECTIONS
+from idlib.report.board import Board
 from idlib.report.claims import CLAIMS, PAPER, REPORT
 from idlib.report.decisions import DECIDED, Outcome
 from idlib.report.designs import tasks_of
@@ -126,9 +126,9 @@ def under_each_rule(board: Board) -> pd.DataFrame:
             found, own = rules[rule], board.decisions[name].line.selection == rule
             effect = board.effect(found).partition(" (")[0]
             text = f"{effect}, {found.outcome}" if effect else found.outcome
-            row[selection_name(rule)] = f"{text} *" if own else text
+            row[RULES[rule]] = f"{text} *" if own else text
         rows.append(row)
-    return pd.DataFrame(rows, columns=["line", *map(selection_name, SELECTIONS)])
+    return pd.DataFrame(rows, columns=["line", *RULES.values()])
 
 
 def published(claims: Sequence[str]) -> pd.DataFrame:

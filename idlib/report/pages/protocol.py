@@ -11,9 +11,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from idlib.earlier import earlier
+from idlib.metrics.names import RULES
 from idlib.protocol import Protocol, sha256
 from idlib.records import Record
-from idlib.report.board import Board, selection_name
+from idlib.report.board import Board
 from idlib.report.cells import DOSE, cells_of
 from idlib.report.decisions import Values, measured, values_of
 from idlib.report.figures.style import panels
@@ -60,7 +61,7 @@ def lines(protocol: Protocol, claim: str) -> pd.DataFrame:
             {
                 "line": name if line.primary else f"{name} (secondary)",
                 "compared": line.words,
-                "checkpoint": selection_name(line.selection),
+                "checkpoint": RULES[line.selection],
                 "better": line.better,
                 "δ": f"{board.delta(line)}: {line.why}",
                 "study": f"{line.study}, {study.profile}",

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from idlib.metrics.names import BEST, LOSS, SELECTIONS
+from idlib.metrics.names import BEST, LOSS, RULES, SELECTIONS
 from idlib.report.paired import FEWEST, Gain, Sign, StudyRecords, gain
 from idlib.report.regime import (
     DOSES,
@@ -25,7 +25,6 @@ from idlib.report.regime import (
     PAIRS,
     RIVAL_LINES,
     ROOM,
-    RULES,
     SMOOTHINGS,
     Point,
     mean_dose,

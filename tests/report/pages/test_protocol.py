@@ -36,7 +36,7 @@ def test_every_line_study_and_cell_stands_there_once(protocol: Protocol) -> None
     assert sorted(names) == sorted(protocol.lines)
     c8 = page.lines(protocol, "C8").set_index("line").loc["C8 tagging, compute"]
     assert list(c8[["checkpoint", "better", "study", "seeds", "needs"]]) == [
-        "best validation metric",
+        "best validation score",
         "above",
         "tagging, large",
         "5",

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from idlib.explain.effects import Sources
+from idlib.explain.effects import Sources, since_lowest_loss
 from idlib.explain.ranking import one_seed, order_of_report, values
-from idlib.metrics.names import BEST, LAST, LOSS, at
+from idlib.metrics.names import BEST, LAST, LOSS
 from idlib.protocol import Protocol
 from idlib.report.figures.forest import Group, Row, forest
 from idlib.report.paired import Cells, Gain, Measure, StudyRecords, gain
@@ -30,13 +30,8 @@ def measures(protocol: Protocol) -> tuple[Measure, Measure]:
 
 def of_last(cells: Cells, measure: Measure, cell: str) -> Gain:
     """The gain of a run's last update over its lowest validation loss, of the same runs."""
-    last, loss = at(measure.metric.key, LAST), at(measure.metric.key, LOSS)
-    metrics = {seed: record.measured.metrics for seed, record in cells.get(cell, {}).items()}
-    moved = {
-        seed: measure.sign * (one[last] - one[loss])
-        for seed, one in metrics.items()
-        if last in one and loss in one
-    }
+    changes = since_lowest_loss(cells, cell, measure.metric.key)
+    moved = {seed: measure.sign * change for seed, change in changes.items()}
     return Gain(measure, moved, "" if moved else f"no record of {cell}")
 
 
