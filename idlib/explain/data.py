@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +27,8 @@ from idlib.data.languages import ENGLISH
 from idlib.data.sources import SPLITS
 from idlib.explain.style import closed, white_grid
 from idlib.models import embedded_encoder, encoders
+from idlib.report.figures.style import FONT_SCALE, WIDTH
 
-FONT_SCALE = 0.85  # of this page's figures
 ACROSS_LANGUAGES = ("tagging", "answering")
 TWICE = 2  # as many characters on one side of a pair as on the other, or more: counted
 
@@ -167,7 +168,7 @@ def lengths_figure(lengths: pd.DataFrame) -> Figure:
             bins=30,
             common_bins=False,
             height=2.4,
-            aspect=1.5,
+            aspect=WIDTH / 2 / 2.4,
             color="#0072B2",
             facet_kws={"sharex": False, "sharey": False},
         )
@@ -189,7 +190,7 @@ def parallel_lengths_figure(lengths: pd.DataFrame) -> Figure:
     """Box plots of :func:`parallel_lengths`, one for each language."""
     look = {"color": "#56B4E9", "linewidth": 0.8, "fliersize": 2}
     with white_grid(FONT_SCALE):
-        figure, axes = plt.subplots(figsize=(8, 3))
+        figure, axes = plt.subplots(figsize=(WIDTH, 3))
         sns.boxplot(lengths, x="language", y="tokens", ax=axes, **look)
         axes.set(xlabel="", ylabel="tokens")
         return closed(figure)
@@ -400,11 +401,14 @@ def classes_figure(data: ImageData) -> Figure:
     first = [int((test.labels == label).nonzero()[0]) for label in range(len(data.classes))]
     images = test.batch(first)["image"].mean(1)  # [classes, H, W]
     with white_grid(FONT_SCALE):
-        figure, axes = plt.subplots(1, len(first), figsize=(8, 1.4))
-        for axis, image, name in zip(axes, images, data.classes, strict=True):
-            axis.imshow(image.numpy(), cmap="gray_r")
-            axis.set_title(name.replace(" / ", "/\n"), fontsize=6)
+        columns = min(5, len(first))
+        shape = math.ceil(len(first) / columns), columns
+        figure, axes = plt.subplots(*shape, figsize=(WIDTH, 1.6 * shape[0]), squeeze=False)
+        for axis in axes.flat:
             axis.axis("off")
+        for axis, image, name in zip(axes.flat, images, data.classes, strict=False):
+            axis.imshow(image.numpy(), cmap="gray_r")
+            axis.set_title(name.replace(" / ", "/\n"), fontsize="small")
         return closed(figure)
 
 

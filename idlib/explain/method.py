@@ -14,9 +14,10 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Generator, Tensor
 
-from idlib.explain.style import closed, white_grid
+from idlib.explain.style import closed, fitted, white_grid
 from idlib.method.losses import x_divergence
 from idlib.method.schedules import adaptive_alpha
+from idlib.report.figures.style import WIDTH
 
 PASSES = 3  # K, as in the paper's experiments
 POSITIONS, CLASSES = 2000, 37  # classes of Oxford-IIIT Pet, the earlier report's images
@@ -51,7 +52,7 @@ def weights_figure(
 ) -> Figure:
     """The columns of :func:`adaptive_weights` as lines, and a grey line at ``level``."""
     with white_grid():
-        figure, axes = plt.subplots(figsize=(7, 3.2))
+        figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
         sns.lineplot(weights, ax=axes)
         if level is not None:
             axes.axhline(level, color="grey", linewidth=0.8)
@@ -133,12 +134,11 @@ def rounding_figure(errors: pd.DataFrame) -> Figure:
             dodge=True,
             s=9,
             height=3,
-            aspect=1.25,
             log_scale=(True, False),
         )
         grid.set_titles("passes differ by {col_name}")
         grid.set_axis_labels("relative error of mean X", "")
-        return closed(grid.figure)
+        return fitted(grid, columns=2)
 
 
 def bfloat16_floor(

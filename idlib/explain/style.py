@@ -12,6 +12,8 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from idlib.report.figures.style import WIDTH
+
 
 @contextmanager
 def white_grid(font_scale: float = 1.0) -> Iterator[None]:
@@ -19,6 +21,19 @@ def white_grid(font_scale: float = 1.0) -> Iterator[None]:
     with plt.rc_context():
         sns.set_theme(style="whitegrid", font_scale=font_scale, color_codes=False)
         yield
+
+
+def fitted(grid: sns.FacetGrid, columns: int) -> Figure:
+    """A grid's figure as wide as the page's column, its legend above it, closed.
+
+    Args:
+        grid: with a legend.
+        columns: of the legend.
+    """
+    sns.move_legend(grid, "lower center", bbox_to_anchor=(0.5, 1), ncols=columns, title=None)
+    grid.figure.set_size_inches(WIDTH, grid.figure.get_figheight())
+    grid.figure.tight_layout()
+    return closed(grid.figure)
 
 
 def closed(figure: Figure) -> Figure:

@@ -270,7 +270,7 @@ def test_the_confounded_gain_is_told() -> None:
     assert "a gain of +0.050 nats. Matched, it is +0.030 at s = 0 and +0.010 at s = 0.1" in said
     assert "the baseline +0.040. Seeds in these means: 2." in said
     assert said.endswith("{doc}`images`.")
-    assert "it is -0.020 at s = 0" in audit.confound_sentence(audit.confound(records(-0.02)))
+    assert "it is −0.020 at s = 0" in audit.confound_sentence(audit.confound(records(-0.02)))
 
 
 def test_models_trained_alike_stand_side_by_side() -> None:

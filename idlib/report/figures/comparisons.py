@@ -37,7 +37,7 @@ def compared(found: Compared) -> Figure:
     shown = [c for c in found.comparisons if c.interval is not None]
     metrics = list(dict.fromkeys(c.metric for c in shown))
     labels = list(dict.fromkeys(c.label for c in shown))
-    columns = min(3, max(1, len(metrics)))
+    columns = min(2, max(1, len(metrics)))
     shape = (math.ceil(max(1, len(metrics)) / columns), columns)
     size_ = (2.6 if columns > 1 else 5.0, 1.5 + 0.32 * max(1, len(labels)))
     with panels(*shape, size=size_, left=2.4, sharey=True) as (figure, axes):

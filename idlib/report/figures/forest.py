@@ -11,13 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from idlib.report.figures.style import dot, panels
+from idlib.report.figures.style import WIDTH, dot, panels
 from idlib.report.paired import Gain
 from idlib.report.text import counted
 
-WIDTH = 6.8  # inches: at the width of the page's column its text is not drawn smaller
 ABSENT = "no records yet"
-_SMALL = 9.35  # points: no text of a page is smaller than 9
+_SMALL = 9.35  # points
 
 
 class Look(NamedTuple):
@@ -75,7 +74,13 @@ def forest(groups: Sequence[Group], in_deltas: bool = False, left: float = 2.0) 
         handles: list[Artist] = [dot(*look) for look in looks]
         if in_deltas or any(row.gain.measure.delta for group in groups for row in group.rows):
             handles.append(Patch(color="#E3E3E3", label="within ±δ"))
-        figure.legend(handles=handles, loc="outside upper center", ncols=max(1, len(handles)))
+        figure.legend(
+            handles=handles,
+            loc="outside upper center",
+            ncols=max(1, len(handles)),
+            columnspacing=1.2,
+            handletextpad=0.5,
+        )
     return figure
 
 

@@ -16,8 +16,8 @@ from matplotlib.typing import LineStyleType
 from idlib.metrics.names import BEST, LAST, LOSS, RULES, SELECTIONS, at, steps_of
 from idlib.records import Record
 from idlib.report.conditions import METHOD_NAMES
-from idlib.report.figures.forest import ABSENT, PLAIN, WIDTH, Group, Look, Row, forest
-from idlib.report.figures.style import COLOURS, panels, whisker
+from idlib.report.figures.forest import ABSENT, PLAIN, Group, Look, Row, forest
+from idlib.report.figures.style import COLOURS, WIDTH, panels, whisker
 from idlib.report.paired import Cells, Gain, Measure, StudyRecords, gain
 from idlib.report.regime import (
     DOSES,

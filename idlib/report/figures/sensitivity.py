@@ -22,6 +22,7 @@ from idlib.report.figures.style import (
 )
 from idlib.report.results import Results
 
+ROOM = 30  # letters below a panel; beyond them they are drawn aslant
 _COUNTS, _EDGES = "sensitivity/histogram/counts", "sensitivity/histogram/edges"
 
 
@@ -101,6 +102,8 @@ def sensitivity_by_layer(results: Results, methods: Sequence[str] = tuple(METHOD
                     ax=ax,
                 )
             ax.set(xlabel="layer", ylabel=label)
+            if sum(map(len, layers)) > ROOM:
+                ax.tick_params(axis="x", rotation=30)
             if ax.get_legend() is not None:
                 ax.get_legend().remove()
         axes[0, 0].set_yscale("log")

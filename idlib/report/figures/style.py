@@ -32,6 +32,8 @@ OUTCOMES = {  # colour and marker of a line's decision
     "not applicable": ("#8C8C8C", "P"),
     "not judged": ("#8C8C8C", "|"),
 }
+WIDTH = 6.8  # inches, of the page's column: wider figures would be shown, text and all, smaller
+FONT_SCALE = 0.91  # of seaborn's "notebook": its "small" is 9 points high
 _WHISKER: dict[str, Any] = {"color": "black", "capsize": 4, "linewidth": 1}
 PALETTE = {METHOD_NAMES[method]: colour for method, colour in COLOURS.items()}
 
@@ -45,16 +47,24 @@ def panels(
     sharex: bool | Literal["col"] = False,
     sharey: bool | Literal["row"] = False,
 ) -> Iterator[tuple[Figure, np.ndarray]]:
-    """A figure of panels of ``size`` inches each, closed at the end whatever happens."""
+    """A figure of panels, closed at the end whatever happens.
+
+    Args:
+        rows, columns: of panels.
+        size: width and height of a panel in inches; narrower where the page's column ends.
+        left: inches beside the panels, for long labels.
+        sharex, sharey: as matplotlib has them.
+    """
+    width = min(left + size[0] * columns, WIDTH)
     style: dict[Any, Any] = {
         **sns.axes_style("whitegrid"),
-        **sns.plotting_context("notebook", font_scale=0.85),
+        **sns.plotting_context("notebook", font_scale=FONT_SCALE),
     }
     with plt.rc_context(style):
         figure, axes = plt.subplots(
             rows,
             columns,
-            figsize=(left + size[0] * columns, size[1] * rows),
+            figsize=(width, size[1] * rows),
             squeeze=False,
             sharex=sharex,
             sharey=sharey,
