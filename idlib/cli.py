@@ -16,7 +16,7 @@ import typer
 from tqdm import tqdm
 from typer.core import TyperGroup
 
-from idlib.commands.arguments import numbers_of, settings_of
+from idlib.commands.arguments import names_of, numbers_of, settings_of
 from idlib.commands.bench import bench_command
 from idlib.commands.records import Folder, print_record, records_app
 from idlib.experiments.workspace import CHECKPOINTS, Workspace, check_writable
@@ -37,7 +37,7 @@ AT_FIRST_UPDATE = 1e-3  # seconds; a bar then comes after all that can be wrong 
 class Commands(TyperGroup):
     """Ends every command: status 2 for wrong input, 1 for what failed, 130 for Ctrl-C.
 
-    The error itself is one line on stderr.
+    A book of which some pages failed ends with 3. The error itself is one line on stderr.
     """
 
     def invoke(self, ctx: Any) -> Any:
@@ -62,7 +62,7 @@ def _explained(error: Exception) -> tuple[int, str] | None:
     """Exit status and message of an error that needs no traceback."""
     if isinstance(error, (SettingsError, RecordError, ProtocolError, OSError)):
         return 2, str(error)
-    from idlib.book.execution import NotebookError
+    from idlib.book.execution import NotebookError, PagesFailed
     from idlib.data.errors import DataError
     from idlib.experiments.workers import RunsFailed
     from idlib.models.encoders import EncoderError
@@ -71,6 +71,8 @@ def _explained(error: Exception) -> tuple[int, str] | None:
     from idlib.training.loop import NonFiniteLoss
     from idlib.training.processes import LaunchError, LostProcess
 
+    if isinstance(error, PagesFailed):
+        return 3, str(error)
     if isinstance(error, (CompileError, DataError, EncoderError, LaunchError)):
         return 2, str(error)
     if isinstance(error, (CheckpointError, LostProcess, NonFiniteLoss, NotebookError, RunsFailed)):
@@ -275,8 +277,8 @@ def book_command(
     profile: Profile = "small",
     source: Source = None,
     only: Annotated[
-        str | None, typer.Option(metavar="NOTEBOOK", help="Run this one, leave the others.")
-    ] = None,
+        str, typer.Option(metavar="NAME,NAME", help="Run these notebooks, leave the others.")
+    ] = "",
     folder: Annotated[Path, typer.Option(help="Folder of the notebooks.")] = Path("notebooks"),
     out: Annotated[Path, typer.Option(help="Folder of the executed ones.")] = Path(
         "book/_executed"
@@ -287,13 +289,16 @@ def book_command(
     Pages of tasks train what has no record yet. `nox -s build-book` runs this command and builds
     the pages. It needs the extra `report`.
 
-    Example: idlib book --profile smoke --only images
+    A notebook that stops does not keep the others from running: its page says why, and the command
+    ends with status 3.
+
+    Example: idlib book --profile smoke --only images,claims
     """
     from idlib.book.execution import execute_all
 
     if find_spec("papermill") is None:
         raise SettingsError("papermill is not installed: pip install 'idlib[report]'")
-    execute_all(profile, source, only, folder, out)
+    execute_all(profile, source, names_of(only), folder, out)
 
 
 app.command("bench")(bench_command)

@@ -15,8 +15,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from idlib.book.failure import failed_name, say_why
 from idlib.book.parameters import check_parameters, declared_types, notebook_parameters
 from idlib.experiments.sources import check_source
 from idlib.files import replacing
@@ -38,15 +39,19 @@ from idlib.training.settings import (
 
 NOTEBOOKS = Path("notebooks")
 EXECUTED = Path("book/_executed")
-TRAINING = tuple(TASKS)  # these pages train, on all cores: one by one, before all others
-LAST = ("status",)  # reports on the others
-SIDE_BY_SIDE = 2  # notebooks at a time: most of each runs on one core
+TRAINING = tuple(TASKS)  # these pages train, and come before all others
+LAST = ("records", "status")  # report on the others
+SIDE_BY_SIDE = 2  # notebooks at a time, which share the cores: most of each runs on one
 # A change of version runs the notebooks again.
 PACKAGES = ("torch", "torchvision", "transformers", "sentencepiece", "sacrebleu")
 
 
 class NotebookError(RuntimeError):
     """A notebook that stopped; the message names the cell, the exception and the file kept."""
+
+
+class PagesFailed(NotebookError):
+    """Some notebooks of a book stopped; their pages say why, and the others are there."""
 
 
 class Job(NamedTuple):
@@ -84,7 +89,7 @@ def execute(
     check_parameters(notebook_parameters(notebook) | parameters)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.stem}.{os.getpid()}.ipynb")
-    failed = out.with_name(f"{out.stem}.failed.ipynb")
+    failed = failed_name(out)
     start = time.perf_counter()
     try:
         executed = papermill.execute_notebook(
@@ -92,7 +97,8 @@ def execute(
             kernel_name="python3",
             language="python",
             progress_bar=progress_bar,
-            extra_arguments=["--log-level=ERROR"],  # the kernel's own remarks on its transport
+            # Without the kernel's own remarks on its transport; figures as vectors.
+            extra_arguments=["--log-level=ERROR", "--InlineBackend.figure_format=svg"],
         )
         seconds = time.perf_counter() - start
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -112,7 +118,7 @@ def execute(
 def execute_all(
     profile: str,
     source: str | None = None,
-    only: str | None = None,
+    only: Collection[str] = (),
     folder: Path = NOTEBOOKS,
     out: Path = EXECUTED,
     records: Path = Path("records"),
@@ -121,22 +127,23 @@ def execute_all(
 
     Each notebook gets those of ``profile``, ``source`` and ``executed`` (the folder ``out``) that
     it declares. A notebook that was run before with the same parameters, source, ``idlib``,
-    records and versions is left as it is. Those that train run first, one by one; those that
-    depend on nothing else side by side; the last reports. ``build.json`` in ``out`` says
-    ``profile, source, created, notebooks: {name: seconds}``.
+    records and versions is left as it is. Those that train run first, on a GPU one by one; then
+    those that depend on nothing else; the last ones report. One that stops does not keep the others
+    from running: its page says why. ``build.json`` in ``out`` says
+    ``profile, source, created, notebooks: {name: seconds}, failed: [name]``.
 
     Args:
         profile: of the build.
         source: of the build; by default the profile's.
-        only: the name of one notebook; others stay as they are if they have ever been run, and
-            must then have been run at the same profile and source, since a book has one of each.
+        only: names of notebooks; others stay as they are if they have ever been run, and must
+            then have been run at the same profile and source, since a book has one of each.
         folder: of the notebooks.
         out: folder of the executed ones.
         records: folder of the committed records.
 
     Raises:
         SettingsError: an unknown profile, source or notebook.
-        NotebookError: a notebook that stopped; those beside it are finished, those after it wait.
+        PagesFailed: notebooks that stopped, once all others have been run.
     """
     check_choice("profile", profile, PROFILES)
     given = {"profile": profile, "source": default_source(profile) if source is None else source}
@@ -144,62 +151,79 @@ def execute_all(
     names = sorted(path.stem for path in folder.glob("*.ipynb"))
     if not names:
         raise SettingsError(f"folder {str(folder)!r} has no notebooks: name one that has")
-    if only is None:
-        _remove_leftovers(out, names)
-    else:
-        check_choice("notebook", only, tuple(names))
+    for name in only:
+        check_choice("notebook", name, tuple(names))
+    if only:
         _check_others(only, names, given, out)
+    else:
+        _remove_leftovers(out, names)
     inputs = _digest_of_inputs(given["source"], records)
     ran: list[str] = []
+    failures: list[NotebookError] = []
     for stage in _stages(names):
         due: list[Job] = []
         for name in stage:
             notebook, target = folder / f"{name}.ipynb", out / f"{name}.ipynb"
-            if only not in (None, name) and name not in LAST and _note(target):
+            if only and name not in (*only, *LAST) and _note(target):
                 continue
             declared = declared_types(notebook_parameters(notebook))
-            offered = {**given, "executed": str(out)}
+            offered: dict[str, Any] = {**given, "executed": str(out)}
+            if len(stage) > 1 and name in TRAINING:
+                offered["workers"] = max(1, (os.cpu_count() or 1) // SIDE_BY_SIDE)
             parameters = {key: value for key, value in offered.items() if key in declared}
-            digest = _hash(inputs, notebook.read_bytes(), json.dumps(parameters))
-            if _note(target).get("digest") == digest and not (ran and name in LAST):
+            changing = {key: value for key, value in parameters.items() if key != "workers"}
+            digest = _hash(inputs, notebook.read_bytes(), json.dumps(changing))
+            anew = name in LAST and (ran or failures)
+            if _note(target).get("digest") == digest and not anew:
                 print(f"{name}: unchanged")
                 continue
-            note = {"digest": digest, "given": parameters}
+            note = {"digest": digest, "given": changing}
             due.append(Job(notebook, target, parameters, note))
         _write_summary(out, names, given)  # the status notebook reads it
-        ran += _run_side_by_side(due)
+        for job, error in _run_side_by_side(due):
+            if error is None:
+                ran.append(job.notebook.stem)
+            else:
+                say_why(job.notebook, job.out, str(error), {"given": job.note["given"]})
+                failures.append(error)
     _write_summary(out, names, given)
+    if failures:
+        raise PagesFailed("; ".join(map(str, failures)))
     return ran
 
 
 def _stages(names: Sequence[str]) -> list[list[str]]:
-    """Those that train one by one, then all others together, then the last."""
-    first = [[name] for name in TRAINING if name in names]
+    """Those that train, then all others, then the last; a GPU's memory is for one that trains."""
+    import torch
+
+    train = [name for name in TRAINING if name in names]
+    first = [[name] for name in train] if torch.cuda.is_available() else [train]
     others = [name for name in names if name not in (*TRAINING, *LAST)]
     return [*first, others, [name for name in LAST if name in names]]
 
 
-def _run_side_by_side(jobs: list[Job]) -> list[str]:
-    """Run notebooks, two at a time; raise the first failure once all have ended."""
-    names, failures = [job.notebook.stem for job in jobs], []
+def _run_side_by_side(jobs: list[Job]) -> list[tuple[Job, NotebookError | None]]:
+    """Run notebooks, two at a time; return in their order what stopped each, or nothing."""
     if jobs:
-        print(f"running {', '.join(names)}", flush=True)
+        print(f"running {', '.join(job.notebook.stem for job in jobs)}", flush=True)
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        alone = len(jobs) == 1
-        runs = {pool.submit(_run_in_own_loop, job, alone): job.notebook.stem for job in jobs}
+        runs = {pool.submit(_run_in_own_loop, job, len(jobs) == 1): job for job in jobs}
         try:
             for done in tqdm(as_completed(runs), "notebooks", len(runs), disable=len(runs) < 2):
-                if error := done.exception():
-                    failures.append(error)
-                else:
-                    tqdm.write(f"{runs[done]}: {done.result():.1f} s")
+                took = "failed" if done.exception() else f"{done.result():.1f} s"
+                tqdm.write(f"{runs[done].notebook.stem}: {took}")
         except KeyboardInterrupt:  # which kernels do not see: they would run to their end
             pool.shutdown(wait=False, cancel_futures=True)
             _end_kernels()
             raise
-    if failures:
-        raise failures[0]
-    return names
+    return [(job, _stopped(run)) for run, job in runs.items()]
+
+
+def _stopped(run: Future[float]) -> NotebookError | None:
+    error = run.exception()
+    if error is None or isinstance(error, NotebookError):
+        return error
+    raise error
 
 
 def _run_in_own_loop(job: Job, progress_bar: bool) -> float:
@@ -224,10 +248,12 @@ def _remove_leftovers(out: Path, names: Sequence[str]) -> None:
             path.unlink()
 
 
-def _check_others(only: str, names: Sequence[str], given: dict[str, str], out: Path) -> None:
-    """Refuse to run one notebook otherwise than the other ones have been run."""
+def _check_others(
+    only: Collection[str], names: Sequence[str], given: dict[str, str], out: Path
+) -> None:
+    """Refuse to run some notebooks otherwise than the other ones have been run."""
     for name in names:
-        if name == only or name in LAST:
+        if name in (*only, *LAST):
             continue
         there = _note(out / f"{name}.ipynb").get("given", {})
         if any(there.get(key, value) != value for key, value in given.items()):
@@ -237,9 +263,10 @@ def _check_others(only: str, names: Sequence[str], given: dict[str, str], out: P
 
 def _write_summary(out: Path, names: Sequence[str], given: dict[str, str]) -> None:
     notes = {name: _note(out / f"{name}.ipynb") for name in names}
-    seconds = {name: note["seconds"] for name, note in notes.items() if note}
+    seconds = {name: note["seconds"] for name, note in notes.items() if "seconds" in note}
+    failed = [name for name, note in notes.items() if "failed" in note]
     created = max((note["created"] for note in notes.values() if "created" in note), default=None)
-    summary = {**given, "created": created, "notebooks": seconds}
+    summary = {**given, "created": created, "notebooks": seconds, "failed": failed}
     with replacing(out / "build.json") as partial:
         partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 

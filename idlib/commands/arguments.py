@@ -66,6 +66,15 @@ def settings_of(changes: Sequence[str]) -> dict[str, Any]:
     return settings
 
 
+def names_of(text: str) -> tuple[str, ...]:
+    """Names with commas between them, each once; none of an empty text.
+
+    >>> names_of("images, claims"), names_of("")
+    (('images', 'claims'), ())
+    """
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
 def numbers_of(what: str, text: str, kind: Callable[[str], Any] = int) -> tuple[Any, ...]:
     """Numbers with commas between them: at least one, and none twice.
 

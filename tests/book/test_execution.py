@@ -100,13 +100,13 @@ def test_execute_refuses_before_it_starts(workspace: Path) -> None:
 
 @pytest.fixture
 def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Instead of being run a notebook is copied; one named ``bad`` fails. The names, in order."""
+    """Instead of being run a notebook is copied; one that divides by 0 fails. Their names."""
     names = []
 
     def execute(notebook, out, parameters, note, progress_bar) -> float:
         names.append(notebook.stem)
-        if notebook.stem == "bad":
-            raise NotebookError("bad: cell 1 raised ZeroDivisionError")
+        if "1 / 0" in notebook.read_text():
+            raise NotebookError(f"{notebook.stem}: cell 1 raised ZeroDivisionError")
         content = json.loads(notebook.read_text())
         content["metadata"]["idlib"] = {**note, "seconds": 1.0, "created": "2026-01-01"}
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def test_only_what_changed_is_run_in_order(workspace: Path, command, copied) -> 
     assert run("--only", "images") == []
     (workspace / "records").mkdir()
     (workspace / "records/one.json").write_text("{}")
-    assert run("--only", "images") == ["images", "status"]
+    assert run("--only", "images,status") == ["images", "status"]
     (workspace / "book/_executed/gone.ipynb").write_text("{}")
     assert run() == ["audit", "status"]
     assert not (workspace / "book/_executed/gone.ipynb").exists()
@@ -147,13 +147,27 @@ def test_only_what_changed_is_run_in_order(workspace: Path, command, copied) -> 
     assert summary["notebooks"] == {"images": 1.0, "audit": 1.0, "status": 1.0}
 
 
-def test_a_notebook_that_fails_leaves_its_neighbours_alone(workspace, command, copied) -> None:
-    for name in ("images", "bad", "good", "more", "status"):
-        write(workspace / f"notebooks/{name}.ipynb", 'profile: str = "small"')
+def test_a_notebook_that_fails_has_a_page_that_says_why(workspace, command, copied) -> None:
+    for name in ("bad", "good", "images", "more", "status"):
+        text = 'profile: str = "small"'
+        write(workspace / f"notebooks/{name}.ipynb", text, *["1 / 0"][: name == "bad"])
     status, _, err = command("book", "--profile", "smoke")
-    assert status == 1 and err.splitlines()[-1].startswith("idlib: bad: cell 1 raised")
-    done = {path.stem for path in (workspace / "book/_executed").glob("*.ipynb")}
-    assert done == {"images", "good", "more"}
+    assert status == 3 and err.splitlines()[-1].startswith("idlib: bad: cell 1 raised")
+    executed = workspace / "book/_executed"
+    done = {path.stem for path in executed.glob("*.ipynb")}
+    assert done == {"images", "bad", "good", "more", "status"}
+    page = json.loads((executed / "bad.ipynb").read_text())
+    remark = "".join(page["cells"][1]["source"])
+    assert "This page is not finished" in remark and "cell 1 raised ZeroDivisionError" in remark
+    assert "build-book -- --only bad" in remark and "1 / 0" in page["cells"][2]["source"]
+    summary = json.loads((executed / "build.json").read_text())
+    assert summary["failed"] == ["bad"] and "bad" not in summary["notebooks"]
+    assert command("book", "--profile", "smoke", "--only", "good")[0] == 0
+    assert command("book", "--profile", "smoke")[0] == 3
+    assert copied[-2:] == ["bad", "status"]  # what failed is run again, and nothing else
+    write(workspace / "notebooks/bad.ipynb", "profile: str = 'small'")
+    assert command("book", "--profile", "smoke")[0] == 0
+    assert json.loads((executed / "build.json").read_text())["failed"] == []
 
 
 @pytest.mark.parametrize(
