@@ -1,17 +1,17 @@
-"""What the status page shows of a build: its pages, the verdicts, and the records at hand."""
+"""What the status page shows of a build: its pages, the verdicts, and what takes no part."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
 
+from idlib.book.execution import LAST
 from idlib.earlier import manifest
 from idlib.experiments.registered import Evidence
-from idlib.records import Store
 from idlib.report.board import Board
-from idlib.report.frame import frame
 from idlib.report.text import bullets, counted, literal, ranges
 
 
@@ -19,15 +19,16 @@ def pages(executed: str | Path) -> pd.DataFrame:
     """The executed notebooks: seconds of the run that made each, its profile, and when it ended."""
     rows = []
     for path in sorted(Path(executed).glob("*.ipynb")):
-        if path.stem.startswith((".", "status")) or path.stem.endswith(".failed"):
+        if path.stem in LAST or path.stem.startswith(".") or path.stem.endswith(".failed"):
             continue
-        run = json.loads(path.read_text(encoding="utf-8"))["metadata"]["papermill"]
+        metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+        run, failed = metadata.get("papermill", {}), "failed" in metadata.get("idlib", {})
         rows.append(
             {
                 "notebook": path.stem,
-                "seconds": run["duration"],
-                "profile": run["parameters"].get("profile", "any"),
-                "finished": run["end_time"][:19].replace("T", " "),
+                "seconds": math.nan if failed else run["duration"],
+                "profile": run.get("parameters", {}).get("profile", "any"),
+                "finished": "failed" if failed else run["end_time"][:19].replace("T", " "),
             }
         )
     return pd.DataFrame(rows, columns=["notebook", "seconds", "profile", "finished"])
@@ -86,12 +87,3 @@ def earlier_evidence() -> str:
         for group in listed.groups
     ]
     return f"{listed.why}\n\n{bullets(groups)}\n\nWhat changed since:\n\n{bullets(listed.changed)}"
-
-
-def records(store: Store) -> pd.DataFrame:
-    """All records of a store and the folder that each was found in."""
-    stored = store.all()
-    where = {one.record.signature: str(one.where) for one in stored}
-    columns = ["signature", "task", "method", "round", "smoothing", "seed", "profile", "source"]
-    table = frame(one.record for one in stored).reindex(columns=[*columns, "seconds"])
-    return table.assign(**{"from": table["signature"].map(where)})

@@ -29,12 +29,13 @@ from idlib.audit.bugs import (
 )
 from idlib.audit.findings import AUDIT, Derived, repeated_pairs
 from idlib.experiments.specs import Spec
-from idlib.explain.style import closed, white_grid
+from idlib.explain.style import fitted, white_grid
 from idlib.method.batch_norm import frozen_batch_norm
 from idlib.records import Record
 from idlib.report.conditions import Condition, role
 from idlib.report.metrics import NLL, STD, STD_NORMALIZED
 from idlib.report.tasks.images import IMAGES
+from idlib.report.text import signed
 from idlib.tasks.images import ImageTask
 from idlib.training.trainable import Batch
 
@@ -145,7 +146,6 @@ def factors_figure(tables: Mapping[str, pd.DataFrame]) -> Figure:
             palette="colorblind",
             s=70,
             height=3.6,
-            aspect=1.05,
         )
         grid.set(xscale="log").set_titles("{col_name} sensitivity")
         grid.set_axis_labels("std / right std", "")
@@ -154,7 +154,7 @@ def factors_figure(tables: Mapping[str, pd.DataFrame]) -> Figure:
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
-        return closed(grid.figure)
+        return fitted(grid, columns=3)
 
 
 def orders(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -320,19 +320,20 @@ def confound(records: Iterable[Record]) -> pd.DataFrame:
 
 def written_gains(table: pd.DataFrame) -> pd.DataFrame:
     """The gains of :func:`confound` with their signs."""
-    gains = table.drop(columns="seeds").map("{:+.3f}".format)
+    gains = table.drop(columns="seeds").map(lambda gain: signed(gain, "+.3f"))
     return gains.assign(seeds=table["seeds"])
 
 
 def confound_sentence(table: pd.DataFrame) -> str:
     """What the comparison as published gives ID, and what the matched ones do."""
-    ours = table.loc[role(0)]
+    row = table.loc[role(0)]
+    ours = {name: signed(row[name], "+.3f") for name in row.index if name != "seeds"}
     return (
         "For our base models the comparison as published gives ID a gain of "
-        f"{ours['as compared']:+.3f} nats. Matched, it is {ours['matched, s = 0']:+.3f} at "
-        f"s = 0 and {ours['matched, s = 0.1']:+.3f} at s = 0.1; smoothing alone gives the "
-        f"baseline {ours['smoothing alone']:+.3f}. Seeds in these means: "
-        f"{ours['seeds']:.0f}. Whether a gain is more than chance is judged on {{doc}}`images`."
+        f"{ours['as compared']} nats. Matched, it is {ours['matched, s = 0']} at s = 0 and "
+        f"{ours['matched, s = 0.1']} at s = 0.1. Smoothing alone gives the baseline "
+        f"{ours['smoothing alone']}. Seeds in these means: {row['seeds']:.0f}. "
+        f"Whether a gain is more than chance is judged on {{doc}}`images`."
     )
 
 

@@ -30,7 +30,7 @@ from idlib.report.statistics import Interval, t_interval
 from idlib.report.tasks import report_of
 from idlib.report.tasks.base import TaskReport
 from idlib.report.tasks.translation import TRANSLATION
-from idlib.report.text import NOTHING, counted
+from idlib.report.text import NOTHING, counted, signed
 from idlib.tasks.images import ImageTask
 from idlib.training.trainable import Batch
 
@@ -306,7 +306,7 @@ def summary(found: Mapping[str, str]) -> str:
 
 
 def _signed(bits: float) -> str:
-    return f"{bits:+.3f}".replace("-", "−")
+    return signed(bits, "+.3f")
 
 
 def _told(report: TaskReport, key: str, cells: Cells, cell: str, against: str) -> str:

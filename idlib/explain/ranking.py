@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from idlib.explain.effects import difference, written
 from idlib.explain.style import closed, white_grid
 from idlib.report.conditions import Condition
-from idlib.report.figures.style import nothing
+from idlib.report.figures.style import WIDTH, nothing
 from idlib.report.metrics import NLL, Metric
 from idlib.report.paired import Cells
 from idlib.report.statistics import t_interval
 from idlib.report.tasks.images import IMAGES
-from idlib.report.text import NOTHING, counted
+from idlib.report.text import NOTHING, counted, signed
 
 RESAMPLES, SEED = 2000, 2022
 REVERSALS = (("id", "baseline student"), ("id smoothed", "baseline smoothed student"))
@@ -88,11 +88,11 @@ def differences_figure(found: pd.DataFrame) -> Figure:
     for row, column in combinations(range(len(order)), 2):
         interval = t_interval((found[order[column]] - found[order[row]]).to_numpy())
         means[column, row] = 1000 * interval.mean
-        number = f"{1000 * interval.mean:.0f}"
+        number = signed(round(1000 * interval.mean) + 0.0, ".0f")
         open_ = not interval.bounded or interval.low <= 0 <= interval.high
         texts[column, row] = f"({number})" if open_ else number
     with white_grid():
-        size = 1.6 + 0.55 * len(order)
+        size = min(1.6 + 0.55 * len(order), WIDTH)
         figure = Figure(figsize=(size, 0.8 * size), layout="constrained")
         ax = figure.subplots()
         sns.heatmap(

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from idlib.experiments.specs import Spec
-from idlib.explain.style import closed, white_grid
+from idlib.explain.style import fitted, white_grid
 from idlib.report.conditions import METHOD_NAMES
 from idlib.report.figures.style import PALETTE
+from idlib.report.text import signed
 from idlib.sensitivity.exact import exact_sensitivity
 from idlib.sensitivity.first_order import group_sensitivity
 from idlib.sensitivity.parameter_sets import Groups, channel_groups, random_groups
@@ -144,6 +145,11 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def correlation(value: float) -> str:
+    """A rank correlation for a table."""
+    return signed(value, ".2f")
+
+
 def agreement_figure(table: pd.DataFrame) -> Figure:
     """First order against exact, a point a set where both are above 0; on the line they agree."""
     with white_grid():
@@ -160,14 +166,13 @@ def agreement_figure(table: pd.DataFrame) -> Figure:
             alpha=0.7,
             linewidth=0,
             height=3,
-            aspect=1.3,
         )
         grid.set(xscale="log", yscale="log").set_titles("{row_name}, {col_name}")
-        grid.set_axis_labels("exact: |ΔL| with the set at zero (nats)", "first order (nats)")
+        grid.set_axis_labels("exact |ΔL| (nats)", "first order (nats)")
         middle = table["exact"].median()
         for axes in grid.axes.flat:
             axes.axline((middle, middle), (2 * middle, 2 * middle), color="black", linewidth=0.8)
-        return closed(grid.figure)
+        return fitted(grid, columns=4)
 
 
 def within_layers(table: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from html import escape
 
 import pandas as pd
 
@@ -17,6 +18,7 @@ from idlib.report.bootstrap import bootstrap
 from idlib.report.claims import PAPER, REPORT, VOID
 from idlib.report.conditions import Condition
 from idlib.report.decisions import DECIDED, Decision, Outcome, by_selection, decide
+from idlib.report.links import to_records
 from idlib.report.metrics import Metric
 from idlib.report.paired import Studies
 from idlib.report.statistics import Interval
@@ -93,6 +95,21 @@ class Board:
         low, high = (self.written(line, value, unit=False) for value in interval[1:3])
         return f"{mean} (95 % interval {low} to {high})"
 
+    def linked(self, name: str, words: str) -> str:
+        """Words in HTML that lead to the records of a line; as they are where it has none."""
+        line = self.decisions[name].line
+        if self.decisions[name].interval is None:
+            return escape(words)
+        return to_records(words, line.study, line.contrast)
+
+    def cell(self, name: str) -> str:
+        """A line's effect for a table, in HTML: the interval under the mean, linked to records."""
+        mean, _, interval = self.effect(self.decisions[name]).partition(" (95 % interval ")
+        if not mean:
+            return NOTHING
+        below = f"<br>{interval.rstrip(')')}" if interval else ""
+        return f"{self.linked(name, mean)}{below}"
+
     def over_items(self, name: str) -> Interval | None:
         """The interval of the bootstrap crossed over seeds and test items.
 
@@ -158,13 +175,12 @@ class Board:
         """A row for each line that is shown, with the interval under the mean, in HTML."""
         rows = []
         for name, one in self.decisions.items():
-            mean, _, interval = self.effect(one).partition(" (95 % interval ")
             rows.append(
                 {
                     "line": name if one.line.primary else f"{name} (secondary)",
                     "compared": one.line.words,
                     "outcome": one.outcome,
-                    "effect": f"{mean}<br>{interval.rstrip(')')}" if interval else mean or NOTHING,
+                    "effect": self.cell(name),
                     "δ": self.delta(one.line),
                     "seeds": f"{len(one.seeds)} of {one.registered}",
                     "remarks": self.remarks(name),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from idlib.metrics.items import RATIO, ItemScore
 from idlib.metrics.names import IN_WORDS, LAST, at
+from idlib.report.text import signed
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Metric:
         >>> NLL.difference(-0.0451, unit=True)
         '−0.045 nats'
         """
-        text = f"{self.scale * value:+{self.form}}".replace("-", "−")
+        text = signed(self.scale * value, f"+{self.form}")
         return f"{text} {self.unit}".strip() if unit else text
 
 

@@ -34,6 +34,25 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def signed(value: float, form: str) -> str:
+    """A number whose sign, if it is below zero, is a minus and no hyphen.
+
+    >>> signed(-0.5, "+.2f"), signed(0.5, "+.2f")
+    ('−0.50', '+0.50')
+    """
+    return f"{value:{form}}".replace("-", "−")
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Parts of a sentence in a row.
+
+    >>> joined(["a"]), joined(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def span(values: Sequence[float], form: str) -> str:
     """The least and the largest value; one alone if they read the same.
 

@@ -14,10 +14,12 @@ import accessible
 import content_policy
 import notebook_pages
 import pytest
+import record_links
 import table_files
 from docutils import nodes
 from docutils.utils import new_document
 
+ELSEWHERE = '<a href="records.html">records:</a>'
 CELL = """profile: str = "small"  # how large
 seeds: list[int] = [1]
 # None from here on:
@@ -109,6 +111,32 @@ def test_tables_of_notebooks_have_a_file_and_a_link(tmp_path: Path, page: str, f
         (href,) = re.findall(r'class="csv" href="([^"]+)"', context["body"])
         assert (tmp_path / page).parent.joinpath(href).resolve() == tmp_path / "_tables" / files[0]
     table_files.link_tables(app, page, "search.html", {}, None)  # no body
+
+
+@pytest.mark.parametrize(
+    ("page", "there"), [("index", "_executed/records"), ("_executed/a", "../_executed/records")]
+)
+def test_numbers_lead_to_the_page_of_records(page: str, there: str) -> None:
+    context = {"body": f'<p><a class="x" href="records:?run=a%3A+b">1</a> {ELSEWHERE}</p>'}
+    record_links.link_records(None, page, "page.html", context, None)
+    assert context["body"] == (
+        f'<p><a class="x" href="{there}.html?run=a%3A+b">1</a> {ELSEWHERE}</p>'
+    )
+
+
+def test_files_of_records_stand_beside_their_page(tmp_path: Path, caplog) -> None:
+    signature, lost = "0123456789abcdef", "fedcba9876543210"
+    for folder in ("book", "records/evidence", "html/_executed"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / f"records/evidence/images-id-{signature}.json").write_text("{}")
+    rows = "".join(f'<a href="records/{one}.json">x</a>' for one in (signature, lost))
+    (tmp_path / "html/_executed/records.html").write_text(rows)
+    app = SimpleNamespace(srcdir=str(tmp_path / "book"), outdir=str(tmp_path / "html"))
+    record_links.copy_records(app, ValueError())
+    assert not (tmp_path / "html/_executed/records").exists()
+    record_links.copy_records(app, None)
+    copied = [path.name for path in (tmp_path / "html/_executed/records").iterdir()]
+    assert copied == [f"{signature}.json"] and lost in caplog.text
 
 
 def test_the_themes_pages_are_mended() -> None:

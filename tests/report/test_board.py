@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import matplotlib
 
@@ -24,6 +25,7 @@ from idlib.report.pages.claims import (
     answers,
     answers_list,
     by_claim,
+    helps_of,
     over_items,
     under_each_rule,
 )
@@ -35,6 +37,7 @@ TRANSLATION = {  # cell: SacreBLEU of the three checkpoints, and std of sensitiv
     "id": ((33.0, 31.5, 30.6), 0.001),
     "passes": ((30.1, 29.0, 30.0), 0.002),
 }
+LINK = '<a href="records:?run=translation%3A+id&amp;run=translation%3A+baseline">'
 LATEST = ["best validation score", "lowest validation loss", "last update"]
 
 
@@ -104,7 +107,7 @@ def test_tables_have_every_line(board):
     ]
     assert list(table.loc["C1"])[1:] == [
         "supported",
-        "+3.00 points<br>+2.76 to +3.24",
+        f"{LINK}+3.00 points</a><br>+2.76 to +3.24",
         "1.50 points",
         "10 of 10",
         "its interval lies wholly above δ, no effect at the last update",
@@ -115,7 +118,7 @@ def test_tables_have_every_line(board):
     short = by_claim(board).data.set_index("line")
     assert [*short.index] == [*board.primary]
     assert list(short.loc["C1"][["ours", "paper", "earlier report", "outcome"]]) == [
-        "+3.00 points<br>+2.76 to +3.24",
+        f"{LINK}+3.00 points</a><br>+2.76 to +3.24",
         "+3.03 points",
         "+2.21 points",
         "supported, above δ",
@@ -179,13 +182,34 @@ def test_answers_count_and_name_what_is_decided(board):
     assert len(found) == len(KEYS)
     helps, where, price = found.values()
     lines = [one for one in board.primary.values() if one.line.claim in "C1 C2 C3 C6 C7"]
-    assert helps.startswith(f"{len(lines)} primary lines") and "1 of them are decided: 1 " in helps
-    assert where.startswith("Better: C1 (+3.00 points, above δ).") and where.endswith(
-        "outcome in C1."
+    assert helps == (
+        f"Yes, in some of what has been measured: of {len(lines)} questions whether a score gets "
+        "better 1 is decided: 1 supported."
     )
+    better, waiting, depends = where.split(". ")
+    assert better == f"<strong>Translation</strong>: better in {LINK}SacreBLEU</a> (+3.00 points)"
+    assert waiting == "Not decided yet: tagging, answering, images, application and heading"
+    assert depends.endswith(f"gives another outcome in {LINK}C1</a>.")
     assert price == "It costs."
-    assert answers(Board(), "")["Where?"] == "Nothing is decided yet."
-    assert answers_list({"Why?": "a_b"}) == "- **Why?** a\\_b"
+    nothing = answers(Board(), "a < b")
+    assert nothing["Does it help?"].startswith("Not known yet: of 11 questions")
+    assert nothing["Where?"].startswith("Not decided yet: translation, tagging")
+    assert answers_list({"Why?": "a"}) == "<ul><li><strong>Why?</strong> a</li></ul>"
+    assert nothing["At what price?"] == "a &lt; b"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "says"),
+    [
+        ([("supported", "below δ"), ("contradicted", "below δ")], "Hardly: of 2 questions"),
+        ([("contradicted", ""), ("no effect", "")], "Not where it has been measured"),
+        ([("supported", ""), ("undecided", "")], "Yes, in some of what has been measured"),
+    ],
+)
+def test_the_first_answer_weighs_outcomes_against_delta(board, outcomes, says):
+    any_line = next(iter(board.primary.values()))
+    lines = [replace(any_line, outcome=outcome, size=size) for outcome, size in outcomes]
+    assert helps_of(lines).startswith(says)
 
 
 def test_the_figure_draws_effects_in_units_of_delta(board):

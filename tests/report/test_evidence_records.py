@@ -15,6 +15,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
+import matplotlib
+
+matplotlib.use("Agg")
+
 import pytest
 from committed import EVIDENCE, ROOT, check
 
@@ -23,6 +27,9 @@ from idlib.experiments.registered import Evidence, evidence, specs_of
 from idlib.experiments.runs import run
 from idlib.protocol import NAME, Registered
 from idlib.records import Origin, Record, Store, origin, paths
+from idlib.report import figures
+from idlib.report.board import Board
+from idlib.report.pages import claims as page
 
 SEEN = range(1, 11)  # seeds that were looked at, or may have been, before the protocol
 
@@ -230,3 +237,33 @@ def test_the_same_run_begins_with_the_same_bits(stored, fresh):
 def libraries(made: Origin) -> tuple[str, dict[str, str]]:
     """The processor, and the versions that bits depend on."""
     return made.device, {name: v for name, v in made.versions.items() if name != "idlib"}
+
+
+def test_one_record_moves_board_figure_and_sentences(found: Evidence) -> None:
+    """Of a study that is whole: every seed of every line is in what is shown."""
+    images = found.records["images"]
+    if any(len(by_seed) < 10 for by_seed in images.values()):
+        pytest.skip("the image runs are not all made: `idlib evidence images` makes them")
+    record = images["id"][11]
+    metrics = {name: value + 0.5 for name, value in record.measured.metrics.items()}
+    measured = record.measured.model_copy(update={"metrics": metrics})
+    changed = record.model_copy(update={"measured": measured})
+    cells = {**images, "id": {**images["id"], 11: changed}}
+    before, after = Board(found.records), Board({**found.records, "images": cells})
+    moved = [
+        name
+        for name, one in before.decisions.items()
+        if one.interval != after.decisions[name].interval
+    ]
+    lines = protocol.read().lines
+    assert moved == [
+        n for n, one in lines.items() if one.study == "images" and "id" in one.contrast
+    ]
+    rows = zip(
+        before.table()["line"], before.table()["effect"], after.table()["effect"], strict=True
+    )
+    assert [name for name, old, new in rows if old != new] == moved
+    assert page.answers(before, "")["Where?"] != page.answers(after, "")["Where?"]
+    shown = [figures.embedded(figures.board(board), "effects") for board in (before, after)]
+    assert shown[0] != shown[1]
+    assert shown[0] == figures.embedded(figures.board(Board(found.records)), "effects")

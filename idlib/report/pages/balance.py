@@ -27,7 +27,7 @@ from idlib.report.metrics import NLL
 from idlib.report.paired import NO_BREAK, Cells, Studies
 from idlib.report.pruning import RANKS
 from idlib.report.statistics import Interval
-from idlib.report.text import NOTHING, literal, span
+from idlib.report.text import NOTHING, literal, signed, span
 
 CONTRASTS = (  # cells whose pruning is compared
     ("id", "baseline"),
@@ -446,7 +446,7 @@ def _signed_bounds(found: Interval | None) -> str:
 
 
 def _signed(value: float) -> str:
-    return NOTHING if math.isnan(value) else f"{value:+.2f}".replace("-", "−")
+    return NOTHING if math.isnan(value) else signed(value, "+.2f")
 
 
 def _rho(found: Association | None) -> str:

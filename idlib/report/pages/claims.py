@@ -3,88 +3,122 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
 from idlib.metrics.names import RULES, SELECTIONS
+from idlib.protocol import Line
 from idlib.report.board import Board
 from idlib.report.claims import CLAIMS, PAPER, REPORT
-from idlib.report.decisions import DECIDED, Outcome
+from idlib.report.decisions import DECIDED, Decision, Outcome
 from idlib.report.designs import tasks_of
 from idlib.report.tables import unbroken
-from idlib.report.text import NOTHING, literal
+from idlib.report.text import NOTHING, counted, joined
 
 KEYS = ("answer_help", "answer_where", "answer_price")  # of the answers, for other pages
 GAINS = ("C1", "C2", "C3", "C6", "C7")  # the claims that a score gets better
 
 
 def answers(board: Board, price: str) -> dict[str, str]:
-    """Does it help, where, and at what price: plain text by question.
+    """Does it help, where, and at what price: HTML by question.
 
     Args:
         board: of all tasks.
         price: what an update costs, as a sentence.
     """
     lines = {name: one for name, one in board.primary.items() if one.line.claim in GAINS}
-    by_outcome: dict[Outcome, list[str]] = {}
-    for name, one in lines.items():
-        by_outcome.setdefault(one.outcome, []).append(name)
-    counts = [f"{len(by_outcome[o])} {o}" for o in DECIDED if o in by_outcome]
-    decided = sum(len(by_outcome.get(outcome, ())) for outcome in DECIDED)
-    helps = (
-        f"{len(lines)} primary lines ask whether a score gets better; {decided} of them are decided"
-        f"{': ' if counts else ''}{', '.join(counts)}."
-    )
-    where = [
-        f"{WHERE[outcome]}: {', '.join(_with_effect(board, by_outcome[outcome]))}"
-        for outcome in DECIDED
-        if outcome in by_outcome
-    ]
-    depends = [name for name in lines if board.otherwise(name)]
-    choice = (
-        f" Another choice of the checkpoint gives another outcome in {', '.join(depends)}."
-        if depends
-        else ""
-    )
     return {
-        "Does it help?": helps,
-        "Where?": f"{'. '.join(where) or 'Nothing is decided yet'}.{choice}",
-        "At what price?": price,
+        "Does it help?": f"{helps_of([*lines.values()])}.",
+        "Where?": f"{'. '.join(_where(board, lines))}.",
+        "At what price?": escape(price),
     }
 
 
 def answers_list(found: Mapping[str, str]) -> str:
-    """The answers as a list in Markdown."""
-    return "\n".join(f"- **{question}** {literal(text)}" for question, text in found.items())
+    """The answers as a list in HTML."""
+    items = [f"<li><strong>{question}</strong> {text}</li>" for question, text in found.items()]
+    return f"<ul>{''.join(items)}</ul>"
+
+
+def helps_of(lines: Sequence[Decision]) -> str:
+    """Whether a score gets better, by the outcomes: a sentence or two without their full stop.
+
+    Args:
+        lines: those that ask it.
+    """
+    decided = [one for one in lines if one.outcome in DECIDED]
+    counts = [
+        f"{number} {outcome}"
+        for outcome in DECIDED
+        if (number := sum(one.outcome == outcome for one in decided))
+    ]
+    of_all = f"of {counted(len(lines), 'question')} whether a score gets better"
+    if not decided:
+        return f"Not known yet: {of_all} none is decided"
+    verb = "is" if len(decided) == 1 else "are"
+    found = f"{of_all} {len(decided)} {verb} decided: {', '.join(counts)}"
+    if not any(one.outcome == "supported" for one in decided):
+        return f"Not where it has been measured: {found}"
+    if any(one.outcome == "supported" and one.size != "below δ" for one in decided):
+        return f"Yes, in some of what has been measured: {found}"
+    return f"Hardly: {found}. Each gain is smaller than δ, the smallest effect of interest"
+
+
+def _where(board: Board, lines: Mapping[str, Decision]) -> list[str]:
+    """A sentence for each study that is decided, and one of those that are not, in HTML."""
+    sentences = []
+    decided = {one.line.study for one in lines.values() if one.outcome in DECIDED}
+    studies = dict.fromkeys(one.line.study for one in lines.values())
+    for study in filter(decided.__contains__, studies):
+        of_study = {name: one for name, one in lines.items() if one.line.study == study}
+        parts = [
+            f"{words} {joined(_with_effect(board, name) for name in named)}"
+            for outcome, words in WHERE.items()
+            if (named := [name for name, one in of_study.items() if one.outcome == outcome])
+        ]
+        sentences.append(f"<strong>{escape(study.capitalize())}</strong>: {', '.join(parts)}")
+    if waiting := [study for study in studies if study not in decided]:
+        sentences.append(f"Not decided yet: {escape(joined(waiting))}")
+    if depends := [name for name in lines if board.otherwise(name)]:
+        where = joined(board.linked(name, name) for name in depends)
+        sentences.append(f"Another choice of the checkpoint gives another outcome in {where}")
+    return sentences
 
 
 WHERE: dict[Outcome, str] = {
-    "supported": "Better",
-    "contradicted": "Worse",
-    "no effect": "No effect as large as δ",
+    "supported": "better in",
+    "contradicted": "worse in",
+    "no effect": "no effect as large as δ in",
+    "undecided": "undecided in",
 }
 
 
-def _with_effect(board: Board, names: Sequence[str]) -> list[str]:
-    return [
-        f"{name} ({board.written(one.line, one.interval.mean)}"
-        f"{f', {one.size}' if one.size else ''})"
-        for name in names
-        if (one := board.decisions[name]).interval is not None
-    ]
+def _with_effect(board: Board, name: str) -> str:
+    """What a line asks about, linked to its records, and its effect if it has one."""
+    one = board.decisions[name]
+    told = board.linked(name, asked(one.line))
+    if one.outcome == "no effect" or one.interval is None:
+        return told
+    return f"{told} ({board.written(one.line, one.interval.mean)})"
+
+
+def asked(line: Line) -> str:
+    """The score that a line asks about, from its words: what is compared, condition, score."""
+    _, *condition, score = line.words.split(", ")
+    return f"{score} ({', '.join(condition)})" if condition else score
 
 
 def by_claim(board: Board) -> Styler:
     """The short table of the landing page: the primary lines and their outcomes."""
     rows = []
     for name, one in board.primary.items():
-        effect, _, interval = board.effect(one).partition(" (95 % interval ")
         stated = dict(board.published(name))
         rows.append(
             {
                 "line": name,
-                "ours": f"{effect}<br>{interval.rstrip(')')}" if interval else effect or NOTHING,
+                "ours": board.cell(name),
                 "δ": board.delta(one.line),
                 **{
                     source: board.written(one.line, stated[source]) if source in stated else NOTHING
