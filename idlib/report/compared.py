@@ -40,12 +40,6 @@ class Compared:
         """The comparisons in the metric that the claim speaks of."""
         return tuple(comparison for comparison in self.comparisons if comparison.main)
 
-    @property
-    def sentence(self) -> str:
-        """The main comparisons in words."""
-        each = [f"{comparison.label}: {comparison.in_words()}" for comparison in self.main]
-        return f"{'; '.join(each)}."
-
 
 def compare(records: Iterable[Record], task: str) -> dict[str, Compared]:
     """All that is compared on one task, from its records of one profile, by claim.

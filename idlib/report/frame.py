@@ -53,7 +53,8 @@ def frame_of(results: Results) -> pd.DataFrame:
     for label, part in zip(results.by_label, parts, strict=True):
         part["from"], part["seeds"] = label, part["seed"].nunique()
     nothing = frame([]).assign(**{"from": [], "seeds": []})
-    return pd.concat(parts, ignore_index=True) if parts else nothing
+    # Copied, which joins the columns: one more is added without pandas warning of fragments.
+    return pd.concat(parts, ignore_index=True).copy() if parts else nothing
 
 
 def published(results: Results) -> pd.DataFrame:

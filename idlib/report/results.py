@@ -16,7 +16,7 @@ from idlib.report.conditions import ByCondition, Condition, by_condition, task_o
 from idlib.report.metrics import Metric
 from idlib.report.tasks import report_of
 from idlib.report.tasks.base import TaskReport
-from idlib.report.text import bullets, counted, literal, span
+from idlib.report.text import counted, literal, span
 
 BUILD, EVIDENCE, EARLIER = "this build", "recorded evidence", "earlier evidence"
 EARLIER_IN_WORDS = (
@@ -189,10 +189,6 @@ class Results:
             f"{self.task}_seeds": f"profile {self.profile}, {listed}",
             f"{self.task}_past_lowest": "; ".join(self.past_lowest()),
         }
-
-    def sentences_of_build(self) -> str:
-        """What is compared of this build alone, as a list in Markdown."""
-        return bullets(f"{claim}: {c.sentence}" for claim, c in self.compared_of_build.items())
 
 
 def _past_lowest(condition: Condition, records: Sequence[Record]) -> str:

@@ -245,6 +245,16 @@ def compared(found: Compared) -> pd.DataFrame:
     return _indexed(rows, ("metric", "comparison"))
 
 
+def of_build(results: Results) -> pd.DataFrame:
+    """The main comparisons of each claim in the records of this build alone."""
+    rows = {
+        (claim, c.label): {"in this build": c.in_words()}
+        for claim, found in results.compared_of_build.items()
+        for c in found.main
+    }
+    return _indexed(rows, ("claim", "comparison"))
+
+
 def gains(records: Iterable[Record]) -> pd.DataFrame:
     """What intra-distillation gains on validation at each number of epochs and of examples.
 

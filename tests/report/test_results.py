@@ -9,6 +9,7 @@ import pytest
 from made_up.records import BLEU, Level, record, results, world
 from markdown_it import MarkdownIt
 
+from idlib.report import tables
 from idlib.report.compared import compare
 from idlib.report.conditions import Condition
 from idlib.report.results import ONE_DATASET, Results
@@ -82,9 +83,10 @@ def test_what_is_glued(page):
     assert several.glued()["translation_seeds"] == "profile small, seeds 1, 2"
 
 
-def test_a_list_of_sentences(page):
-    here = page.compared_of_build["C1"].sentence
-    assert page.sentences_of_build().splitlines()[0] == f"- C1: {here}"
+def test_this_build_alone_is_compared_in_words(page):
+    table = tables.of_build(page)["in this build"]
+    for claim, found in page.compared_of_build.items():
+        assert dict(table[claim]) == {c.label: c.in_words() for c in found.main}
 
 
 def test_numbers_of_this_build(page):
@@ -161,5 +163,5 @@ def test_names_of_folders_are_literal_on_the_page_and_plain_where_glued():
     ]
     page = Results("classification", "medium", f"folder/{name}", made)
     assert f"source folder/{name}," in rendered(page.introduction)
-    for text in (page.sentences_of_build(), bullets(page.past_lowest())):
-        assert name in rendered(text) and name not in text
+    lowest = bullets(page.past_lowest())
+    assert name in rendered(lowest) and name not in lowest

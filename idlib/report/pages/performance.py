@@ -26,15 +26,15 @@ SUITES = {  # in words; what a suite's times and peaks are compared with
     "tasks": ("a whole update of a task", "baseline"),
     "sensitivity": ("sensitivity of all parameters", "backward"),
 }
-SAID = {  # arms of each suite that the sentences tell of, and what else they are compared with
+SAID = {  # arms of each suite: a sentence tells of the first there; what else they stand beside
     "loss": (("id", "id-plain"), "floor"),
     "kernel": (("kernel",), "floor"),
     "sizes": (("id", "id-plain"), "floor"),
     "malloc": (("id", "id-plain"), None),
     "projection": (("id-projection", "id", "id-plain"), "floor"),
-    "step": (("published", "rdrop", "id-plain", "id", "id-bits", "id-cached"), "floor"),
-    "compiled": (("id", "id-compiled", "id-graphs"), "floor"),
-    "tasks": (("published", "id-plain", "id", "id-cached", "id-bits"), "floor"),
+    "step": (("id", "published", "rdrop", "id-plain", "id-bits", "id-cached"), "floor"),
+    "compiled": (("id-graphs", "id-compiled", "id"), "floor"),
+    "tasks": (("id", "published", "id-plain", "id-cached", "id-bits"), "floor"),
     "sensitivity": (("sensitivity",), None),
 }
 
@@ -151,7 +151,7 @@ def sentences(stored: Sequence[StoredCosts], suite: str) -> str:
         case = measured.case
         arms = [arm for arm in map(case.arm, told) if arm is not None and reference in arm.ratios]
         if arms:
-            said = "; ".join(_said(case, arm, reference, other) for arm in arms)
+            said = _said(case, arms[0], reference, other)
             place = f"On {literal(measured.machine)}, {name} ({literal(sizes(case))})"
             lines.append(f"- {place}, beside {_title(case, reference)}: {said}.")
     return "\n".join(lines) or f"Nothing of {name} has been measured."

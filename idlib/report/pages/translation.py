@@ -11,7 +11,7 @@ from idlib.metrics import bleu
 from idlib.records import Record
 from idlib.report.conditions import METHOD_NAMES
 from idlib.report.results import Results
-from idlib.report.tables import gains, size
+from idlib.report.tables import gains, of_build, size
 from idlib.report.tasks.translation import (
     CARD_GB,
     EPOCHS,
@@ -153,7 +153,8 @@ def shorter_grid(results: Results, swept: Sequence[Record]) -> str:
         return f"{head}\n\nNo records."
     before = Results("translation", results.profile, results.source, shorter)
     lowest = bullets(before.past_lowest(["baseline", "id"]))
-    return f"{head}\n\n{before.sentences_of_build()}\n\nIts validation NLL:\n\n{lowest}"
+    compared = of_build(before).reset_index().to_markdown(index=False)
+    return f"{head}\n\n{compared}\n\nIts validation NLL:\n\n{lowest}"
 
 
 def published_cost() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from made_up.records import Level, record, results
 
@@ -94,7 +96,8 @@ def test_the_shorter_grid_has_half_the_epochs_of_what_is_judged():
     shown = results("translation", records((1,), profile="small"), longer)
     text = page.shorter_grid(shown, swept())
     assert text.startswith("10 epochs, 2 records:")
-    assert "against the baseline, s = 0.1: −2.00 points" in text and "lowest at update" in text
+    assert re.search(r"against the baseline, s = 0.1 +\| −2.00 points", text)
+    assert "lowest at update" in text
     assert page.shorter_grid(shown, []) == "10 epochs, 0 records:\n\nNo records."
 
 
