@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
@@ -51,25 +52,26 @@ class _Part(BaseModel):
 
 
 class Asked(_Part):
-    """All that decides a run's numbers.
+    """All that decides a run's numbers."""
 
-    ``data`` names each data file's sha256; ``revision`` is raised by the task whenever its
-    numbers change; ``threads`` (of the CPU, in each operation) and ``processes`` are here since
-    sums and dropout masks depend on them.
-    """
-
-    task: str
-    method: str
-    profile: str
-    source: str
-    seed: int
-    settings: dict[str, Any]
-    data: dict[str, str]
-    precision: str
-    device_type: str
-    threads: int
-    processes: int = 1
-    revision: int
+    task: str = Field(description="translation, tagging, answering, classification or images.")
+    method: str = Field(
+        description="baseline, id, passes (K passes with α = 0) or compute (K × the updates)."
+    )
+    profile: str = Field(description="How large: smoke, small, medium, large or paper.")
+    source: str = Field(description="Which data: embedded, hub, or a folder.")
+    seed: int = Field(description="Of the first weights, the order of the data, and dropout.")
+    settings: dict[str, Any] = Field(
+        description="Every setting of the task, method and training, by name."
+    )
+    data: dict[str, str] = Field(description="SHA-256 of each data file, by its name.")
+    precision: str = Field(description="Of the numbers in forward and backward: fp32 or bf16.")
+    device_type: str = Field(description="cpu or cuda.")
+    threads: int = Field(description="Of the CPU, in each operation: sums depend on it.")
+    processes: int = Field(
+        default=1, description="That trained together: dropout masks depend on it."
+    )
+    revision: int = Field(description="Of the task, raised whenever its numbers change.")
 
     @property
     def signature(self) -> str:
@@ -80,30 +82,39 @@ class Asked(_Part):
 class Measured(_Part):
     """What came out: single numbers by ``split/name[/part]``, and lists of numbers by name."""
 
-    metrics: dict[str, float]
-    curves: dict[str, list[float]]
+    metrics: dict[str, float] = Field(
+        description="Numbers by split/name[/part]; @loss and @last: at other checkpoints."
+    )
+    curves: dict[str, list[float]] = Field(
+        description="Lists of numbers by name: over updates, over test items, and histograms."
+    )
 
 
 class Cost(_Part):
-    """Wall seconds over all sessions of the run, peak memory in bytes, joules if reported."""
+    """What a run took."""
 
-    seconds: float
-    peak_memory_bytes: int
-    energy_joules: float | None = None
+    seconds: float = Field(description="Wall seconds over all sessions of the run.")
+    peak_memory_bytes: int = Field(
+        description="Most that the process, or on a GPU the allocator, held at once."
+    )
+    energy_joules: float | None = Field(
+        default=None, description="Of the GPU, where it reports them."
+    )
 
 
 class Origin(_Part):
-    """Where and with what the run was made; decides nothing about its numbers on one machine.
+    """Where and with what the run was made; decides nothing about its numbers on one machine."""
 
-    ``protocol`` is the SHA-256 of the protocol that stood when it was made: what was seen before
-    it was fixed can confirm nothing. Records made before there was one have none.
-    """
-
-    versions: dict[str, str]
-    commit: str | None
-    device: str
-    created: str
-    protocol: str | None = None
+    versions: dict[str, str] = Field(
+        description="Of the packages that numbers may depend on, and of Python."
+    )
+    commit: str | None = Field(description="Of the code; none outside a checkout.")
+    device: str = Field(description="Name of the processor or GPU.")
+    created: str = Field(description="When the run ended, UTC.")
+    protocol: str | None = Field(
+        default=None,
+        description="SHA-256 of the protocol that stood then, if there was one.",
+    )
 
     @model_serializer(mode="wrap")
     def _earlier_ones_as_they_were(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -116,11 +127,11 @@ class Origin(_Part):
 class Record(_Part):
     """One finished run."""
 
-    signature: str
-    asked: Asked
-    measured: Measured
-    cost: Cost
-    origin: Origin
+    signature: str = Field(description="16 hexadecimal digits of the SHA-256 of what was asked.")
+    asked: Asked = Field(description="All that decides the numbers.")
+    measured: Measured = Field(description="The numbers.")
+    cost: Cost = Field(description="What the run took.")
+    origin: Origin = Field(description="Where and with what it was made.")
 
     @property
     def digest(self) -> str:
@@ -176,7 +187,7 @@ class Store:
         return next(chain.from_iterable(files), None)
 
     def _new_file(self, asked: Asked) -> Path:
-        return self.root / f"{asked.task}-{asked.profile}-{asked.method}-{asked.signature}.json"
+        return self.root / _file_name(asked)
 
     def all(self) -> list[StoredRecord]:
         """All records, working store first, each signature once, sorted by file name."""
@@ -198,6 +209,15 @@ class Store:
                 else:
                     stored.setdefault(record.signature, StoredRecord(record, folder))
         return list(stored.values()), damaged
+
+
+def path_of(record: Record, folder: Path) -> Path:
+    """The file of a record in the folder that it was read from."""
+    return folder / _file_name(record.asked)
+
+
+def _file_name(asked: Asked) -> str:
+    return f"{asked.task}-{asked.profile}-{asked.method}-{asked.signature}.json"
 
 
 def paths(folder: Path) -> list[Path]:

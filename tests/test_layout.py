@@ -55,6 +55,7 @@ MAY_IMPORT = {
     ],
     "commands": [
         "bench",
+        "book",
         "data",
         "experiments",
         "files",

@@ -1,9 +1,10 @@
-"""The command line of records: list, show and compare them."""
+"""The command line of records: list, show, compare and archive them."""
 
 from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from idlib.records import WORKING_STORE, Record, RecordError, Store, StoredRecord
+from idlib.training.settings import SettingsError
 
-records_app = typer.Typer(help="List, show and compare records.", no_args_is_help=True)
+records_app = typer.Typer(help="List, show, compare and archive records.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Option(help="Folder that new records go to.")]
 
@@ -99,6 +101,29 @@ def compare_command(
     console = Console()
     console.print(asked)
     console.print(measured)
+
+
+@records_app.command("archive")
+def archive_command(
+    file: Annotated[Path, typer.Argument(help="The archive, as records.zip.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+) -> None:
+    """Write the committed records with a table of them, their schema and a data card as a zip.
+
+    The same records give the same bytes. It needs the extra `report`.
+
+    Example: idlib records archive records.zip
+    """
+    if file.suffix != ".zip":
+        raise SettingsError(f"{file}: give a name that ends in .zip")
+    if file.exists() and not force:
+        raise SettingsError(f"{file} is there already: give another name, or --force")
+    if find_spec("matplotlib") is None:
+        raise SettingsError("the report is not installed: pip install 'idlib[report]'")
+    from idlib.book.archive import write
+
+    number = write(file)
+    typer.echo(f"{file}: {number} records, {file.stat().st_size / 1e6:.1f} MB")
 
 
 def _stored(folder: Path) -> tuple[list[StoredRecord], dict[Path, RecordError]]:
