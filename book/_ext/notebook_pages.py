@@ -15,6 +15,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
+from idlib.tasks import TASKS
+
 FOLDER = "_executed/"  # of the notebooks that papermill has run
 COLUMNS = ("parameter", "what it is", "type", "default", "here")
 
@@ -118,15 +120,17 @@ def _row(cells: list[nodes.Node]) -> nodes.row:
 
 
 def add_tools(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Below a notebook's title: a link to it, and the switch that scripts bring to life."""
-    if not docname.startswith(FOLDER) or app.builder.format != "html":
+    """Below a title: links to the notebook and its records, and a switch, dead without scripts."""
+    if not docname.startswith(FOLDER) or app.builder.name != "html":
         return
     title = next(iter(doctree.findall(nodes.title)), None)
     if title is None:
         return
-    up = "../" * docname.count("/")
+    up, name = "../" * docname.count("/"), docname.removeprefix(FOLDER)
+    records = f'<a href="records:?show={name}">records</a>' if name in TASKS else ""
     tools = (
-        f'<p class="page-tools"><a href="{up}_sources/{docname}.ipynb" download>notebook</a>'
+        '<p class="page-tools">'
+        f'<a href="{up}_sources/{docname}.ipynb" download>notebook</a>{records}'
         '<button type="button" class="code-switch" aria-pressed="false" hidden>Show code</button>'
         "</p>"
     )

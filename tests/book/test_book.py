@@ -5,6 +5,7 @@ It is made once for all tests of this file, which therefore stay together in one
 
 from __future__ import annotations
 
+import base64
 import functools
 import http.server
 import json
@@ -156,7 +157,7 @@ def test_search_finds_the_images_page(page, site: str) -> None:
     assert any("_executed/images" in link for link in links)
 
 
-IN_THE_DARK = {f"{name}.html" for name in ("index", "_executed/claims", "_executed/status")}
+IN_THE_DARK = {f"{name}.html" for name in ("index", "_executed/claims", "_executed/records")}
 IN_THE_DARK |= {f"_executed/{name}.html" for name in ("method", "images", "balance")}
 OVERFLOWING = """() => {
   const column = document.querySelector(".bd-article");
@@ -169,6 +170,26 @@ OVERFLOWING = """() => {
     .map((e) => `${e.tagName}.${e.className} ${Math.round(e.getBoundingClientRect().right)}`);
 }"""
 SIDEWAYS = "() => document.documentElement.scrollWidth > window.innerWidth + 1"
+
+
+SHOWN = """all => all.map(i => [i.src, i.getBoundingClientRect().width / i.naturalWidth])"""
+GLYPHS = re.compile(r"scale\(([\d.]+) -")  # of a text: its size in hundreds of points
+
+
+def test_text_in_figures_is_at_least_nine_points_high(page, site: str, built: Path) -> None:
+    """As shown at 1,280 pixels; exponents aside."""
+    page.set_viewport_size({"width": 1280, "height": 900})
+    seen = []
+    for name in pages_of_the_book(built):
+        page.goto(site + name, wait_until="networkidle")
+        for source, shrunk in page.eval_on_selector_all(".bd-article img", SHOWN):
+            kind, _, data = source.partition(";base64,")
+            drawn = base64.b64decode(data).decode() if data else page.request.get(source).text()
+            assert kind.endswith(("svg", "svg+xml")), f"{name}: {kind} is no drawing"
+            sizes = [100 * float(scale) * shrunk for scale in GLYPHS.findall(drawn)]
+            seen += [(round(size, 2), name, kind) for size in sizes]
+    assert len(seen) > 1000
+    assert [one for one in sorted(set(seen)) if one[0] < 8.99] == []
 
 
 THEMES_OWN = ("_modules", "genindex", "py-modindex", "search")  # pages that nobody writes
@@ -214,12 +235,33 @@ def test_no_page_shuts_readers_out(browser, site: str, built: Path, scheme: str)
     assert wrong == []
 
 
+def test_a_page_is_printed_without_what_paper_cannot_do(built: Path, tmp_path: Path) -> None:
+    from print_book import print_book
+    from pypdf import PdfReader
+
+    print_book(built / "_executed/claims.html", tmp_path / "claims.pdf")
+    printed = PdfReader(tmp_path / "claims.pdf")
+    headings = [one.title for one in flat(printed.outline)]
+    assert {"Claims and verdicts", "Line by line", "Scope"} <= set(headings)
+    text = "\n".join(page.extract_text() for page in printed.pages)
+    assert "supported" in text and "CSV" not in text and "Show code" not in text
+    assert len(printed.pages) < 20 and sorted(tmp_path.iterdir()) == [tmp_path / "claims.pdf"]
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.html: there is no such page"):
+        print_book(tmp_path / "nowhere.html", tmp_path / "claims.pdf")
+
+
+def flat(outline: list) -> list:
+    return [
+        one for entry in outline for one in (flat(entry) if isinstance(entry, list) else [entry])
+    ]
+
+
 def test_code_is_shown_by_one_switch_that_is_remembered(page, site: str) -> None:
     code = ".cell.tag_hide-input .cell_input"
     page.goto(site + "_executed/images.html")
     assert page.locator(code).count() > 5
     assert not any(one.is_visible() for one in page.locator(code).all())
-    assert page.locator(".page-tools a").get_attribute("download") is not None
+    assert page.locator(".page-tools a[download]").get_attribute("download") is not None
     page.click(".code-switch")
     assert all(one.is_visible() for one in page.locator(code).all())
     page.goto(site + "_executed/translation.html")
@@ -234,21 +276,38 @@ def test_without_scripts_the_pages_can_be_read(browser, site: str) -> None:
     page = context.new_page()
     page.goto(site + "_executed/images.html")
     assert not page.locator(".code-switch").is_visible()
-    assert page.locator(".page-tools a").is_visible()
+    assert page.locator(".page-tools a[download]").is_visible()
     assert page.locator("details.parameters table").count() == 1
-    page.goto(site + "_executed/status.html")
+    page.goto(site + "_executed/records.html")
     assert page.locator("table.records-table tbody tr").first.is_visible()
     context.close()
 
 
 def test_records_are_filtered_by_words(page, site: str) -> None:
-    page.goto(site + "_executed/status.html")
+    page.goto(site + "_executed/records.html?show=images")
     rows = page.locator("table.records-table tbody tr")
     every = rows.count()
+    assert {"images"} == {row.inner_text().split()[1] for row in rows.all() if row.is_visible()}
     page.fill(".records-filter input", "images baseline medium")
     shown = [row.inner_text() for row in rows.all() if row.is_visible()]
     assert 0 < len(shown) < every
     assert all({"images", "baseline", "medium"} <= set(text.split()) for text in shown)
+
+
+def test_a_number_is_two_clicks_from_its_record(page, site: str) -> None:
+    """From the landing page: to the records of a difference, and to one of them."""
+    page.goto(site)
+    page.locator("table a", has_text="nats").first.click()
+    rows = [row for row in page.locator("table.records-table tbody tr").all() if row.is_visible()]
+    runs = page.locator(".records-of").inner_text()
+    assert 0 < len(rows) < page.locator("table.records-table tbody tr").count()
+    assert all(row.inner_text().split("\t")[-2] in runs for row in rows if "; " not in runs)
+    link = rows[0].locator("a")
+    signature = link.inner_text()
+    address = site + "_executed/" + str(link.get_attribute("href"))
+    assert page.request.get(address).json()["asked"]["seed"] >= 1 and signature in address
+    page.click(".records-of button")
+    assert rows[0].is_visible() and page.locator(".records-of").count() == 0
 
 
 def test_every_link_within_the_book_resolves(built: Path) -> None:
@@ -261,6 +320,7 @@ def test_every_link_within_the_book_resolves(built: Path) -> None:
         root = pages[name]
         for href in root.xpath("//a/@href"):
             target, _, anchor = href.partition("#")
+            target = target.partition("?")[0]
             if ":" in target or target.startswith("//"):
                 continue
             there = (
