@@ -135,6 +135,14 @@ def test_every_page_asks_nobody_else(page, site: str, built: Path) -> None:
     assert page.complaints == []
 
 
+def test_pages_work_from_the_file_system(page, built: Path) -> None:
+    for name in ("index.html", "_executed/method.html", "_executed/records.html"):
+        page.goto((built / name).as_uri(), wait_until="networkidle")
+        assert page.locator("h1").first.is_visible()
+    assert page.locator(".records-filter input").is_visible()
+    assert page.failed == [] and page.complaints == []
+
+
 def test_no_page_names_a_script_elsewhere(built: Path) -> None:
     loads = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"(?:https?:)?//[^\"]+")
     for name in html_pages(built):
