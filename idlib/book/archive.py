@@ -42,7 +42,7 @@ def write(out: Path, root: Path = Path(), found: Evidence | None = None) -> int:
 
     Raises:
         RecordError: there are no records, or one of them cannot be read; the message names it.
-        idlib.files.WriteError: the file cannot be written.
+        OSError: the file cannot be written; the message says why.
     """
     folders = [root / COMMITTED_STORE, root / EVIDENCE_STORE]
     stored = Store(folders[0], also=folders[1:]).all()
