@@ -11,6 +11,8 @@ import functools
 import hashlib
 import http.server
 import json
+import os
+import re
 import shutil
 import webbrowser
 from pathlib import Path
@@ -127,6 +129,37 @@ def bench(session: nox.Session) -> None:
     """
     _install(session)
     session.run("idlib", "bench", *session.posargs)
+
+
+@nox.session(name="book-pdf")
+def book_pdf(session: nox.Session) -> None:
+    """Print the built book with the browser, as book/_build/intra-distillation.pdf.
+
+    nox -s book-pdf
+    nox -s book-pdf -- --without api records
+    CHROMIUM=path/to/chrome nox -s book-pdf
+
+    It takes the pages as build-book has left them, and Debian's chromium, or the Chromium that the
+    variable CHROMIUM names. Nothing is installed but what joins and prints the pages. Pages may be
+    left out; the API reference is the longest.
+    """
+    parser = _parser(session)
+    parser.add_argument("--without", nargs="+", metavar="PAGE")
+    options = parser.parse_args(session.posargs)
+    named = os.environ.get("CHROMIUM") or "chromium"
+    browser = shutil.which(named)
+    if browser is None:
+        session.error(f"no {named}: install Debian's package chromium, or name one in CHROMIUM")
+    if not (BUILD / "html/index.html").is_file():
+        session.error("there is no book yet: nox -s build-book")
+    project = Path("pyproject.toml").read_text(encoding="utf-8")
+    version = re.search(r'^version = "(.+)"$', project, re.MULTILINE)[1]
+    session.install("lxml", "playwright", "pypdf", "-c", str(CONSTRAINTS))
+    given = [f"--version={version}", f"--browser={browser}"]
+    if options.without:
+        given += ["--without", *options.without]
+    out = BUILD / "intra-distillation.pdf"
+    session.run("python", "tools/print_book.py", str(BUILD / "html"), str(out), *given)
 
 
 @nox.session(name="docs-serve", venv_backend="none")
