@@ -12,6 +12,7 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import shutil
 import webbrowser
 from pathlib import Path
@@ -70,29 +71,6 @@ def build_book(session: nox.Session) -> None:
     session.log(f"the book: {BUILD}/html/index.html (nox -s docs-serve for a working search)")
     if failed:
         session.error(f"these pages are not finished, and say why: {', '.join(failed)}")
-
-
-@nox.session(name="book-pdf")
-def book_pdf(session: nox.Session) -> None:
-    """Print the book, as its notebooks were last run, to book/_build/intra-distillation.pdf.
-
-    nox -s book-pdf
-
-    It wants Debian's chromium, or another build of it named in the variable CHROMIUM.
-    """
-    _parser(session).parse_args(session.posargs)
-    if not (EXECUTED / "build.json").is_file():
-        session.error("no notebook has been run yet: nox -s build-book")
-    if not (os.environ.get("CHROMIUM") or shutil.which("chromium")):
-        session.error("no chromium: install Debian's package, or name a browser in CHROMIUM")
-    _install(session, "report", "pdf")
-    one_page = BUILD / "one-page"
-    book = f"{session.bin}/jupyter-book"
-    session.run(book, "build", "book", "--builder", "singlehtml", "--path-output", str(one_page))
-    page = one_page / "_build/singlehtml/index.html"
-    out = BUILD / "intra-distillation.pdf"
-    session.run("python", "tools/print_book.py", str(page), str(out))
-    session.log(f"the book on paper: {out}")
 
 
 @nox.session
@@ -159,6 +137,38 @@ def bench(session: nox.Session) -> None:
     """
     _install(session)
     session.run("idlib", "bench", *session.posargs)
+
+
+@nox.session(name="book-pdf")
+def book_pdf(session: nox.Session) -> None:
+    """Print the built book with the browser, as book/_build/intra-distillation.pdf.
+
+    nox -s book-pdf
+    nox -s book-pdf -- --without        # all pages
+    CHROMIUM=path/to/chrome nox -s book-pdf
+
+    It takes the pages as build-book has left them, and Debian's chromium, or the Chromium that the
+    variable CHROMIUM names. Nothing is installed but what joins and prints the pages. Left out are
+    the API reference and the list of records, which are as long as all others, or what --without
+    names.
+    """
+    parser = _parser(session)
+    parser.add_argument("--without", nargs="*", metavar="PAGE", default=["api", "records"])
+    options = parser.parse_args(session.posargs)
+    named = os.environ.get("CHROMIUM") or "chromium"
+    browser = shutil.which(named)
+    if browser is None:
+        session.error(f"no {named}: install Debian's package chromium, or name one in CHROMIUM")
+    if not (BUILD / "html/index.html").is_file():
+        session.error("there is no book yet: nox -s build-book")
+    project = Path("pyproject.toml").read_text(encoding="utf-8")
+    version = re.search(r'^version = "(.+)"$', project, re.MULTILINE)[1]
+    session.install("lxml", "playwright", "pypdf", "-c", str(CONSTRAINTS))
+    given = [f"--version={version}", f"--browser={browser}"]
+    if options.without:
+        given += ["--without", *options.without]
+    out = BUILD / "intra-distillation.pdf"
+    session.run("python", "tools/print_book.py", str(BUILD / "html"), str(out), *given)
 
 
 @nox.session(name="docs-serve", venv_backend="none")

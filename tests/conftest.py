@@ -86,6 +86,18 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a real browser; without one the tests skip, except where CI is set."""
+    program = shutil.which(os.environ.get("CHROMIUM") or "chromium")
+    missing = "no chromium: install Debian's package chromium, or name a browser in CHROMIUM"
+    if program is None and os.environ.get("CI"):
+        pytest.fail(missing)
+    if program is None:
+        pytest.skip(missing)
+    return program
+
+
+@pytest.fixture(scope="session")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the book whose notebooks have all been run at profile smoke, from nothing."""
     from idlib.book import execution

@@ -12,12 +12,15 @@ import json
 import math
 import os
 import re
-import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from joined_book import chapters_of
 
 from idlib.book import execution
 from idlib.records import Store
@@ -25,7 +28,6 @@ from idlib.records import Store
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-MISSING = "no chromium: install Debian's package chromium, or name a browser in CHROMIUM"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,17 +84,12 @@ def site(built: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser():
-    """A real browser; without one the tests skip, except where CI is set."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if program is None and os.environ.get("CI"):
-        pytest.fail(MISSING)
-    if program is None:
-        pytest.skip(MISSING)
+def browser(chromium: str):
+    """A real browser."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield opened
         opened.close()
 
@@ -243,27 +240,6 @@ def test_no_page_shuts_readers_out(browser, site: str, built: Path, scheme: str)
     assert wrong == []
 
 
-def test_a_page_is_printed_without_what_paper_cannot_do(built: Path, tmp_path: Path) -> None:
-    from print_book import print_book
-    from pypdf import PdfReader
-
-    print_book(built / "_executed/claims.html", tmp_path / "claims.pdf")
-    printed = PdfReader(tmp_path / "claims.pdf")
-    headings = [one.title for one in flat(printed.outline)]
-    assert {"Claims and verdicts", "Line by line", "Scope"} <= set(headings)
-    text = "\n".join(page.extract_text() for page in printed.pages)
-    assert "supported" in text and "CSV" not in text and "Show code" not in text
-    assert len(printed.pages) < 20 and sorted(tmp_path.iterdir()) == [tmp_path / "claims.pdf"]
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.html: there is no such page"):
-        print_book(tmp_path / "nowhere.html", tmp_path / "claims.pdf")
-
-
-def flat(outline: list) -> list:
-    return [
-        one for entry in outline for one in (flat(entry) if isinstance(entry, list) else [entry])
-    ]
-
-
 def test_code_is_shown_by_one_switch_that_is_remembered(page, site: str) -> None:
     code = ".cell.tag_hide-input .cell_input"
     page.goto(site + "_executed/images.html")
@@ -339,3 +315,78 @@ def test_every_link_within_the_book_resolves(built: Path) -> None:
             elif anchor and there in anchors and anchor not in anchors[there]:
                 wrong.append(f"{name}: {href} has no such place")
     assert wrong == []
+
+
+# --- on paper ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pdf(built: Path, chromium: str, tmp_path_factory: pytest.TempPathFactory):
+    """The book, printed but for its API reference, which takes the browser long."""
+    from pypdf import PdfReader
+
+    out = tmp_path_factory.mktemp("pdf") / "book.pdf"
+    tool = [sys.executable, "tools/print_book.py", str(built), str(out)]
+    given = ["--version", "1.2.3", "--without", "api", "--browser", chromium]
+    done = subprocess.run([*tool, *given], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in out.parent.iterdir()] == ["book.pdf"]
+    return PdfReader(out)
+
+
+def pages_of_chapter(pdf, title: str) -> list:
+    """The pages from where the outline names a chapter to where it names the next."""
+    chapters = [entry for entry in pdf.outline if not isinstance(entry, list)]
+    starts = [pdf.get_destination_page_number(entry) for entry in chapters] + [len(pdf.pages)]
+    place = [entry.title for entry in chapters].index(title)
+    return [pdf.pages[number] for number in range(starts[place], starts[place + 1])]
+
+
+def test_every_chapter_is_in_the_outline_and_on_the_first_page(pdf, executed: Path) -> None:
+    parts = yaml.safe_load((executed / "book/_toc.yml").read_text())["parts"]
+    files = [chapter["file"] for part in parts for chapter in part["chapters"]]
+    chapters = chapters_of(executed / "book/_build/html")
+    assert [chapter.path for chapter in chapters] == [f"{name}.html" for name in ["index", *files]]
+    chapters = [chapter for chapter in chapters if chapter.stem != "api"]
+    outlined = [entry for entry in pdf.outline if not isinstance(entry, list)]
+    assert [entry.title for entry in outlined] == [chapter.title for chapter in chapters]
+    first = pdf.pages[0].extract_text()
+    assert "Version 1.2.3" in first and "mean nothing" in " ".join(first.split())
+    for entry in outlined:
+        page = pdf.get_destination_page_number(entry) + 1
+        assert re.search(rf"{re.escape(entry.title)}\s*{page}\b", first), entry.title
+
+
+def test_links_of_the_pdf_lead_into_it_or_to_the_web(pdf, built: Path) -> None:
+    links = [note.get_object() for page in pdf.pages for note in page.get("/Annots") or []]
+    places = {str(name).lstrip("/") for name in pdf.named_destinations}
+    inside = {str(link["/Dest"]).lstrip("/") for link in links if "/Dest" in link}
+    outside = {str(link["/A"]["/URI"]) for link in links if "/A" in link}
+    chapters = {chapter.name for chapter in chapters_of(built) if chapter.stem != "api"}
+    assert chapters < inside <= places
+    assert any(name.startswith("bibliography--") for name in inside)
+    assert all(url.startswith("https://") for url in outside)
+
+
+@pytest.mark.parametrize("name", ["claims", "translation", "images", "method"])
+def test_no_page_of_the_pdf_cuts_tables_and_formulas(pdf, built: Path, name: str) -> None:
+    """What the last column of each table says is there, and no text begins beyond the margin."""
+    from lxml import html
+
+    article = html.parse(str(built / f"_executed/{name}.html")).getroot().find(".//article")
+    title = article.findtext(".//h1")
+    last = {
+        word for cell in article.xpath(".//tr/*[last()]") for word in cell.text_content().split()
+    }
+    found, text = [], ""
+    for page in pages_of_chapter(pdf, title):
+        right = float(page.mediabox.right) - 16 / 25.4 * 72  # the margin, in points
+
+        def see(piece: str, outer, inner, font, size, right=right) -> None:
+            if piece.strip() and inner[4] * outer[0] + outer[4] > right:
+                found.append(piece)
+
+        text += page.extract_text(visitor_text=see)
+    words = "".join(text.split())
+    assert [word for word in sorted(last) if word not in words] == []
+    assert found == []
