@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 from lxml import html
 
-# What a reader of paper cannot use: buttons, links to files beside the book, and code.
+# What a reader of paper cannot use: buttons, links to files beside the book, code, parameters.
 USELESS = (
     *("page-tools", "headerlink", "cell_input", "above-input-button", "viewcode-link", "csv"),
-    *("records-filter", "prev-next-footer"),
+    *("records-filter", "prev-next-footer", "parameters"),
 )
 FORMULAS = "mathjax"  # in the scripts that set them, whatever its case
 REFERRING = ("for", "aria-labelledby", "aria-describedby", "headers")  # attributes with identifiers

@@ -151,7 +151,7 @@ def factors_figure(tables: Mapping[str, pd.DataFrame]) -> Figure:
         grid.set_axis_labels("std / right std", "")
         for axes in grid.axes.flat:
             axes.axvline(1, color="grey", linewidth=0.8)
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
         return fitted(grid, columns=3)

@@ -135,7 +135,7 @@ def test_every_page_asks_nobody_else(page, site: str, built: Path) -> None:
 def test_pages_work_from_the_file_system(page, built: Path) -> None:
     for name in ("index.html", "_executed/method.html", "_executed/records.html"):
         page.goto((built / name).as_uri(), wait_until="networkidle")
-        assert page.locator("h1").first.is_visible()
+        assert page.locator(".bd-article h1").first.is_visible()
     assert page.locator(".records-filter input").is_visible()
     assert page.failed == [] and page.complaints == []
 
@@ -282,6 +282,7 @@ def test_a_number_is_two_clicks_from_its_record(page, site: str) -> None:
     """From the landing page: to the records of a difference, and to one of them."""
     page.goto(site)
     page.locator("table a", has_text="nats").first.click()
+    page.wait_for_selector(".records-of")
     rows = [row for row in page.locator("table.records-table tbody tr").all() if row.is_visible()]
     runs = page.locator(".records-of").inner_text()
     assert 0 < len(rows) < page.locator("table.records-table tbody tr").count()

@@ -148,11 +148,11 @@ def test_each_rule_of_selection_has_its_outcome(board):
     table = under_each_rule(board).set_index("line")
     assert list(table) == LATEST
     assert list(table.loc["C1"]) == [
-        "+3.00 points, supported *",
+        "+3.00 points, supported\N{NO-BREAK SPACE}*",
         "+4.50 points, supported",
         "+0.10 points, no effect",
     ]
-    assert list(table.loc["C4 translation"])[1].endswith("supported *")
+    assert list(table.loc["C4 translation"])[1].endswith("supported\N{NO-BREAK SPACE}*")
     assert "C2" not in table.index and under_each_rule(Board()).empty
 
 

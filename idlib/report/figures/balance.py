@@ -110,7 +110,7 @@ def areas(
                         whisker(ax, values, place)
                 ax.axvline(0, color="black", linewidth=0.8, zorder=0)
                 ax.set_title(f"{plain(study)}, by {rank}")
-                ax.set_xlabel("difference in NLL added (nats)")
+                ax.set_xlabel("difference (nats)")
             axes[row, 0].set_yticks(
                 range(len(pairs)), [textwrap.fill(labels[pair], 26) for pair in pairs]
             )

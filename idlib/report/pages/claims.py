@@ -160,7 +160,7 @@ def under_each_rule(board: Board) -> pd.DataFrame:
             found, own = rules[rule], board.decisions[name].line.selection == rule
             effect = board.effect(found).partition(" (")[0]
             text = f"{effect}, {found.outcome}" if effect else found.outcome
-            row[RULES[rule]] = f"{text} *" if own else text
+            row[RULES[rule]] = f"{text}\N{NO-BREAK SPACE}*" if own else text
         rows.append(row)
     return pd.DataFrame(rows, columns=["line", *RULES.values()])
 
