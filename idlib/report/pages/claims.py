@@ -111,13 +111,13 @@ def asked(line: Line) -> str:
 
 
 def by_claim(board: Board) -> Styler:
-    """The short table of the landing page: the primary lines and their outcomes."""
+    """The short table of the landing page: the primary lines, in words, and their outcomes."""
     rows = []
     for name, one in board.primary.items():
         stated = dict(board.published(name))
         rows.append(
             {
-                "line": name,
+                "line": f"{name}<br><small>{escape(_in_words(board, one.line))}</small>",
                 "ours": board.cell(name),
                 "δ": board.delta(one.line),
                 **{
@@ -129,6 +129,11 @@ def by_claim(board: Board) -> Styler:
             }
         )
     return unbroken(pd.DataFrame(rows), "ours", "δ", "paper", "earlier report", "outcome", "seeds")
+
+
+def _in_words(board: Board, line: Line) -> str:
+    study = board.protocol.studies[line.study]
+    return f"{line.words}; {line.study}, {study.profile}"
 
 
 def over_items(board: Board) -> pd.DataFrame:
