@@ -36,8 +36,9 @@ def say_why(notebook: Path, out: Path, why: str, note: dict[str, Any]) -> None:
         if OF_PAPERMILL not in cell.get("metadata", {}).get("tags", [])
     ]
     remark = nbformat.v4.new_markdown_cell(
-        f":::{{danger}} This page is not finished\n{literal(why)}\n\nIt stands here as far as it "
-        f"came. Mend what is named, then `nox -s build-book -- --only {notebook.stem}`.\n:::"
+        f":::{{admonition}} This page is not finished\n:class: danger\n{literal(why)}\n\n"
+        "It stands here as far as it came. Mend what is named, then "
+        f"`nox -s build-book -- --only {notebook.stem}`.\n:::"
     )
     content["cells"] = [*cells[:1], dict(remark), *cells[1:]]
     content["metadata"]["idlib"] = {**note, "failed": why}

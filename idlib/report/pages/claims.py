@@ -115,20 +115,23 @@ def by_claim(board: Board) -> Styler:
     rows = []
     for name, one in board.primary.items():
         stated = dict(board.published(name))
+        published = [
+            f"{board.written(one.line, stated[source])}<br><small>{source}</small>"
+            for source in (PAPER, REPORT)
+            if source in stated
+        ]
+        words = escape(_in_words(board, one.line))
+        seeds = f"{len(one.seeds)} of {one.registered} seeds"
         rows.append(
             {
-                "line": f"{name}<br><small>{escape(_in_words(board, one.line))}</small>",
+                "line": f'{name}<small class="words">{words}</small>',
                 "ours": board.cell(name),
                 "δ": board.delta(one.line),
-                **{
-                    source: board.written(one.line, stated[source]) if source in stated else NOTHING
-                    for source in (PAPER, REPORT)
-                },
-                "outcome": one.told,
-                "seeds": f"{len(one.seeds)} of {one.registered}",
+                "published": "<br>".join(published) or NOTHING,
+                "outcome": f"{one.told}<br><small>{seeds}</small>",
             }
         )
-    return unbroken(pd.DataFrame(rows), "ours", "δ", "paper", "earlier report", "outcome", "seeds")
+    return unbroken(pd.DataFrame(rows), "ours", "δ", "published", "outcome")
 
 
 def _in_words(board: Board, line: Line) -> str:
