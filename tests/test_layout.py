@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "files": [],
     "method": [],
     "sensitivity": [],
+    "integrations": ["method"],
     "metrics": ["method"],
     "protocol": [],
     "records": ["files", "protocol"],

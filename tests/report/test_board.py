@@ -116,7 +116,7 @@ def test_tables_have_every_line(board):
     assert "no record of id" in table.loc["C2"]["remarks"]
     assert tables.lines(board).data.equals(board.table())
     short = by_claim(board).data
-    words = short.pop("line").str.extract('(.*)<small class="words">(.*)</small>')
+    words = short.pop("line").str.extract('<strong>(.*)</strong><small class="words">(.*)</small>')
     short.index = words[0]
     assert [*short.index] == [*board.primary]
     assert words[1][0] == "intra-distillation minus baseline, SacreBLEU; translation, medium"

@@ -124,7 +124,7 @@ def by_claim(board: Board) -> Styler:
         seeds = f"{len(one.seeds)} of {one.registered} seeds"
         rows.append(
             {
-                "line": f'{name}<small class="words">{words}</small>',
+                "line": f'<strong>{name}</strong><small class="words">{words}</small>',
                 "ours": board.cell(name),
                 "δ": board.delta(one.line),
                 "published": "<br>".join(published) or NOTHING,

@@ -1,0 +1,231 @@
+"""Intra-distillation in Hugging Face's Trainer: the loss of training changes, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate import DistributedType
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from transformers import Seq2SeqTrainer, Trainer
+
+from idlib.integrations.heads import Batch, forward_of, targets_of
+from idlib.method.objective import IntraDistillation, Parts
+from idlib.method.projection import Head
+from idlib.method.targets import Target, as_heads
+from idlib.method.unprojected import unprojected
+
+ONE_DEVICE_EACH = (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
+
+
+if TYPE_CHECKING:
+    Base = Trainer
+else:  # the Trainer that stands behind it
+    Base = object
+
+
+class IntraDistillationMixin(Base):
+    """Makes the loss of training that of intra-distillation, in any subclass of Trainer.
+
+    Put it before the Trainer of your own:
+    ``class MyTrainer(IntraDistillationMixin, TheirTrainer)``.
+
+    Args:
+        *args, **kwargs: the Trainer's own.
+        objective: passes, weight and divergence; by default the paper's. Label smoothing is that
+            of ``args.label_smoothing_factor``, if it is not 0.
+        targets: from a batch to its :class:`~idlib.method.targets.Target`, or to one for each
+            output of the model by name; by default the labels that transformers' own losses take
+            (:mod:`idlib.integrations.heads`).
+        projection: whether the loss may be formed together with the model's last projection, where
+            it has one that can be left out (``uses_projection`` tells it after the first update).
+
+    An update averages over all counted positions of all its micro-batches and processes. Beside
+    ``loss`` the log has ``task_loss``, ``divergence`` (nats a position, means over the updates
+    since the last log) and ``alpha``, the weight in the last of them. Evaluation is the Trainer's
+    own: one pass, the model's own loss. A loss that a model adds to that of its labels (of the
+    balance of experts, say) is not trained on.
+
+    Raises:
+        ValueError: another loss is given too (``compute_loss_func``), or two label smoothings.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        objective: IntraDistillation | None = None,
+        targets: Callable[[Any], Target | Mapping[str, Target]] | None = None,
+        projection: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        if self.compute_loss_func is not None:
+            raise ValueError(
+                "compute_loss_func is another loss: leave it out, or use Trainer; labels of your "
+                "own go into targets="
+            )
+        objective = objective or IntraDistillation()
+        smoothing = self.args.label_smoothing_factor
+        if smoothing:
+            if objective.smoothing not in (0, smoothing):
+                raise ValueError(
+                    f"the objective's smoothing is {objective.smoothing}, label_smoothing_factor "
+                    f"{smoothing}: give one of them"
+                )
+            objective = replace(objective, smoothing=smoothing)
+        self.intra_distillation = objective
+        self._targets = targets
+        self.uses_projection: bool | None = None if projection else False
+        self._sums: Tensor | None = None  # task loss and divergence of the updates since the log
+        self._logged_at = 0
+        self._alpha: float | Tensor = 0.0
+
+    @property
+    def model_accepts_loss_kwargs(self) -> bool:
+        """Whether the loss is that of a whole update's positions; of this one's it always is."""
+        trains = self.model is not None and self.model.training
+        return trains or self._accepts_loss_kwargs
+
+    @model_accepts_loss_kwargs.setter
+    def model_accepts_loss_kwargs(self, value: bool) -> None:  # the Trainer's, for evaluation
+        self._accepts_loss_kwargs = value
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Batch], num_batches: int, *device: Any
+    ) -> tuple[list[Any], Any]:
+        """The batches of an update, and its counted positions by head, over all processes."""
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, *device)
+        counts: dict[str, Tensor] = {}
+        for batch in batches:
+            for name, target in as_heads(self.targets(batch)).items():
+                counts[name] = counts.get(name, 0) + target.count
+        if self.accelerator.num_processes > 1:
+            at = self.accelerator.device
+            counts = {n: self.accelerator.reduce(c.to(at), "sum") for n, c in counts.items()}
+        return batches, counts or None
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """The objective of a batch in training, and the Trainer's own loss in evaluation.
+
+        Args:
+            model: as it is trained, with what is wrapped around it.
+            inputs: its arguments, and the labels.
+            return_outputs: whether the outputs of the passes come too, ``{name: [K B, ...]}`` as
+                they were run (in the modes ``loop`` and ``cached`` the last pass's).
+            num_items_in_batch: counted positions of the update by head, as
+                :meth:`get_batch_samples` counts them; without them the batch is the update.
+        """
+        if not model.training:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        counts = num_items_in_batch if isinstance(num_items_in_batch, Mapping) else None
+        outputs: dict[str, Tensor] = {}
+        parts = self._parts(model, inputs, counts, outputs if return_outputs else None)
+        # Gradients are averaged over processes, and this is the update's own sum.
+        scale = self.accelerator.num_processes if counts is not None else 1
+        if counts is not None:
+            sums = scale * torch.stack([parts.task, parts.divergence]).detach()
+            self._sums = sums if self._sums is None else self._sums + sums
+            self._alpha = parts.alpha
+        loss = scale * parts.total
+        return (loss, outputs) if return_outputs else loss
+
+    def targets(self, batch: Batch) -> Target | Mapping[str, Target]:
+        """The labels of a batch, and the positions that count."""
+        if self._targets is not None:
+            return self._targets(batch)
+        return targets_of(self.accelerator.unwrap_model(self.model), batch)
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Log, and with the training loss its parts and the weight of the divergence."""
+        if "loss" in logs and self._sums is not None:
+            updates = self.state.global_step - self._logged_at
+            sums = self.accelerator.gather(self._sums[None]).mean(0) / max(updates, 1)
+            task, divergence = sums.tolist()
+            logs |= {"task_loss": task, "divergence": divergence, "alpha": float(self._alpha)}
+            self._sums, self._logged_at = None, self.state.global_step
+        super().log(logs, *args, **kwargs)
+
+    def _parts(
+        self,
+        model: nn.Module,
+        inputs: Batch,
+        counts: Mapping[str, Tensor] | None,
+        seen: dict[str, Tensor] | None,
+    ) -> Parts:
+        """The objective's parts; ``seen`` takes the model's outputs, if they are wanted."""
+        names = list(as_heads(self.targets(inputs)))
+        run = forward_of(model, self.accelerator.unwrap_model(model))
+
+        def forward(batch: Batch) -> dict[str, Head]:
+            outputs = run(batch)
+            if missing := [name for name in names if name not in outputs]:
+                raise ValueError(
+                    f"the model gives {', '.join(outputs)}, and not {', '.join(missing)}, for "
+                    "which there are targets"
+                )
+            if seen is not None:
+                seen.update(outputs)
+            return {name: outputs[name] for name in names}
+
+        def objective(forward: Callable[[Any], Any]) -> Parts:
+            with self.accelerator.autocast():
+                return self.intra_distillation(
+                    forward,
+                    self.targets,
+                    inputs,
+                    step=self.state.global_step,
+                    total_steps=max(1, self.state.max_steps),
+                    counts=counts,
+                )
+
+        if seen is None and self.uses_projection is not False:
+            if self._can_project(model, names):
+                try:
+                    parts = objective(unprojected(model, lambda batch: run(batch)["logits"]))
+                except ValueError:
+                    if self.uses_projection:  # it could be done before: something else is wrong
+                        raise
+                else:
+                    self.uses_projection = True
+                    return parts
+            self.uses_projection = False
+        return objective(forward)
+
+    def _can_project(self, model: nn.Module, names: list[str]) -> bool:
+        """Whether a projection can be run outside the model, as it is wrapped."""
+        if names != ["logits"] or self.accelerator.distributed_type not in ONE_DEVICE_EACH:
+            return False
+        if isinstance(model, DistributedDataParallel):
+            return not model.find_unused_parameters
+        return not isinstance(model, nn.DataParallel)
+
+
+class IntraDistillationTrainer(IntraDistillationMixin, Trainer):
+    """Hugging Face's Trainer with the loss of intra-distillation.
+
+    Sequence and token classification, question answering, language modelling; see
+    :class:`IntraDistillationMixin` for its arguments.
+
+    Example:
+        >>> from transformers import BertConfig, BertForSequenceClassification, TrainingArguments
+        >>> size = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, vocab_size=50)
+        >>> model = BertForSequenceClassification(BertConfig(**size, intermediate_size=16))
+        >>> data = [{"input_ids": [2, 7 + n, 3], "labels": n % 2} for n in range(8)]
+        >>> args = TrainingArguments(max_steps=2, disable_tqdm=True, report_to="none")
+        >>> trainer = IntraDistillationTrainer(
+        ...     model, args, train_dataset=data, objective=IntraDistillation(passes=2)
+        ... )
+    """
+
+
+class IntraDistillationSeq2SeqTrainer(IntraDistillationMixin, Seq2SeqTrainer):
+    """The same for models from a sequence to another, with ``predict_with_generate``."""
