@@ -5,9 +5,9 @@ What takes seconds to import, torch above all, is imported by the command that n
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +18,10 @@ from typer.core import TyperGroup
 
 from idlib.commands.arguments import names_of, numbers_of, settings_of
 from idlib.commands.bench import bench_command
+from idlib.commands.doctor import doctor_command
+from idlib.commands.output import AsJson, print_json
 from idlib.commands.records import Folder, print_record, records_app
+from idlib.commands.verify import verify_command
 from idlib.experiments.workspace import CHECKPOINTS, Workspace, check_writable
 from idlib.protocol import ProtocolError
 from idlib.records import EVIDENCE_STORE, WORKING_STORE, RecordError, Store
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from idlib.experiments.specs import Spec
 
 INTERRUPTED = 130  # as shells say of a command that Ctrl-C ended
-RESUMABLE = ("run", "grid", "evidence", "translate", "book")
+RESUMABLE = ("run", "grid", "evidence", "translate", "book", "verify")
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "size calculation overflowed")  # torch's
 AT_FIRST_UPDATE = 1e-3  # seconds; a bar then comes after all that can be wrong before training
 
@@ -120,6 +123,7 @@ def run_command(
     source: Source = None,
     set_: Changes = None,
     device: Device = "auto",
+    as_json: AsJson = False,
     records: Folder = WORKING_STORE,
     checkpoints: Checkpoints = CHECKPOINTS,
 ) -> None:
@@ -143,7 +147,7 @@ def run_command(
     ) as bar:
         record = run(spec, Workspace(Store(records), checkpoints), bar.update)
     if not quiet:
-        print_record(record)
+        print_record(record, as_json)
 
 
 @app.command("grid")
@@ -167,6 +171,7 @@ def grid_command(
     ] = False,
     set_: Changes = None,
     device: Device = "auto",
+    as_json: AsJson = False,
     records: Folder = WORKING_STORE,
     checkpoints: Checkpoints = CHECKPOINTS,
 ) -> None:
@@ -195,10 +200,13 @@ def grid_command(
     )
     workspace = Workspace(Store(records), checkpoints)
     if list_:
-        typer.echo(json.dumps(listing(specs, workspace), indent=1))
+        print_json(listing(specs, workspace))
         return
     _tell_what_is_left_out(specs)
     made = run_all(specs, workers=workers, workspace=workspace)
+    if as_json:
+        print_json(listing(specs, workspace))
+        return
     typer.echo(f"{len(made)} records of {task} at profile {profile}, new ones in {records}/")
 
 
@@ -213,6 +221,7 @@ def evidence_command(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes side by side; on a GPU as many as fit.")
     ] = None,
+    as_json: AsJson = False,
     records: Folder = EVIDENCE_STORE,
     checkpoints: Checkpoints = CHECKPOINTS,
 ) -> None:
@@ -228,9 +237,12 @@ def evidence_command(
 
     registered = protocol.read()
     if list_:
-        evidence.show(registered, studies or [], Store(records))
+        evidence.show(registered, studies or [], Store(records), as_json)
+        return
+    made = evidence.make(registered, studies or [], workers, records, checkpoints)
+    if as_json:
+        evidence.show(registered, studies or [], Store(records), as_json)
     else:
-        made = evidence.make(registered, studies or [], workers, records, checkpoints)
         typer.echo(f"all {made} registered runs are made, records in {records}/")
 
 
@@ -247,6 +259,7 @@ def translate_command(
     ] = False,
     set_: Changes = None,
     device: Device = "auto",
+    as_json: AsJson = False,
     checkpoints: Checkpoints = CHECKPOINTS,
 ) -> None:
     """Write the translations of a run's selected model, one line for each line of the data.
@@ -269,7 +282,10 @@ def translate_command(
     lines.write(out)
     for line in lines.report:
         typer.echo(f"data: {line}", err=True)
-    typer.echo(f"sacrebleu {out}/references.txt -i {out}/hypotheses.txt -m bleu chrf")
+    if as_json:
+        print_json({"folder": str(out), "lines": len(lines.hypotheses)})
+    else:
+        typer.echo(f"sacrebleu {out}/references.txt -i {out}/hypotheses.txt -m bleu chrf")
 
 
 @app.command("book")
@@ -283,6 +299,7 @@ def book_command(
     out: Annotated[Path, typer.Option(help="Folder of the executed ones.")] = Path(
         "book/_executed"
     ),
+    as_json: AsJson = False,
 ) -> None:
     """Run the notebooks of the book; one whose inputs have not changed is not run again.
 
@@ -294,14 +311,19 @@ def book_command(
 
     Example: idlib book --profile smoke --only images,claims
     """
-    from idlib.book.execution import execute_all
+    from idlib.book.execution import SUMMARY, execute_all
 
     if find_spec("papermill") is None:
         raise SettingsError("papermill is not installed: pip install 'idlib[report]'")
-    execute_all(profile, source, names_of(only), folder, out)
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        execute_all(profile, source, names_of(only), folder, out)
+    if as_json:
+        typer.echo((out / SUMMARY).read_text(encoding="utf-8"), nl=False)
 
 
 app.command("bench")(bench_command)
+app.command("verify")(verify_command)
+app.command("doctor")(doctor_command)
 
 
 def main() -> None:

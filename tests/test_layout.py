@@ -54,10 +54,12 @@ MAY_IMPORT = {
         *("data", "earlier", "experiments", "files", "method", "metrics", "records", "report"),
         *("tasks", "training"),
     ],
+    "doctor": ["data", "experiments", "models", "protocol", "records", "training"],
     "commands": [
         "bench",
         "book",
         "data",
+        "doctor",
         "experiments",
         "files",
         "protocol",

@@ -41,6 +41,7 @@ NOTEBOOKS = Path("notebooks")
 EXECUTED = Path("book/_executed")
 TRAINING = tuple(TASKS)  # these pages train, and come before all others
 LAST = ("records", "status")  # report on the others
+SUMMARY = "build.json"  # what a build was, in the folder of its executed notebooks
 SIDE_BY_SIDE = 2  # notebooks at a time, which share the cores: most of each runs on one
 # A change of version runs the notebooks again.
 PACKAGES = ("torch", "torchvision", "transformers", "sentencepiece", "sacrebleu")
@@ -267,7 +268,7 @@ def _write_summary(out: Path, names: Sequence[str], given: dict[str, str]) -> No
     failed = [name for name, note in notes.items() if "failed" in note]
     created = max((note["created"] for note in notes.values() if "created" in note), default=None)
     summary = {**given, "created": created, "notebooks": seconds, "failed": failed}
-    with replacing(out / "build.json") as partial:
+    with replacing(out / SUMMARY) as partial:
         partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 

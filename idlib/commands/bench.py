@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from idlib.commands.output import AsJson, print_json
 from idlib.tasks import TASKS
 from idlib.training.settings import PROFILES, SettingsError
 
@@ -42,6 +43,7 @@ def bench_command(
         str | None, typer.Option(help=f"Of these updates: {', '.join(PROFILES)}.")
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of them that each method takes.")] = 5,
+    as_json: AsJson = False,
 ) -> None:
     """What intra-distillation costs beside the published procedure, R-Drop and the baseline.
 
@@ -60,7 +62,7 @@ def bench_command(
                 "--task and --profile time a run's own updates: leave the suites, --quick and "
                 "--out away, or these two"
             )
-        _time_updates(task or "images", profile or "small", rounds)
+        _time_updates(task or "images", profile or "small", rounds, as_json)
         return
     from rich.console import Console
 
@@ -72,17 +74,25 @@ def bench_command(
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
     asked = Asked(tuple(suites or ()), device, repeats, quick, limit)
+    costs = run(asked, out)
+    if as_json:
+        typer.echo(costs.model_dump_json(indent=1))
+        return
     console = Console()
     if not console.is_terminal:  # a file takes lines of any length
         console.width = WIDTH
-    for table in tables(run(asked, out)):
+    for table in tables(costs):
         console.print(table)
     if out is not None:
         typer.echo(f"results: {out}")
 
 
-def _time_updates(task: str, profile: str, rounds: int) -> None:
+def _time_updates(task: str, profile: str, rounds: int, as_json: bool) -> None:
     from idlib.bench.updates import compare, table
 
+    timings = compare(task, profile, rounds)
+    if as_json:
+        print_json({method: timing._asdict() for method, timing in timings.items()})
+        return
     typer.echo(f"{task}, profile {profile}: one update, median over turns, and peak memory")
-    typer.echo(table(compare(task, profile, rounds)))
+    typer.echo(table(timings))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from idlib.commands.output import AsJson, print_json
 from idlib.records import WORKING_STORE, Record, RecordError, Store, StoredRecord
 from idlib.training.settings import SettingsError
 
@@ -22,7 +22,7 @@ Folder = Annotated[Path, typer.Option(help="Folder that new records go to.")]
 
 @records_app.command("list")
 def list_command(
-    as_json: Annotated[bool, typer.Option("--json", help="All of them, as one array.")] = False,
+    as_json: AsJson = False,
     records: Folder = WORKING_STORE,
 ) -> None:
     """List the records of the working store and of records/.
@@ -33,8 +33,7 @@ def list_command(
     """
     stored, damaged = _stored(records)
     if as_json:
-        rows = [{**s.record.model_dump(mode="json"), "where": str(s.where)} for s in stored]
-        typer.echo(json.dumps(rows))
+        print_json([{**s.record.model_dump(mode="json"), "where": str(s.where)} for s in stored])
     else:
         _print_list(stored)
     for error in damaged.values():
@@ -63,50 +62,56 @@ def _print_list(stored: list[StoredRecord]) -> None:
 @records_app.command("show")
 def show_command(
     signature: Annotated[str, typer.Argument(help="Or its first few digits.")],
-    as_json: Annotated[bool, typer.Option("--json", help="The whole record.")] = False,
+    as_json: AsJson = False,
     records: Folder = WORKING_STORE,
 ) -> None:
     """Show one record.
 
     Example: idlib records show 3f2a
     """
-    record = _find(signature, records)
-    if as_json:
-        typer.echo(record.model_dump_json(indent=1))
-    else:
-        print_record(record)
+    record = find_record(signature, records)
+    print_record(record, as_json)
 
 
 @records_app.command("compare")
 def compare_command(
     first: Annotated[str, typer.Argument(help="A signature, or its first few digits.")],
     second: Annotated[str, typer.Argument(help="Another.")],
+    as_json: AsJson = False,
     records: Folder = WORKING_STORE,
 ) -> None:
     """Show what two records were asked differently, and their metrics side by side.
 
     Example: idlib records compare 3f2a 91c0
     """
-    a, b = _find(first, records), _find(second, records)
-    asked = Table("asked", a.signature, b.signature)
+    a, b = find_record(first, records), find_record(second, records)
     flat_a, flat_b = _flat(a), _flat(b)
-    for name in sorted(flat_a.keys() | flat_b.keys()):
-        if flat_a.get(name) != flat_b.get(name):
-            asked.add_row(name, str(flat_a.get(name)), str(flat_b.get(name)))
-    measured = Table("measured", a.signature, b.signature, "difference")
-    for name, value in a.measured.metrics.items():
-        if name in b.measured.metrics:
-            other = b.measured.metrics[name]
-            measured.add_row(name, f"{value:.6g}", f"{other:.6g}", f"{other - value:+.3g}")
+    asked = {
+        name: (flat_a.get(name), flat_b.get(name))
+        for name in sorted(flat_a.keys() | flat_b.keys())
+        if flat_a.get(name) != flat_b.get(name)
+    }
+    metrics = b.measured.metrics
+    measured = {n: (v, metrics[n]) for n, v in a.measured.metrics.items() if n in metrics}
+    if as_json:
+        print_json({"asked": asked, "measured": measured})
+        return
+    questions = Table("asked", a.signature, b.signature)
+    for name, values in asked.items():
+        questions.add_row(name, *map(str, values))
+    answers = Table("measured", a.signature, b.signature, "difference")
+    for name, (value, other) in measured.items():
+        answers.add_row(name, f"{value:.6g}", f"{other:.6g}", f"{other - value:+.3g}")
     console = Console()
-    console.print(asked)
-    console.print(measured)
+    console.print(questions)
+    console.print(answers)
 
 
 @records_app.command("archive")
 def archive_command(
     file: Annotated[Path, typer.Argument(help="The archive, as records.zip.")],
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write the committed records with a table of them, their schema and a data card as a zip.
 
@@ -123,7 +128,11 @@ def archive_command(
     from idlib.book.archive import write
 
     number = write(file)
-    typer.echo(f"{file}: {number} records, {file.stat().st_size / 1e6:.1f} MB")
+    size = file.stat().st_size
+    if as_json:
+        print_json({"file": str(file), "records": number, "bytes": size})
+    else:
+        typer.echo(f"{file}: {number} records, {size / 1e6:.1f} MB")
 
 
 def _stored(folder: Path) -> tuple[list[StoredRecord], dict[Path, RecordError]]:
@@ -133,7 +142,12 @@ def _stored(folder: Path) -> tuple[list[StoredRecord], dict[Path, RecordError]]:
     return Store(folder).readable()
 
 
-def _find(signature: str, folder: Path) -> Record:
+def find_record(signature: str, folder: Path) -> Record:
+    """The one record whose signature begins so.
+
+    Raises:
+        RecordError: there is none, or several, or it cannot be read.
+    """
     stored, damaged = _stored(folder)
     for path, error in damaged.items():
         if signature and path.stem.rpartition("-")[2].startswith(signature):
@@ -153,8 +167,11 @@ def _flat(record: Record) -> dict[str, Any]:
     return {**asked, **settings, **{f"data/{name}": value for name, value in files.items()}}
 
 
-def print_record(record: Record) -> None:
+def print_record(record: Record, as_json: bool = False) -> None:
     """Show what a record measured, and in a line what it was asked and what it cost."""
+    if as_json:
+        typer.echo(record.model_dump_json(indent=1))
+        return
     asked, cost = record.asked, record.cost
     table = Table("measured", "value", title=f"{asked.task} {asked.method} {record.signature}")
     for name, value in record.measured.metrics.items():
