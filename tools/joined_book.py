@@ -17,10 +17,15 @@ from urllib.parse import urlsplit
 
 from lxml import html
 
-# What a reader of paper cannot use: buttons, links to files beside the book, code, parameters.
+# What a reader of paper cannot use: buttons, links to files beside the book, code that the page
+# keeps behind its switch, parameters.
 USELESS = (
-    *("page-tools", "headerlink", "cell_input", "above-input-button", "viewcode-link", "csv"),
+    *("page-tools", "headerlink", "above-input-button", "viewcode-link", "csv"),
     *("records-filter", "prev-next-footer", "parameters"),
+)
+HIDDEN_CODE = (
+    ".//*[contains(@class, 'tag_hide-')]//*[contains(@class, 'cell_input')]"
+    " | .//details//*[contains(@class, 'cell_input')]"
 )
 FORMULAS = "mathjax"  # in the scripts that set them, whatever its case
 REFERRING = ("for", "aria-labelledby", "aria-describedby", "headers")  # attributes with identifiers
@@ -156,7 +161,8 @@ def _chapter(folder: Path, chapter: Chapter, names: dict[str, str]) -> html.Html
     article = found[0]
     for element in list(article.iter("button", "script")):
         element.drop_tree()
-    for element in [one for one in article.iter() if {*_classes(one)} & {*USELESS}]:
+    useless = [one for one in article.iter() if {*_classes(one)} & {*USELESS}]
+    for element in [*useless, *article.xpath(HIDDEN_CODE)]:
         if element.getparent() is not None:
             element.drop_tree()
     _unfold(article)

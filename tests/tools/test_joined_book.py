@@ -22,7 +22,9 @@ ONE = """<h2 id="details">Details</h2><a class="x" href="#details">here</a>
 <p class="expanded">Hide the rows</p></summary>
 <table><tr><td>7</td></tr></table></details>
 <details><summary>Show code cell source</summary>
-<div class="cell_input">import torch</div></details>"""
+<div class="cell_input">import torch</div></details>
+<div class="cell tag_hide-input"><div class="cell_input">import hidden</div></div>
+<div class="cell"><div class="cell_input">import shown</div></div>"""
 
 
 @pytest.fixture
@@ -70,6 +72,7 @@ def test_what_is_folded_stands_open_and_code_and_buttons_are_gone(folder: Path) 
     text = " ".join(document.text_content().split())
     assert "The rows" in text and "7" in text
     assert "Hide" not in text and "code" not in text and "torch" not in text
+    assert "hidden" not in text and "import shown" in text  # what a tutorial is about
 
 
 def test_styles_are_taken_once_and_of_the_scripts_that_of_formulas(folder: Path) -> None:
