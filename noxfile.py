@@ -30,6 +30,11 @@ CONSTRAINTS = Path("requirements/constraints.txt")
 NOTEBOOKS = Path("notebooks")
 EXECUTED = Path("book/_executed")
 BUILD = Path("book/_build")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+LOWEST_PYTHON = PYTHONS[0]
+VERSIONS = (
+    "import sys, torch, transformers as t; print(sys.version, torch.__version__, t.__version__)"
+)
 PAGES_FAILED = 3  # status of `idlib book` where some notebooks stopped
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 QUIET_KERNEL = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
@@ -90,6 +95,64 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *arguments, env={**ONE_THREAD, **QUIET_KERNEL})
 
 
+@nox.session(name="tests-lowest", python=LOWEST_PYTHON)
+def tests_lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest versions that pyproject.toml allows, on the lowest Python.
+
+    nox -s tests-lowest
+    nox -s tests-lowest -- tests/method
+
+    Without arguments the tests that neither train nor start processes, and the integrations. It
+    needs uv, which alone resolves so, and that Python.
+    """
+    _test_versions(session, "--resolution", "lowest-direct")
+
+
+@nox.session(name="tests-newest")
+def tests_newest(session: nox.Session) -> None:
+    """Run the tests with the newest versions that pyproject.toml allows, whatever is pinned.
+
+    nox -s tests-newest
+    nox -s tests-newest -- tests/method
+    """
+    _test_versions(session, "--upgrade")
+
+
+@nox.session(name="tests-pythons", python=PYTHONS)
+def tests_pythons(session: nox.Session) -> None:
+    """Run the tests at the pinned versions on each Python that the project is for.
+
+    nox -s tests-pythons
+    nox -s tests-pythons-3.13 -- tests/method
+    """
+    _test_versions(session, "-c", str(CONSTRAINTS))
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build wheel and sdist, install the wheel into an empty environment, and test it there.
+
+    nox -s package
+    nox -s package -- tests/method
+
+    The tests are those of the sdist, unpacked into a folder of its own, so that nothing is taken
+    from the checkout. Both files stay in dist/.
+    """
+    session.install("build")
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--quiet")
+    (wheel,), (sdist,) = Path("dist").glob("*.whl"), Path("dist").glob("*.tar.gz")
+    session.install(f"idlib[report,test] @ {wheel.resolve().as_uri()}", "-c", str(CONSTRAINTS))
+    folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder / sdist.name.removesuffix(".tar.gz"), ignore_errors=True)
+    shutil.unpack_archive(sdist, folder, filter="data")
+    with session.chdir(folder / sdist.name.removesuffix(".tar.gz")):
+        shutil.rmtree("idlib")  # what is imported, or read as its source, is what is installed
+        (installed,) = Path(session.virtualenv.location).glob("lib/python*/site-packages/idlib")
+        Path("idlib").symlink_to(installed)
+        _run_some_tests(session)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check code and notebooks with ruff, that notebooks carry no outputs, and types with mypy.
@@ -108,6 +171,17 @@ def lint(session: nox.Session) -> None:
     if "ruff" not in session.posargs:
         _install(session, "report", "lint")
         session.run("mypy")
+
+
+@nox.session(name="audit-pins")
+def audit_pins(session: nox.Session) -> None:
+    """Ask for known vulnerabilities of the pinned packages; it needs the network.
+
+    nox -s audit-pins
+    """
+    session.install("pip-audit")
+    pins = ["--requirement", str(CONSTRAINTS), "--disable-pip", "--no-deps"]
+    session.run("pip-audit", *pins, *session.posargs)
 
 
 @nox.session
@@ -199,6 +273,20 @@ def docs_serve(session: nox.Session) -> None:
         session.log("ended")
     finally:
         server.server_close()
+
+
+def _test_versions(session: nox.Session, *how: str) -> None:
+    """Install idlib in a way of its own, and run the tests that show whether versions fit."""
+    session.install("-e", ".[report,test]", *how)
+    session.run("python", "-c", VERSIONS)
+    _run_some_tests(session)
+
+
+def _run_some_tests(session: nox.Session) -> None:
+    quick = ["-m", "not slow or versions"]
+    warn = ["--override-ini", "filterwarnings=default"]  # of each other's versions
+    arguments = ["-n", "auto", "--dist", "loadfile", *warn, *(session.posargs or quick)]
+    session.run("python", "-m", "pytest", *arguments, env={**ONE_THREAD, **QUIET_KERNEL})
 
 
 def _parser(session: nox.Session) -> argparse.ArgumentParser:

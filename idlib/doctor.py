@@ -23,7 +23,6 @@ from idlib.models import embedded_encoder
 from idlib.records import Store
 from idlib.training.settings import SettingsError
 
-State = Literal["ok", "note", "fault"]
 EMBEDDED = Path(__file__).parent / "data/embedded"
 EXTRAS = {
     "report": "builds the book",
@@ -45,7 +44,7 @@ class Finding(NamedTuple):
     """
 
     what: str
-    state: State
+    state: Literal["ok", "note", "fault"]
     found: str
     remedy: str = ""
 
@@ -155,7 +154,7 @@ def _room() -> Iterator[Finding]:
     yield Finding("memory", *_enough(memory, MEMORY, remedy))
 
 
-def _enough(there: float, wanted: float, remedy: str) -> tuple[State, str, str]:
+def _enough(there: float, wanted: float, remedy: str) -> tuple[Literal["ok", "note"], str, str]:
     told = f"{there:.0f} GiB"
     return ("ok", told, "") if there >= wanted else ("note", f"{told} of {wanted:.0f}", remedy)
 

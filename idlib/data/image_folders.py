@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from idlib.data import hub
 from idlib.data.errors import DataError
 from idlib.data.sources import SPLITS
 from idlib.data.splits import hold_out
@@ -84,7 +85,11 @@ def _pet(root: Path, download: bool = False) -> Folder:
 
     base = root / "oxford-iiit-pet"
     try:
-        lists = {s: OxfordIIITPet(root, split=s, download=download) for s in ("trainval", "test")}
+        with hub.time_limit():
+            lists = {
+                split: OxfordIIITPet(root, split=split, download=download)
+                for split in ("trainval", "test")
+            }
     except Exception as error:  # torchvision's own, the network's, the archive's, the list's
         advice = (
             f"fetch it by hand into {base}, or use the source embedded"

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from idlib.data import checksums
+from idlib.data import checksums, hub
 from idlib.data.errors import DataError
 from idlib.data.sources import HUB_ROOT, Source
 
@@ -128,8 +129,10 @@ def read_hub(
     if local:
         asked = {"data_files": _split_files(local, splits)}
     cache = source.cache / "datasets" if local else source.root or HUB_ROOT
+    silent = ""
     try:
-        loaded = datasets.load_dataset(where, cache_dir=str(cache), **asked)
+        with nullcontext("") if local else hub.asked() as silent:
+            loaded = datasets.load_dataset(where, cache_dir=str(cache), **asked)
     except Exception as error:  # it raises many kinds
         if local:
             advice = f"restore its files from {repository}, revision {revision}"
@@ -140,7 +143,7 @@ def read_hub(
                 f"train*.parquet or train/*.parquet and so on) into {folder / (config or '')} and "
                 "try again, or take the embedded data (--source embedded)"
             )
-        reason = " ".join(str(error).split())
+        reason = silent or " ".join(str(error).split())
         raise DataError(f"{where} cannot be loaded ({reason}); {advice}") from error
     tables = {}
     for name in splits:

@@ -34,7 +34,8 @@ class Digits(NamedTuple):
     Attributes:
         x: images ``[N, 64]`` from 0 to 1.
         y: labels ``[N]``.
-        train, validation: indices.
+        train: indices of the examples that are trained on.
+        validation: of the others.
         models: by the method's name, in evaluation mode.
     """
 

@@ -34,7 +34,7 @@ class IntraDistillationMixin(Base):
     ``class MyTrainer(IntraDistillationMixin, TheirTrainer)``.
 
     Args:
-        *args, **kwargs: the Trainer's own.
+        args, kwargs: the Trainer's own.
         objective: passes, weight and divergence; by default the paper's. Label smoothing is that
             of ``args.label_smoothing_factor``, if it is not 0.
         targets: from a batch to its :class:`~idlib.method.targets.Target`, or to one for each

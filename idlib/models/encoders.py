@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from idlib.data import hub
 from idlib.data.checksums import combined_checksum, file_checksum
 from idlib.models import embedded_encoder
 
@@ -376,10 +377,13 @@ def _folder(name: str) -> Path:
         return Path(name)
     from huggingface_hub import snapshot_download
 
-    with _loading(name, "a folder or repository of that name"):
-        folder = Path(snapshot_download(name, allow_patterns=[*FILES, WEIGHTS[0]]))
-        if not any(folder.glob(WEIGHTS[0])):
-            folder = Path(snapshot_download(name, allow_patterns=[*FILES, *WEIGHTS]))
+    with _loading(name, "a folder or repository of that name"), hub.asked() as silent:
+        try:
+            folder = Path(snapshot_download(name, allow_patterns=[*FILES, WEIGHTS[0]]))
+            if not any(folder.glob(WEIGHTS[0])):
+                folder = Path(snapshot_download(name, allow_patterns=[*FILES, *WEIGHTS]))
+        except Exception as error:  # it raises many kinds
+            raise (ConnectionError(silent) if silent else error) from error
     return folder
 
 

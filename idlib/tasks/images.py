@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.models import ResNet50_Weights, resnet50
 
-from idlib.data import images
+from idlib.data import hub, images
 from idlib.method.choices import Mode
 from idlib.method.losses import cross_entropy
 from idlib.method.targets import Target
@@ -197,7 +197,8 @@ class ImageTask(Task[ImageSettings, images.ImageData]):
 def _resnet50(pretrained: bool, classes: int) -> nn.Module:
     weights = ResNet50_Weights.IMAGENET1K_V1
     try:
-        model = resnet50(weights=weights if pretrained else None)
+        with hub.time_limit():
+            model = resnet50(weights=weights if pretrained else None)
     except (OSError, RuntimeError) as error:  # the network's, the disk's, or of a damaged file
         raise SettingsError(
             f"setting pretrained = True: ImageNet's weights cannot be fetched ({error}); put "

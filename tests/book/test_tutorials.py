@@ -39,6 +39,7 @@ def ran(folder: Path, *arguments: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 @pytest.mark.parametrize("number", [0, 1], ids=["trainer", "lightning"])
 def test_each_trainer_runs_as_its_page_has_it(number: int, tmp_path: Path) -> None:
     code = blocks("trainers.md", "python")[number]

@@ -25,7 +25,10 @@ from idlib.integrations.transformers import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.filterwarnings("ignore:the K passes are equal")  # without dropout
+pytestmark = [
+    pytest.mark.versions,
+    pytest.mark.filterwarnings("ignore:the K passes are equal"),  # without dropout
+]
 ONE_PASS = IntraDistillation(passes=1)
 WITH_LOGITS = [kind for kind in KINDS if kind not in ("masked", "causal", "seq2seq")]
 
@@ -145,7 +148,7 @@ def test_the_log_has_the_parts_and_the_weight(tmp_path: Path) -> None:
     assert alphas[0] == 0 and alphas[-1] == 4
     parts = zip(losses(trainer, "task_loss"), losses(trainer, "divergence"), alphas, strict=True)
     total = [task + alpha * divergence for task, divergence, alpha in parts]
-    assert losses(trainer) == pytest.approx(total, abs=1e-6)
+    assert losses(trainer) == pytest.approx(total, abs=1e-4)  # which transformers 4 has rounded
     assert all(divergence > 0 for divergence in losses(trainer, "divergence"))
     every_fifth = trained(
         IntraDistillationTrainer,
@@ -205,8 +208,8 @@ def test_mixed_precision(kind: str, tmp_path: Path) -> None:
     asked = {"objective": IntraDistillation(passes=2)}
     go = partial(trained, IntraDistillationTrainer, kind, tmp_path, asked=asked, max_steps=5)
     exact, half = go(), go(bf16=True)
-    assert losses(half) == pytest.approx(losses(exact), rel=0.02)
-    assert losses(half) != losses(exact)
+    assert losses(half, "task_loss") == pytest.approx(losses(exact, "task_loss"), rel=0.02)
+    assert losses(half, "task_loss") != losses(exact, "task_loss")
     assert half.uses_projection == (kind == "seq2seq")
 
 

@@ -154,6 +154,7 @@ def test_sensitivity_covers_every_layer_and_leaves_out_tokens_never_seen(small, 
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_leaves_a_record_with_all_figures(small, shared, case) -> None:
     spec = spec_of(small, case)
@@ -185,6 +186,7 @@ def test_a_run_leaves_a_record_with_all_figures(small, shared, case) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 @pytest.mark.parametrize("case", CASES)
 def test_the_same_spec_gives_the_same_numbers(small, shared, fresh, case) -> None:
     spec = spec_of(small, case)
@@ -192,6 +194,7 @@ def test_the_same_spec_gives_the_same_numbers(small, shared, fresh, case) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.versions
 @pytest.mark.parametrize("method", ["baseline", "id"])
 @pytest.mark.parametrize("case", CASES)
 def test_students_learn_from_their_teachers(small, shared, case, method) -> None:
