@@ -154,6 +154,22 @@ def package(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Hold the properties of tests/properties against thousands of drawn cases.
+
+    nox -s fuzz
+    nox -s fuzz -- -k losses
+    nox -s fuzz -- --hypothesis-seed 7
+
+    The tests draw the same twenty cases of each every time, this session a thousand others. A case
+    that fails is printed in its smallest form, with a line that makes it again.
+    """
+    _install(session, "report", "test")
+    asked = ["--hypothesis-profile=thorough", "tests/properties", *session.posargs]
+    session.run("python", "-m", "pytest", *asked, env=ONE_THREAD)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check code and notebooks with ruff, that notebooks carry no outputs, and types with mypy.
 

@@ -14,12 +14,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from idlib import cli
 from idlib.experiments.workspace import Workspace
 from idlib.records import Store
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Of the tests in tests/properties. Always the same few cases; the session fuzz draws many others,
+# and prints how to draw those that failed again.
+_EACH = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("few", max_examples=20, derandomize=True, **_EACH)
+settings.register_profile("thorough", max_examples=1000, print_blob=True, **_EACH)
+settings.load_profile("few")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

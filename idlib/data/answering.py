@@ -318,10 +318,10 @@ def _questions(
 
 
 def _question(row: Row, place: str) -> Question:
-    try:
-        texts, starts = (tuple(row["answers"][name]) for name in ("text", "answer_start"))
-    except (KeyError, TypeError):
-        texts, starts = (row["answers"],), ()
+    answers = row["answers"] if isinstance(row["answers"], dict) else {}
+    texts, starts = (answers.get(name) for name in ("text", "answer_start"))
+    if not isinstance(texts, list) or not isinstance(starts, list):
+        texts, starts = [row["answers"]], []
     columns = ("id", "context", "question")
     wrong = [f"{name} is {row[name]!r}" for name in columns if not isinstance(row[name], str)]
     wrong += [f"an answer is {text!r}" for text in texts if not isinstance(text, str)]
@@ -333,7 +333,7 @@ def _question(row: Row, place: str) -> Question:
             f"{place}: {wrong[0]}; id, context and question should be texts, and answers a list "
             "text and a list answer_start of as many integers"
         )
-    return Question(row["id"], row["context"], row["question"], texts, starts, place)
+    return Question(row["id"], row["context"], row["question"], tuple(texts), tuple(starts), place)
 
 
 def _fault(question: Question, places: Mapping[str, str]) -> tuple[str, str] | None:

@@ -5,7 +5,6 @@ LibreOffice Help embedded, GLUE from the hub, or tables in folders: several data
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -52,6 +51,9 @@ HUB_REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"  # the last that chang
 HUB_TEST = {"mnli": "validation_matched"}  # elsewhere the split validation
 REGRESSIONS = ("stsb",)
 HIDDEN = -1  # the label of what GLUE keeps to itself
+
+MOST_CLASSES = 100_000  # more no label can mean
+LARGEST_VALUE = torch.finfo(torch.float32).max  # of a regression
 
 REASONS = {  # for which an example of public data is left out
     "hidden": f"label {HIDDEN}, which is none",
@@ -316,6 +318,11 @@ def _classes(by_split: Mapping[str, Table]) -> tuple[str, ...]:
     if len(numbers) < 2:
         held = ", ".join(map(str, sorted(numbers))) or "no whole number from 0"
         raise DataError(f"{train.file} has no two classes to tell apart: its labels are {held}")
+    if max(numbers) >= MOST_CLASSES:
+        raise DataError(
+            f"{train.file} has the label {max(numbers)}, but classes are counted from 0 to at most "
+            f"{MOST_CLASSES - 1}: number them anew, or write values with a fraction"
+        )
     return tuple(map(str, range(max(numbers) + 1)))
 
 
@@ -353,7 +360,7 @@ def _is_text(value: object) -> bool:
 def _label(label: object, classes: Sequence[str], place: str) -> int | float:
     """A label that is a class index, or the finite number of a regression."""
     if isinstance(label, int | float) and not isinstance(label, bool):
-        if not classes and math.isfinite(label):
+        if not classes and abs(label) <= LARGEST_VALUE:  # neither infinite nor no number
             return label
         if classes and isinstance(label, int) and 0 <= label < len(classes):
             return label

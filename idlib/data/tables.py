@@ -165,15 +165,20 @@ def _parquet(path: Path, content: bytes, columns: Sequence[str], checksum: str) 
 
     try:
         table = pq.read_table(pa.BufferReader(content))
-    except pa.ArrowException as error:
-        raise DataError(f"{path} is no parquet table ({error}); restore it") from error
+    except Exception as error:  # pyarrow raises many kinds, and some of several lines
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path} is no parquet table ({reason}); restore it") from error
     return _table(table, columns, str(path), checksum)
 
 
 def _table(arrow: Any, columns: Sequence[str], file: str, checksum: str | None = None) -> Table:
     """A table of pyarrow as rows; without another checksum that of their content."""
     _check_columns(arrow.column_names, columns, file)
-    rows = arrow.to_pylist()
+    try:
+        rows = arrow.to_pylist()
+    except Exception as error:  # texts that are no UTF-8, dates that Python has not
+        reason = " ".join(str(error).split())
+        raise DataError(f"{file} has a value that cannot be read ({reason}); mend it") from error
     checksum = checksum or checksums.content_checksum(rows)
     return Table(rows, file, checksum, _class_names(arrow.schema))
 
@@ -188,14 +193,15 @@ def _check_columns(there: Sequence[str], columns: Sequence[str], where: str) -> 
 def _class_names(schema: Any) -> dict[str, tuple[str, ...]]:
     """Class names by column, from the description that ``datasets`` writes into parquet."""
     try:
-        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
-    except (KeyError, TypeError, ValueError):  # not written by it
+        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"].items()
+    except (AttributeError, KeyError, TypeError, ValueError):  # not written by it
         return {}
     names = {}
-    for column, feature in features.items():
+    for column, feature in features:
         inner = feature.get("feature", feature) if isinstance(feature, dict) else {}
-        if isinstance(inner, dict) and "names" in inner:
-            names[column] = tuple(inner["names"])
+        own = inner.get("names") if isinstance(inner, dict) else None
+        if isinstance(own, list) and all(isinstance(name, str) for name in own):
+            names[column] = tuple(own)
     return names
 
 
@@ -205,7 +211,9 @@ def _lines(path: Path, content: bytes, columns: Sequence[str]) -> list[Row]:
     for number, line in enumerate(content.rstrip().splitlines(), 1):
         try:
             row = json.loads(line)
-        except ValueError as error:  # also bytes that are no UTF-8
+            if rb"\ud" in line.lower():  # half a character, which JSON may hold, and no text
+                json.dumps(row, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:  # also bytes that are no UTF-8
             raise DataError(f"{path}:{number} is no JSON ({error})") from error
         if not isinstance(row, dict):
             raise DataError(f"{path}:{number} is no JSON object of named columns")

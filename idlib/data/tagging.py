@@ -133,10 +133,11 @@ def _tag_names(table: Table) -> tuple[str, ...]:
             is none but ``O``.
     """
     named = table.names.get(TAGS)
-    every = ((row[TAGS], table.place(index)) for index, row in enumerate(table.rows))
+    places = ((row, table.place(index)) for index, row in enumerate(table.rows))
+    every = ((_columns(row, place)[2], place) for row, place in places)
     kinds: dict[str, None] = {}
     for tags, place in [(named, table.file)] if named else every:
-        for tag in tags or ():
+        for tag in tags:
             if not isinstance(tag, str):
                 raise _without_name(tag, place, table)
             try:
@@ -227,4 +228,6 @@ def _columns(row: Row, place: str) -> tuple[list[str], list[bool], list[Any]]:
             raise DataError(
                 f"{place} has {len(tokens)} tokens and {count} {name}; each token needs one"
             )
+    if wrong := [space for space in spaces if not isinstance(space, bool)]:
+        raise DataError(f"{place} has {wrong[0]!r} in spaces; give true or false for each token")
     return tokens, spaces, tags
