@@ -1,7 +1,7 @@
 """Files of others that would run code if they were read as objects, or as code: they are not.
 
-A checkpoint's state is tried in tests/training/test_checkpoints.py, code in the folder of an encoder
-in tests/experiments/test_plans.py.
+A checkpoint's state is tried in tests/training/test_checkpoints.py, code in an encoder's folder in
+tests/experiments/test_plans.py.
 """
 
 from __future__ import annotations
