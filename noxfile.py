@@ -299,7 +299,7 @@ def _test_versions(session: nox.Session, *how: str) -> None:
 
 
 def _run_some_tests(session: nox.Session) -> None:
-    quick = ["-m", "not slow or versions"]
+    quick = ["-m", "(not slow or versions) and not pinned"]
     warn = ["--override-ini", "filterwarnings=default"]  # of each other's versions
     arguments = ["-n", "auto", "--dist", "loadfile", *warn, *(session.posargs or quick)]
     session.run("python", "-m", "pytest", *arguments, env={**ONE_THREAD, **QUIET_KERNEL})

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from idlib.data import hub
 from idlib.data.checksums import combined_checksum, file_checksum
 from idlib.models import embedded_encoder
+from idlib.models.masks import takes_masks_as_they_are
 
 if TYPE_CHECKING:  # transformers takes seconds to import
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
@@ -221,19 +221,15 @@ class Headed(nn.Module):
 
         Of two axes transformers asks whether they hide anything, which waits for the GPU.
         """
-        if mask.device.type == "cpu" or not _takes_masks_as_they_are(self.encoder.config):
+        if mask.device.type == "cpu" or not _takes_masks_as_they_are(self.encoder):
             return mask
         return mask[:, None, None].bool()
 
 
-def _takes_masks_as_they_are(config: PretrainedConfig) -> bool:
-    family = config.model_type in ("bert", "roberta", "xlm-roberta")
-    return family and config._attn_implementation == "sdpa" and _masks_are_made_in_one_place()
-
-
-@cache
-def _masks_are_made_in_one_place() -> bool:
-    return find_spec("transformers.masking_utils") is not None
+def _takes_masks_as_they_are(encoder: PreTrainedModel) -> bool:
+    family = encoder.config.model_type in ("bert", "roberta", "xlm-roberta")
+    by_torch = encoder.config._attn_implementation == "sdpa"
+    return family and by_torch and takes_masks_as_they_are(type(encoder))
 
 
 def mean_pooled(states: Tensor, mask: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ tied. Marian's own configuration differs in several of these; all that matters i
 from __future__ import annotations
 
 import math
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +21,7 @@ from transformers import (
     MarianMTModel,
 )
 
-# Since its masks are made in one place, a mask of four axes goes to the attention as it is.
-_TAKES_MASKS_AS_THEY_ARE = find_spec("transformers.masking_utils") is not None
+from idlib.models.masks import takes_masks_as_they_are
 
 FIRST_POSITION = 2  # fairseq counts positions from the number of the padding token (1) plus 1
 
@@ -127,7 +125,7 @@ def masks(attention_mask: Tensor, decoder_input_ids: Tensor) -> dict[str, Tensor
         attention_mask: of the source ``[B, S]``, 0 at padding.
         decoder_input_ids: ``[B, T]``.
     """
-    if attention_mask.device.type == "cpu" or not _TAKES_MASKS_AS_THEY_ARE:
+    if attention_mask.device.type == "cpu" or not takes_masks_as_they_are(MarianMTModel):
         return {"attention_mask": attention_mask}
     length = decoder_input_ids.shape[1]
     causal = torch.ones(length, length, dtype=torch.bool, device=attention_mask.device).tril()

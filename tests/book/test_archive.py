@@ -59,7 +59,9 @@ def test_files_are_there_as_they_are(project: Path, archive: zipfile.ZipFile) ->
 
 
 def test_the_table_holds_every_metric_as_it_is(project: Path, archive: zipfile.ZipFile) -> None:
-    table = pd.read_csv(io.BytesIO(archive.read("records.csv")), index_col="signature")
+    table = pd.read_csv(
+        io.BytesIO(archive.read("records.csv")), index_col="signature", float_precision="round_trip"
+    )
     stored = Store(project / "records", also=[project / "records/evidence"]).all()
     assert len(table) == len(stored)
     for record, folder in stored:

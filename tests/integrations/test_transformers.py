@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from accelerate.state import AcceleratorState
 from made_up.trainers import CLASSES, KINDS, arguments, batch_of, collate, examples, model_of
 from transformers import Trainer, TrainerCallback
 
@@ -29,12 +31,27 @@ pytestmark = [
     pytest.mark.versions,
     pytest.mark.filterwarnings("ignore:the K passes are equal"),  # without dropout
 ]
+
+
+@pytest.fixture(autouse=True)
+def state_of_its_own() -> Iterator[None]:
+    """Accelerate's state is the process's: what compiled here would compile elsewhere, too."""
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    AcceleratorState._reset_state(reset_partial_state=True)
+    os.environ.pop("ACCELERATE_MIXED_PRECISION", None)  # which transformers 4 sets and leaves
+
+
 ONE_PASS = IntraDistillation(passes=1)
 WITH_LOGITS = [kind for kind in KINDS if kind not in ("masked", "causal", "seq2seq")]
 
 
 def trained(trainer_class, kind, folder, *, dropout=0.0, model=None, asked=None, **kwargs):
     """A trainer that has run, on examples of differing lengths."""
+    _forget()
     trainer = trainer_class(
         model=model or model_of(kind, dropout),
         args=arguments(folder, **kwargs),

@@ -225,6 +225,7 @@ def test_a_resume_is_exact(tmp_path, asked, update, evaluated):
     assert outcome(trained) == whole
 
 
+@pytest.mark.pinned
 def test_a_resumed_run_remembers_what_was_best(tmp_path):
     worse = DIVERGING.model_copy(update={"epochs": 5})  # after the first it is only worse
     whole = go(tmp_path / "whole", worse)
