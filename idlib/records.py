@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 import subprocess
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
+    field_validator,
     model_serializer,
 )
 
@@ -72,6 +74,13 @@ class Asked(_Part):
         default=1, description="That trained together: dropout masks depend on it."
     )
     revision: int = Field(description="Of the task, raised whenever its numbers change.")
+
+    @field_validator("settings")
+    @classmethod
+    def _as_json_has_them(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if not _can_be_written(value):  # of NaN null would be written, with the signature of that
+            raise ValueError("a setting is a number that is not finite, or a text that is no UTF-8")
+        return value
 
     @property
     def signature(self) -> str:
@@ -237,7 +246,7 @@ def read(path: Path) -> Record:
         record = Record.model_validate(payload)
     except ValidationError as error:
         raise _unreadable(path, error.errors()[0]["msg"]) from error
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise _unreadable(path, error) from error
     if record.signature != record.asked.signature:
         raise _unreadable(path, "its signature is not that of what it says was asked")
@@ -274,6 +283,17 @@ def _unreadable(path: Path, reason: object) -> RecordError:
     )
 
 
+def _can_be_written(value: object) -> bool:
+    """Whether all numbers in it, however deep, are finite and all texts have only characters."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, dict):
+        return all(map(_can_be_written, [*value, *value.values()]))
+    return not isinstance(value, (list, tuple)) or all(map(_can_be_written, value))
+
+
 def _sha256(fields: dict[str, Any]) -> str:
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -286,7 +306,7 @@ def _to_json(record: Record) -> str:
     curves = payload["measured"].pop("curves")
     text = json.dumps(payload, indent=1)
     lines = ",\n".join(f"   {json.dumps(k)}: {json.dumps(v)}" for k, v in curves.items())
-    marker = '"measured": {'
+    marker = '\n "measured": {'  # of the record's own: settings of that name stand further in
     return text.replace(marker, f'{marker}\n  "curves": {{\n{lines}\n  }},', 1) + "\n"
 
 

@@ -53,8 +53,16 @@ def list_images(root: Path, *, download: bool = False) -> Folder:
     Raises:
         DataError: a missing or unreadable folder, neither layout, or lists that do not fit.
     """
-    if download:
-        return _pet(root, download=True)
+    found = _pet(root, download=True) if download else _on_disk(root)
+    for name in (name for items in found.splits.values() for name in items.names):
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"{root} has {name!r}, whose name is no UTF-8; rename it") from error
+    return found
+
+
+def _on_disk(root: Path) -> Folder:
     entries = _entries(root)
     if "oxford-iiit-pet" in entries:
         return _pet(root)
@@ -97,6 +105,13 @@ def _pet(root: Path, download: bool = False) -> Folder:
             else "restore its folders images and annotations with trainval.txt and test.txt"
         )
         raise DataError(f"{base} does not hold Oxford-IIIT Pet ({error}); {advice}") from error
+    for name, pet in lists.items():
+        for path in pet._images:
+            if path.parent != base / "images" or "\0" in path.name:
+                raise DataError(
+                    f"{base}/annotations/{name}.txt lists {path.stem!r}, which names no file of "
+                    "its folder images; restore it"
+                )
     items = {
         name: Items([path.relative_to(root).as_posix() for path in pet._images], list(pet._labels))
         for name, pet in lists.items()

@@ -20,7 +20,7 @@ from scipy import stats
 from idlib.metrics.names import SELECTIONS, at
 from idlib.protocol import Line, Protocol, Rules
 from idlib.records import Record
-from idlib.report.statistics import Interval, p_value, t_interval
+from idlib.report.statistics import Interval, finite, p_value, t_interval
 from idlib.report.text import counted
 
 Outcome = Literal[
@@ -128,7 +128,7 @@ def seeds_to_decide(mean: float, spread: float, delta: float, threshold: float) 
     (7, 7)
     """
     n = np.arange(2, MOST_SEEDS + 1)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # without a spread
         error = spread / np.sqrt(n)
         different = 2 * stats.t.sf(np.abs(mean) / error, n - 1) <= threshold
         within = stats.t.sf((delta - abs(mean)) / error, n - 1) <= threshold
@@ -142,7 +142,7 @@ def p_equivalence(values: ArrayLike, delta: float) -> float:
     >>> round(p_equivalence([-0.1, 0.0, 0.1], 1.0), 4)
     0.0017
     """
-    sample = np.asarray(values, dtype=np.float64)
+    sample = finite(values)
     if len(sample) == 1:
         return math.nan
     mean, error = float(sample.mean()), float(stats.sem(sample))

@@ -41,7 +41,7 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     >>> round(interval.low, 3), interval.mean, round(interval.high, 3)
     (-4.484, -2.0, 0.484)
     """
-    sample = _sample(values)
+    sample = finite(values)
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; it must lie between 0 and 1")
     mean, n = float(sample.mean()), len(sample)
@@ -53,7 +53,7 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
 
 def p_value(values: ArrayLike) -> float:
     """Two-sided p of the t test that the mean of ``values`` [n] is zero; NaN with one value."""
-    sample = _sample(values)
+    sample = finite(values)
     if len(sample) == 1:
         return math.nan
     mean, error = float(sample.mean()), float(stats.sem(sample))
@@ -62,7 +62,12 @@ def p_value(values: ArrayLike) -> float:
     return float(2 * stats.t.sf(abs(mean) / error, len(sample) - 1))
 
 
-def _sample(values: ArrayLike) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def finite(values: ArrayLike) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """``values`` [n] as numbers.
+
+    Raises:
+        ValueError: no values, or one that is not finite, which is named by its place.
+    """
     sample = np.asarray(values, dtype=np.float64)
     if sample.ndim != 1 or sample.size == 0:
         raise ValueError(f"expected a list of at least one value, not shape {sample.shape}")

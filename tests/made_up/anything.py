@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 ODD_TEXTS = (
     "", " ", "\t", "\x00", "a\x00b", "\ufeff", "\u200b", "\u2028", "\x85", "\r", "a\rb", "\x0c",
     "e\u0301", "\ud800", "\U0001f600", "𝔘", "ﬁ", "\u0600", "١٢", "nan", "null", "'", '"', "\\",
-    "../x", "x" * 3000,
+    "../x", "x" * 300,
 )  # fmt: skip
 
 texts = st.one_of(st.text(max_size=20), st.sampled_from(ODD_TEXTS))

@@ -134,7 +134,7 @@ def test_bytes_that_are_something_else_end_in_data_or_a_named_error(task, data) 
         other = data.draw(
             st.one_of(
                 st.binary(max_size=8),
-                st.sampled_from([b"\n\n", b"\r\n", b"\xff", b"[" * 50_000, b"9" * 5000, b"\x00"]),
+                st.sampled_from([b"\n\n", b"\r\n", b"\xff", b"[" * 9_999, b"9" * 5000, b"\x00"]),
             )
         )
         cut = data.draw(st.sampled_from([0, 1, len(other), len(content)]))
