@@ -53,10 +53,14 @@ def adaptive_alpha(
         )
     if alpha <= 1 or step >= total_steps / p:
         return float(alpha)
-    exponent = math.log(1 / alpha) / math.log(p / q)
+    below = math.log(p / q) if p / q else math.log(p) - math.log(q)  # where p / q is too small
+    exponent = math.log(1 / alpha) / below
     if step == 0:
         return 0.0 if exponent > 0 else math.inf
-    return alpha * math.pow(p * step / total_steps, exponent)
+    try:
+        return alpha * math.pow(p * step / total_steps, exponent)
+    except (OverflowError, ValueError):  # inverted, next to step 0
+        return math.inf
 
 
 def inverse_sqrt(step: float, peak: float, warmup: float, initial: float = 0.0) -> float:

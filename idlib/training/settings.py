@@ -200,7 +200,10 @@ def _explained(error: ValidationError, schema: type[Settings]) -> str:
     lines = []
     for item in error.errors():
         name = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
+        if item["type"] == "extra_forbidden" or (
+            not item["loc"] and item["type"] == "string_unicode"
+        ):
+            name = name if item["loc"] else item["input"]  # a name that is no UTF-8 has no place
             names = ", ".join(sorted(schema.model_fields))
             lines.append(f"unknown setting {name!r}: choose one of {names}")
         else:
