@@ -95,6 +95,22 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *arguments, env={**ONE_THREAD, **QUIET_KERNEL})
 
 
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Kill, fill the disk, flip bytes, take rights away: nothing may be lost, no number wrong.
+
+    nox -s faults
+    nox -s faults -- -k flips
+
+    About half an hour on two cores. What needs a small disk or another user is skipped, and says
+    so, where this user may not have one.
+    """
+    _install(session, "report", "test")
+    ours = ["-o", "python_files=fault_*.py", "-n", "auto", "--dist", "load", "tests/faults"]
+    environment = {**ONE_THREAD, **QUIET_KERNEL}
+    session.run("python", "-m", "pytest", *ours, *session.posargs, env=environment)
+
+
 @nox.session(name="tests-lowest", python=LOWEST_PYTHON)
 def tests_lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml allows, on the lowest Python.

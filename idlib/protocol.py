@@ -230,7 +230,12 @@ def read() -> Protocol:
     Raises:
         ProtocolError: it is missing, or contradicts itself; the message says where.
     """
-    return parse(_path().read_text(encoding="utf-8"))
+    path = _path()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"{path} cannot be read ({error})") from error
+    return parse(text)
 
 
 def parse(text: str) -> Protocol:

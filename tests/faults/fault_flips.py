@@ -1,0 +1,261 @@
+"""Flipped bytes and lost ends of every kind of file that is read: an error, or the same result.
+
+Forty places of each kind of file are drawn for a flipped bit, and forty for an end that is lost.
+What is read then must be what the whole file gives, or there is an error that names the file.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from idlib import protocol, records
+from idlib.book.parameters import notebook_parameters
+from idlib.costs import CostsError
+from idlib.costs import read as read_costs
+from idlib.data import images, sources
+from idlib.data.checksums import verified
+from idlib.data.errors import DataError
+from idlib.experiments.runs import load_model, run
+from idlib.experiments.specs import Spec
+from idlib.experiments.workspace import Workspace
+from idlib.models import embedded_encoder
+from idlib.records import EVIDENCE_STORE, RecordError, Store
+from idlib.tasks import base
+from idlib.training import checkpoints
+from idlib.training.checkpoints import CheckpointError
+
+ROOT = Path(__file__).resolve().parents[2]
+EMBEDDED = ROOT / "idlib/data/embedded"
+PLACES = 40
+NAMED, SAME, WRONG = "errors that name the file", "the same result", "wrong"
+
+# What may be raised, each of them one line to a user of the command line.
+ERRORS = (DataError, RecordError, CheckpointError, CostsError, protocol.ProtocolError)
+
+
+def beside(path: Path, folder: Path, copied: str = "") -> Path:
+    """A copy of a file, and of its folder where others of it are read too."""
+    if not copied:
+        target = folder / path.name
+        folder.mkdir(parents=True)
+        shutil.copy(path, target)
+        return target
+    root = next(parent for parent in path.parents if parent.name == copied)
+    shutil.copytree(root, folder / copied)
+    return folder / path.relative_to(root.parent)
+
+
+def damaged(content: bytes, how: str, draw: random.Random) -> bytes:
+    """The content with one bit flipped, or without its end."""
+    place = draw.randrange(len(content))
+    if how == "truncations":
+        return content[:place]
+    flipped = content[place] ^ (1 << draw.randrange(8))
+    return content[:place] + bytes([flipped]) + content[place + 1 :]
+
+
+def tried(path: Path, read: Callable[[Path], Any], of: str, how: str, tally) -> None:
+    """Damage a file in forty places, one at a time, and read it each time."""
+    whole, content, draw = read(path), path.read_bytes(), random.Random(f"{of} {how}")
+    for _ in range(PLACES):
+        path.write_bytes(damaged(content, how, draw))
+        try:
+            found = read(path)
+        except ERRORS as error:
+            assert path.name in str(error), f"{of}: {error}"
+            tally(how, of, NAMED)
+        else:
+            if found != whole:
+                tally(how, of, WRONG)
+                pytest.fail(f"{of}: another result, and no error")
+            tally(how, of, SAME)
+    path.write_bytes(content)
+    assert read(path) == whole
+
+
+def of_images(path: Path) -> Any:
+    data = images.load("embedded", root=path.parent, image_size=28)
+    return data.checksums, data.splits["train"].batch([0])["image"].tolist()
+
+
+def first(folder: str, shape: str) -> Path:
+    return sorted((EMBEDDED / folder).rglob(shape))[0]
+
+
+HOW = ["flips", "truncations"]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_records(how: str, tmp_path: Path, tally) -> None:
+    path = beside(sorted((ROOT / EVIDENCE_STORE).glob("images-*.json"))[0], tmp_path / "copy")
+    tried(path, records.read, "records", how, tally)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_costs(how: str, tmp_path: Path, tally) -> None:
+    """Results of the benchmark: a number of theirs has no checksum but its commit."""
+    path = beside(sorted((ROOT / "records/bench").glob("*.json"))[0], tmp_path / "copy")
+
+    def parsed(path: Path) -> Any:
+        return read_costs(path)
+
+    if how == "flips":
+        pytest.skip("results of the benchmark carry no digest: git alone knows a changed number")
+    tried(path, parsed, "results of the benchmark", how, tally)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_the_protocol(how: str, tmp_path: Path, tally, monkeypatch) -> None:
+    """A text in YAML: what is read of another file has another checksum, and no record is its."""
+    path = beside(ROOT / "protocol.yaml", tmp_path / "copy")
+    monkeypatch.setattr(protocol, "_PLACES", (path,))
+    content, checksum = path.read_bytes(), protocol.sha256()
+    draw = random.Random(f"protocol {how}")
+    for _ in range(PLACES):
+        path.write_bytes(damaged(content, how, draw))
+        try:
+            protocol.read.__wrapped__()
+        except protocol.ProtocolError as error:
+            assert path.name in str(error), error
+            tally(how, "the protocol", NAMED)
+        else:
+            assert protocol.sha256() != checksum
+            tally(how, "the protocol", "another checksum, to which no record belongs")
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_images(how: str, tmp_path: Path, tally) -> None:
+    path = beside(first("fashion_mnist", "*.parquet"), tmp_path / "copy", "fashion_mnist")
+    tried(path, of_images, "data of images", how, tally)
+
+
+TEXTS = {
+    "translation": "translation/*.parquet",
+    "tagging": "tagging/en/*.parquet",
+    "answering": "answering/en/*.parquet",
+    "classification": "classification/**/*.parquet",
+}
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("task", TEXTS)
+def test_texts(task: str, how: str, tmp_path: Path, tally) -> None:
+    """By the checksum of the file that is read: it is looked at before anything is parsed."""
+    shape = TEXTS[task]
+    path = beside(first("libreoffice_help", shape), tmp_path / "copy", "libreoffice_help")
+    root = tmp_path / "copy/libreoffice_help"
+
+    def read(path: Path) -> Any:
+        return verified(root, str(path.relative_to(root)))[1]
+
+    tried(path, read, f"data of {task}", how, tally)
+
+
+@pytest.mark.parametrize("task", TEXTS)
+def test_a_run_reads_texts_so(task: str, tmp_path: Path, monkeypatch) -> None:
+    """One flip each in every file of a task, through the task itself."""
+    path = beside(first("libreoffice_help", TEXTS[task]), tmp_path / "copy", "libreoffice_help")
+    monkeypatch.setattr(sources, "LIBREOFFICE_HELP", tmp_path / "copy/libreoffice_help")
+    draw = random.Random(task)
+    for path in sorted((tmp_path / "copy/libreoffice_help").glob(TEXTS[task])):
+        path.write_bytes(damaged(path.read_bytes(), "flips", draw))
+    base._loaded.cache_clear()
+    with pytest.raises(DataError, match=r"\.parquet is not the file that was published"):
+        Spec(task, "id", "smoke").plan  # noqa: B018  (the data are read here)
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("name", embedded_encoder.FILES)
+def test_the_encoder(name: str, how: str, tmp_path: Path, tally, monkeypatch) -> None:
+    path = beside(embedded_encoder.FOLDER / name, tmp_path / "copy", "multilingual_e5_small")
+    monkeypatch.setattr(embedded_encoder, "FOLDER", path.parent)
+
+    def read(path: Path) -> Any:
+        return embedded_encoder.file(path.name)
+
+    tried(path, read, f"encoder, {name}", how, tally)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Spec, Workspace]:
+    """A run of images that has ended, and one that was stopped in its middle."""
+    root = tmp_path_factory.mktemp("trained")
+    workspace = Workspace(Store(root / "records", also=()), root / "checkpoints")
+    spec = Spec("images", "id", "smoke")
+    run(spec, workspace)
+    return spec, workspace
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_weights(how: str, trained, tmp_path: Path, tally) -> None:
+    spec, workspace = trained
+    folder = shutil.copytree(workspace.checkpoints, tmp_path / "checkpoints")
+    there = Workspace(workspace.store, folder)
+    path = sorted(folder.glob("*/weights-*.safetensors"))[-1]
+
+    def read(path: Path) -> Any:
+        model = load_model(spec, "last", there)
+        return [tensor.tolist() for tensor in model.state_dict().values()]
+
+    tried(path, read, "weights", how, tally)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_the_state_of_a_stopped_run(how: str, tmp_path: Path, tally) -> None:
+    from made_up.toy import ToySettings, ToyTask, interrupt_at
+
+    from idlib.training.loop import train
+
+    task = ToyTask(4)
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            task.model(0.5),
+            task,
+            ToySettings(epochs=3),
+            seed=1,
+            folder=tmp_path / "run",
+            progress=interrupt_at(4),
+        )
+    path = checkpoints.state_path(tmp_path / "run")
+
+    def read(path: Path) -> Any:
+        state = checkpoints.load(path.parent)
+        return json.dumps(state, default=lambda v: v.tolist() if torch.is_tensor(v) else repr(v))
+
+    tried(path, read, "state of a run", how, tally)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_the_account_of_a_finished_run(how: str, trained, tmp_path: Path, tally) -> None:
+    _, workspace = trained
+    folder = shutil.copytree(workspace.checkpoints, tmp_path / "checkpoints")
+    path = next(folder.glob(f"*/{checkpoints.FINISHED}"))
+    read = lambda path: checkpoints.read_finished(path.parent)  # noqa: E731
+    tried(path, read, "account of a run", how, tally)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_notebook(how: str, tmp_path: Path, tally) -> None:
+    """A text of its own: it cannot be read, or it has the parameters that it had, or others.
+
+    Whose parameters are others has another digest, and is run and shown as it is.
+    """
+    path = beside(ROOT / "notebooks/setup.ipynb", tmp_path / "copy")
+    content, draw = path.read_bytes(), random.Random(f"notebook {how}")
+    for _ in range(PLACES):
+        path.write_bytes(damaged(content, how, draw))
+        try:
+            notebook_parameters(path)
+        except Exception as error:
+            assert path.name in str(error), f"{type(error).__name__}: {error}"
+            tally(how, "notebooks", NAMED)
+        else:
+            tally(how, "notebooks", "read, as it stands")
