@@ -138,8 +138,13 @@ def test_the_package_gives_what_it_names() -> None:
 
 
 def test_the_transformer_knows_no_data() -> None:
-    outside = {full.split(".")[0] for full in imports_of(PACKAGE / "models/transformer.py")}
+    imported = imports_of(PACKAGE / "models/transformer.py")
+    own = {full for full in imported if full.startswith("idlib.")}
+    assert {full.rpartition(".")[0] for full in own} == {"idlib.models.masks"}
+    outside = {full.split(".")[0] for full in imported - own}
     assert outside - set(sys.stdlib_module_names) == {"torch", "transformers"}
+    masks = {full.split(".")[0] for full in imports_of(PACKAGE / "models/masks.py")}
+    assert masks <= set(sys.stdlib_module_names)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
