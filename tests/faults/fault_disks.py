@@ -11,7 +11,7 @@ from faults.commands import Ended, Room
 from faults.places import Disk
 
 ROOT = Path(__file__).resolve().parents[2]
-FULL = ("No space left on device", "its disk has 0.0 MiB left")  # the system's words, and ours
+FULL = ("No space left on device", "MiB left, or its quota is used up")  # the system's, and ours
 LARGE = 256 * 1024  # KiB
 RUN = ("run", "images", "--profile", "smoke", "--set", "epochs=1")
 
