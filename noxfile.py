@@ -207,7 +207,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(name="audit-pins")
 def audit_pins(session: nox.Session) -> None:
-    """Ask for known vulnerabilities of the pinned packages; it needs the network.
+    """Ask PyPI's advisory service for known vulnerabilities of the pins; it needs the network.
 
     nox -s audit-pins
     """

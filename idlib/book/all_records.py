@@ -50,7 +50,8 @@ def shown(table: pd.DataFrame) -> Styler:
     """The table for the page: the signature leads to the file, which the book copies."""
 
     def linked(signature: object) -> str:
-        return f'<a href="{FILES}/{escape(str(signature))}.json">{signature}</a>'
+        text = escape(str(signature))
+        return f'<a href="{FILES}/{text}.json">{text}</a>'
 
     formats: dict[Any, str | Callable[[object], str] | None] = {
         "signature": linked,

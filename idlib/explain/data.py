@@ -207,7 +207,9 @@ def tagged_examples(corpus: Corpus, number: int, languages: Sequence[str]) -> st
     for item in chosen:
         for language in languages:
             row = _with_id(corpus.rows[f"tagging/{language}/test"], item)
-            lines.append(f"<tr><td>{language}</td><td>{marked(row, corpus.tags)}</td></tr>")
+            lines.append(
+                f"<tr><td>{html.escape(language)}</td><td>{marked(row, corpus.tags)}</td></tr>"
+            )
     return f"<table>{''.join(lines)}</table>"
 
 
@@ -229,7 +231,7 @@ def marked(row: Row, tags: Sequence[str]) -> str:
         if inside and place != "I":
             text += "</b>"
         if place == "B":
-            text += f"<sub>{kind}</sub><b>"
+            text += f"<sub>{html.escape(kind)}</sub><b>"
         text += html.escape(token) + (" " if space else "")
         inside = place != "O"
     return text + ("</b>" if inside else "")

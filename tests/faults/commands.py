@@ -18,6 +18,7 @@ from idlib.files import sha256
 from idlib.records import Record, read
 
 ROOT = Path(__file__).resolve().parents[2]
+RUN = ("run", "images", "--profile", "smoke", "--set", "epochs=1")  # a short one
 SOON = 20  # seconds within which what is left of a killed command has to end
 STEP = 5e-4  # seconds between looks
 

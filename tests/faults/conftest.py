@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from faults.commands import Room
+from faults.commands import RUN, Room
 from faults.places import Disk
+
+from idlib.records import Record
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = "fault_*.py"
@@ -67,6 +69,15 @@ def room(tmp_path: Path) -> Iterator[Room]:
     """An empty folder in which commands run; what one leaves behind ends with the test."""
     with Room(tmp_path / "room") as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def short_run(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    """The record of a short run that nobody disturbs."""
+    with Room(tmp_path_factory.mktemp("undisturbed") / "room") as room:
+        assert room.go(*RUN).status == 0
+        (record,) = room.made().values()
+    return record
 
 
 @pytest.fixture

@@ -7,22 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from faults.commands import Ended, Room
+from faults.commands import RUN, Ended, Room
 from faults.places import Disk
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL = ("No space left on device", "MiB left, or its quota is used up")  # the system's, and ours
 LARGE = 256 * 1024  # KiB
-RUN = ("run", "images", "--profile", "smoke", "--set", "epochs=1")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """What a run of a disk with room gives."""
-    with Room(tmp_path_factory.mktemp("undisturbed") / "room") as room:
-        assert room.go(*RUN).status == 0
-        (record,) = room.made().values()
-    return record
 
 
 def is_full(ended: Ended) -> bool:
@@ -35,7 +25,7 @@ def files(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("kibibytes", [64, 500, 1000, 1600, 2200, 3000])
-def test_checkpoints(kibibytes: int, room: Room, disk: Disk, undisturbed, tally) -> None:
+def test_checkpoints(kibibytes: int, room: Room, disk: Disk, short_run, tally) -> None:
     """At whatever write it is full; then the same command goes on and ends as it would have."""
     assert disk.resize(kibibytes)
     command = (*RUN, "--checkpoints", str(disk.folder / "checkpoints"))
@@ -51,11 +41,11 @@ def test_checkpoints(kibibytes: int, room: Room, disk: Disk, undisturbed, tally)
     ended = room.go(*command)
     assert ended.status == 0, ended.err
     (record,) = room.made().values()
-    assert record.measured == undisturbed.measured
+    assert record.measured == short_run.measured
 
 
 @pytest.mark.parametrize("kibibytes", [4, 8])
-def test_a_record(kibibytes: int, room: Room, disk: Disk, undisturbed, tally) -> None:
+def test_a_record(kibibytes: int, room: Room, disk: Disk, short_run, tally) -> None:
     assert disk.resize(kibibytes)
     command = (*RUN, "--records", str(disk.folder / "records"))
     ended = room.go(*command)
@@ -66,7 +56,7 @@ def test_a_record(kibibytes: int, room: Room, disk: Disk, undisturbed, tally) ->
     assert disk.resize(LARGE)
     assert room.go(*command).status == 0
     (path,) = files(disk.folder)
-    assert json.loads(path.read_text())["measured"] == undisturbed.measured.model_dump(mode="json")
+    assert json.loads(path.read_text())["measured"] == short_run.measured.model_dump(mode="json")
 
 
 @pytest.mark.parametrize("kibibytes", [8, 24])

@@ -8,13 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from faults.commands import Room
+from faults.commands import RUN, Room
 from faults.places import as_nobody, give_back, read_only
 
 from idlib.training import checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = ("run", "images", "--profile", "smoke", "--set", "epochs=1")
 # Whoever looks at the clock sees it go back by an hour now and then.
 BACKWARDS = """
 import time
@@ -26,15 +25,6 @@ time.time = back
 """
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """What a run gives that nobody disturbs."""
-    with Room(tmp_path_factory.mktemp("undisturbed") / "room") as room:
-        assert room.go(*RUN).status == 0
-        (record,) = room.made().values()
-    return record
-
-
 def pages(room: Room, *names: str) -> tuple[str, ...]:
     """The command that makes a book of these notebooks alone."""
     folder = room.folder / "notebooks"
@@ -44,11 +34,11 @@ def pages(room: Room, *names: str) -> tuple[str, ...]:
     return ("book", "--profile=smoke", f"--folder={folder}")
 
 
-def test_the_same_run_twice_at_once(room: Room, undisturbed, tally) -> None:
+def test_the_same_run_twice_at_once(room: Room, short_run, tally) -> None:
     both = [room.start(*RUN), room.start(*RUN)]
     assert [command.wait().status for command in both] == [0, 0]
     (record,) = room.made().values()
-    assert record.measured == undisturbed.measured and not room.halves()
+    assert record.measured == short_run.measured and not room.halves()
     tally("two at once", "runs", "one record, that of an undisturbed run")
 
 
@@ -72,16 +62,16 @@ def test_the_same_book_twice_at_once(room: Room, tally) -> None:
     tally("two at once", "builds", "whole pages")
 
 
-def test_a_clock_that_runs_backwards(room: Room, undisturbed, tally) -> None:
+def test_a_clock_that_runs_backwards(room: Room, short_run, tally) -> None:
     (room.folder / "sitecustomize.py").write_text(BACKWARDS)
     ended = room.go(*RUN, PYTHONPATH=os.pathsep.join([str(room.folder), str(ROOT)]))
     assert ended.status == 0, ended.err
     (record,) = room.made().values()
-    assert record.measured == undisturbed.measured and record.cost.seconds > 0
+    assert record.measured == short_run.measured and record.cost.seconds > 0
     tally("clocks", "runs", "the record of an undisturbed run")
 
 
-def test_checkpoints_from_the_future(room: Room, undisturbed, tally) -> None:
+def test_checkpoints_from_the_future(room: Room, short_run, tally) -> None:
     command = room.start(*RUN)
     assert command.wait_until(lambda: bool(list(room.checkpoints.glob("*/state*"))))
     command.kill()
@@ -90,12 +80,12 @@ def test_checkpoints_from_the_future(room: Room, undisturbed, tally) -> None:
         os.utime(path, (2**32, 2**32))
     assert room.go(*RUN).status == 0
     (record,) = room.made().values()
-    assert record.measured == undisturbed.measured
+    assert record.measured == short_run.measured
     assert (room.checkpoints / record.signature / checkpoints.FINISHED).is_file()
     tally("clocks", "checkpoints", "the record of an undisturbed run")
 
 
-def test_a_checkout_that_is_read_only(room: Room, tmp_path: Path, undisturbed, tally) -> None:
+def test_a_checkout_that_is_read_only(room: Room, tmp_path: Path, short_run, tally) -> None:
     """The code is taken from it, and what is written goes where the command is run."""
     at = tmp_path / "checkout"
     if not read_only(ROOT, at):
@@ -104,7 +94,7 @@ def test_a_checkout_that_is_read_only(room: Room, tmp_path: Path, undisturbed, t
         ended = room.go(*RUN, PYTHONPATH=str(at))
         assert ended.status == 0, ended.err
         (record,) = room.made().values()
-        assert record.measured == undisturbed.measured
+        assert record.measured == short_run.measured
         tally("rights", "read-only checkout", "the record of an undisturbed run")
         inside = Room(tmp_path / "inside", cwd=at)
         fresh = (*RUN, "--seed", "77")

@@ -150,16 +150,17 @@ def test_losses_are_the_objectives_on_the_same_batches(
 
 @pytest.mark.slow
 def test_the_log_has_the_parts_and_the_weight(tmp_path: Path) -> None:
-    objective = IntraDistillation(passes=2, alpha=4.0)
-    trainer = trained(
+    go = partial(
+        trained,
         IntraDistillationTrainer,
         "tagging",
         tmp_path,
         dropout=0.2,
-        asked={"objective": objective},
+        asked={"objective": IntraDistillation(passes=2, alpha=4.0)},
         gradient_accumulation_steps=2,
         max_steps=20,
     )
+    trainer = go()
     alphas = [adaptive_alpha(step, 20, 4.0, 5, 10) for step in range(20)]
     assert losses(trainer, "alpha") == pytest.approx(alphas)
     assert alphas[0] == 0 and alphas[-1] == 4
@@ -167,16 +168,7 @@ def test_the_log_has_the_parts_and_the_weight(tmp_path: Path) -> None:
     total = [task + alpha * divergence for task, divergence, alpha in parts]
     assert losses(trainer) == pytest.approx(total, abs=1e-4)  # which transformers 4 has rounded
     assert all(divergence > 0 for divergence in losses(trainer, "divergence"))
-    every_fifth = trained(
-        IntraDistillationTrainer,
-        "tagging",
-        tmp_path,
-        dropout=0.2,
-        asked={"objective": objective},
-        gradient_accumulation_steps=2,
-        max_steps=20,
-        logging_steps=5,
-    )
+    every_fifth = go(logging_steps=5)
     means = torch.tensor(losses(trainer, "divergence")).view(4, 5).mean(1).tolist()
     assert losses(every_fifth, "divergence") == pytest.approx(means, rel=1e-5)
 

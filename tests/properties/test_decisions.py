@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from made_up.lines import LINE, RULES
 from scipy import special
 
 from idlib.metrics.items import Items
-from idlib.protocol import Line, Rules
+from idlib.protocol import Line
 from idlib.report.bootstrap import bootstrap
 from idlib.report.decisions import (
     Decision,
@@ -24,17 +25,6 @@ from idlib.report.decisions import (
 )
 from idlib.report.statistics import p_value, t_interval
 
-RULES = Rules(level=0.95, equivalence=0.9, family=0.05, fewest_seeds=3)
-LINE = Line(
-    claim="C1",
-    study="s",
-    metric="test/bleu",
-    better="above",
-    contrast={"id": 1, "baseline": -1},
-    delta=1.5,
-    why="made up",
-    words="id minus baseline",
-)
 OUTCOMES = {"supported", "contradicted", "no effect", "undecided", "not judged"}
 
 # Differences of scores: hundredths, so that equal ones occur, and numbers of any size.

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up.lines import LINE, RULES
 from made_up.records import made_up_record
 from scipy import stats
 
-from idlib.protocol import Line, Rules, read
+from idlib.protocol import Line, read
 from idlib.report.conditions import Condition
 from idlib.report.decisions import (
     Decision,
@@ -25,17 +26,6 @@ from idlib.report.decisions import (
     weighted,
 )
 
-RULES = Rules(level=0.95, equivalence=0.9, family=0.05, fewest_seeds=3)
-LINE = Line(
-    claim="C1",
-    study="s",
-    metric="test/bleu",
-    better="above",
-    contrast={"id": 1, "baseline": -1},
-    delta=1.5,
-    why="made up",
-    words="id minus baseline",
-)
 STEPS = np.linspace(-1, 1, 10)
 
 
