@@ -7,6 +7,7 @@ torch; ``idlib.bench`` writes them.
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from idlib.files import replacing
+from idlib.files import digest_of, replacing
 from idlib.records import Origin
 
 COMMITTED_COSTS = Path("records/bench")
@@ -131,9 +132,11 @@ class Costs(_Part):
         return next((c for c in self.cases if (c.suite, c.case) == (suite, name)), None)
 
     def write(self, path: Path) -> None:
-        """Write the file whole or not at all."""
+        """Write the file whole or not at all, and first the digest by which a change is found."""
+        content = self.model_dump(mode="json", exclude_defaults=True)
         with replacing(path) as temporary:
-            text = self.model_dump_json(indent=1, exclude_defaults=True)
+            whole = {"digest": digest_of(content), **content}
+            text = json.dumps(whole, indent=1, ensure_ascii=False)
             temporary.write_text(text + "\n", encoding="utf-8")
 
 
@@ -148,16 +151,22 @@ def read(path: Path) -> Costs:
     """Read one file.
 
     Raises:
-        CostsError: it is truncated or no file of results; the message names it and the place.
+        CostsError: it is truncated, no file of results, or was changed after it was written; the
+            message names it and the place.
     """
     try:
-        return Costs.model_validate_json(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        digest = content.pop("digest", None) if isinstance(content, dict) else None
+        costs = Costs.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise CostsError(f"{path} is no result of idlib bench ({place}: {first['msg']})") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise CostsError(f"{path} cannot be read ({error})") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise CostsError(f"{path} is no result of idlib bench ({error})") from error
+    if digest != digest_of(content):
+        raise CostsError(f"{path} was changed after it was written: restore it, or measure again")
+    return costs
 
 
 def read_all(folder: Path = COMMITTED_COSTS) -> list[StoredCosts]:

@@ -8,11 +8,12 @@ They are read by what each says it was asked, and shown under a label of their o
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from idlib.metrics.names import of_first_revision
-from idlib.records import COMMITTED_STORE, MANIFEST, Record, RecordError, Store
+from idlib.records import COMMITTED_STORE, MANIFEST, Record, RecordError, Store, paths
 
 
 class EarlierRecord(Record):
@@ -37,7 +38,7 @@ class Group(_Part):
     task: str
     profile: str
     made: str
-    selected: str
+    selected: Literal["nll", "f1"]
     grid: tuple[str, ...]
     sweep: tuple[str, ...] = ()
 
@@ -59,15 +60,23 @@ def manifest(folder: Path = COMMITTED_STORE) -> Manifest:
     """The manifest of a folder of records; an empty one where the folder has none.
 
     Raises:
-        RecordError: it is not what it should be.
+        RecordError: it is not what it should be, or a group has no record in the folder.
     """
     path = folder / MANIFEST
     if not path.exists():
         return Manifest()
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        listed = Manifest.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise RecordError(f"{path} is not a readable manifest ({error})") from error
+    names = [record.name for record in paths(folder)]
+    for group in listed.groups:
+        if not any(name.startswith(f"{group.task}-{group.profile}-") for name in names):
+            raise RecordError(
+                f"{path} lists records of {group.task!r}, profile {group.profile!r}, and there is "
+                "none beside it"
+            )
+    return listed
 
 
 def earlier(
@@ -86,6 +95,11 @@ def earlier(
             record = store.find(signature)
             if record is None:
                 raise RecordError(f"{folder / MANIFEST} lists {signature}, which is not there")
+            if (record.asked.task, record.asked.profile) != (task, profile):
+                raise RecordError(
+                    f"{folder / MANIFEST} lists {signature} under {task}, profile {profile}, and "
+                    f"it is of {record.asked.task}, profile {record.asked.profile}"
+                )
             found.append(_renamed(record, group))
     return found
 

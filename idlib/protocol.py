@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 NAME = "protocol.yaml"
+CHECKSUM = "protocol.sha256"  # beside it, as sha256sum writes it: δ is not changed by accident
 # In an installed package beside this file, in a checkout at its top.
 _PLACES = (Path(__file__).parent / NAME, Path(__file__).parent.parent / NAME)
 
@@ -228,14 +229,10 @@ def read() -> Protocol:
     """The protocol of this version.
 
     Raises:
-        ProtocolError: it is missing, or contradicts itself; the message says where.
+        ProtocolError: it is missing, was changed by accident, or contradicts itself; the message
+            says where.
     """
-    path = _path()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProtocolError(f"{path} cannot be read ({error})") from error
-    return parse(text)
+    return parse(_content().decode("utf-8"))
 
 
 def parse(text: str) -> Protocol:
@@ -256,8 +253,29 @@ def parse(text: str) -> Protocol:
 
 
 def sha256() -> str:
-    """SHA-256 of the file, by which a record says what it was made under."""
-    return hashlib.sha256(_path().read_bytes()).hexdigest()
+    """SHA-256 of the file, by which a record says what it was made under.
+
+    Raises:
+        ProtocolError: it is missing, or was changed by accident.
+    """
+    return hashlib.sha256(_content()).hexdigest()
+
+
+def _content() -> bytes:
+    """The bytes of the file, whose SHA-256 stands beside it."""
+    path = _path()
+    listed = path.with_name(CHECKSUM)
+    try:
+        content = path.read_bytes()
+        expected = listed.read_text(encoding="ascii").partition(" ")[0]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"{path} and {CHECKSUM} beside it cannot be read ({error})") from error
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise ProtocolError(
+            f"{path} is not what {listed} lists: restore both from the repository. For an "
+            f"amendment: `sha256sum {NAME} > {CHECKSUM}`"
+        )
+    return content
 
 
 def _path() -> Path:

@@ -8,7 +8,6 @@ of ``measured``, ``cost`` and ``origin``, so that a number which was changed aft
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import platform
@@ -32,7 +31,7 @@ from pydantic import (
 )
 
 from idlib import protocol
-from idlib.files import replacing
+from idlib.files import digest_of, replacing
 
 WORKING_STORE = Path(".idlib/records")
 COMMITTED_STORE = Path("records")
@@ -85,7 +84,7 @@ class Asked(_Part):
     @property
     def signature(self) -> str:
         """16 hexadecimal digits of the SHA-256 of the canonical JSON of these fields."""
-        return _sha256(self.model_dump(mode="json"))[:16]
+        return digest_of(self.model_dump(mode="json"))[:16]
 
 
 class Measured(_Part):
@@ -145,7 +144,7 @@ class Record(_Part):
     @property
     def digest(self) -> str:
         """SHA-256 of the canonical JSON of what was measured, its cost and its origin."""
-        return _sha256(self.model_dump(mode="json", include={"measured", "cost", "origin"}))
+        return digest_of(self.model_dump(mode="json", include={"measured", "cost", "origin"}))
 
 
 class StoredRecord(NamedTuple):
@@ -292,11 +291,6 @@ def _can_be_written(value: object) -> bool:
     if isinstance(value, dict):
         return all(map(_can_be_written, [*value, *value.values()]))
     return not isinstance(value, (list, tuple)) or all(map(_can_be_written, value))
-
-
-def _sha256(fields: dict[str, Any]) -> str:
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _to_json(record: Record) -> str:

@@ -67,6 +67,17 @@ def test_a_file_that_is_no_result_is_an_error_that_names_it(tmp_path, change, me
         read(path)
 
 
+@pytest.mark.parametrize("change", [("2.0", "3.0"), ('"digest": "', '"digest": "0')])
+def test_a_number_is_not_changed_unseen(tmp_path, change) -> None:
+    path = tmp_path / "cpu.json"
+    costs().write(path)
+    whole = path.read_text()
+    path.write_text(whole.replace(*change, 1))
+    assert path.read_text() != whole
+    with pytest.raises(CostsError, match=r"cpu\.json was changed after it was written"):
+        read(path)
+
+
 def test_a_truncated_file_is_an_error(tmp_path) -> None:
     path = tmp_path / "cpu.json"
     path.write_text(costs().model_dump_json()[:100])

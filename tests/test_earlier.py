@@ -74,11 +74,23 @@ def test_a_manifest_is_no_record_and_a_folder_need_have_none(committed, tmp_path
         ({"grid": ["0" * 16]}, f"lists {'0' * 16}, which is not there"),
         ({"grid": None}, "is not a readable manifest"),
         ({"grid": [], "other": 1}, "is not a readable manifest"),
+        ({"grid": [], "task": "taggine"}, "lists records of 'taggine', profile 'medium'"),
+        ({"grid": [], "profile": "mediul"}, "of 'tagging', profile 'mediul', and there is none"),
+        ({"grid": [], "selected": "f2"}, "is not a readable manifest"),
     ],
 )
 def test_a_manifest_that_cannot_be_followed_is_an_error(committed, changes, says):
     write(committed, **changes)
     with pytest.raises(RecordError, match=says):
+        earlier("tagging", "medium", committed)
+
+
+def test_a_record_listed_under_another_task_is_an_error(committed):
+    """The folder has records of that task, and this one is not of them."""
+    other = record("images", Condition("id", 0, 0.0), 1, BASELINE)
+    Store(committed, also=()).save(other)
+    write(committed, grid=[other.signature])
+    with pytest.raises(RecordError, match="under tagging, profile medium, and it is of images"):
         earlier("tagging", "medium", committed)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,38 @@ def test_what_is_no_yaml_and_what_is_no_study() -> None:
         protocol.parse("a: [")
     with pytest.raises(ProtocolError, match="unknown study 'x': choose one of small"):
         list(protocol.parse(yaml.safe_dump(PLAIN)).runs("x"))
+
+
+@pytest.fixture
+def a_copy(tmp_path, monkeypatch):
+    """The committed protocol at another place, where it is read from."""
+    path = tmp_path / protocol.NAME
+    for name in (protocol.NAME, protocol.CHECKSUM):
+        shutil.copy(Path(__file__).parent.parent / name, tmp_path)
+    monkeypatch.setattr(protocol, "_PLACES", (path,))
+    protocol.read.cache_clear()
+    yield path
+    protocol.read.cache_clear()
+
+
+def test_a_digit_is_not_changed_unseen(a_copy) -> None:
+    """Neither δ nor the protocols that an amendment follows on: records would be judged by it."""
+    whole = a_copy.read_text()
+    delta = protocol.read().lines["C1"].delta
+    assert f"delta: {delta}" in whole
+    a_copy.write_text(whole.replace(f"delta: {delta}", f"delta: {delta + 1}", 1))
+    protocol.read.cache_clear()
+    for asked in (protocol.read, protocol.sha256):
+        with pytest.raises(ProtocolError, match=r"protocol\.yaml is not what .*protocol\.sha256"):
+            asked()
+    a_copy.write_text(whole)
+    assert protocol.read().lines["C1"].delta == delta
+
+
+def test_its_checksum_is_needed(a_copy) -> None:
+    a_copy.with_name(protocol.CHECKSUM).unlink()
+    with pytest.raises(ProtocolError, match=r"protocol\.sha256 beside it cannot be read"):
+        protocol.read()
 
 
 def test_the_committed_one_is_read_and_named_by_its_bytes() -> None:

@@ -14,7 +14,9 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import time
+import warnings
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import datetime, timezone
@@ -24,6 +26,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from idlib.book import notes
 from idlib.book.failure import failed_name, say_why
 from idlib.book.parameters import check_parameters, declared_types, notebook_parameters
 from idlib.experiments.sources import check_source
@@ -74,44 +77,44 @@ def execute(
     """Run one notebook into ``out``; return its wall time in seconds.
 
     ``out`` is replaced only by a notebook that ran to its end. One that failed is kept beside it
-    as ``NAME.failed.ipynb``. ``note`` is stored in the executed notebook's metadata.
+    as ``NAME.failed.ipynb``. ``note`` is stored in the executed notebook's metadata, as
+    :mod:`idlib.book.notes` keeps it.
 
     Raises:
         SettingsError: a parameter that the notebook does not declare, or of another type.
         NotebookError: a missing notebook, or a cell that raised.
+        idlib.files.WriteError: ``out`` cannot be written, or the disk is full.
     """
     import nbformat
     import papermill
 
     logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of types it cannot read
+    warnings.filterwarnings("ignore", "The specified file .* does not end in one of")  # temporary
     parameters = parameters or {}
     if not notebook.is_file():
         raise NotebookError(f"{notebook}: no such notebook")
     check_parameters(notebook_parameters(notebook) | parameters)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.stem}.{os.getpid()}.ipynb")
     failed = failed_name(out)
     start = time.perf_counter()
-    try:
-        executed = papermill.execute_notebook(
-            *(notebook, partial, parameters),
-            kernel_name="python3",
-            language="python",
-            progress_bar=progress_bar,
-            # Without the kernel's own remarks on its transport; figures as vectors.
-            extra_arguments=["--log-level=ERROR", "--InlineBackend.figure_format=svg"],
-        )
+    with replacing(out) as partial:
+        try:
+            executed = papermill.execute_notebook(
+                *(notebook, partial, parameters),
+                kernel_name="python3",
+                language="python",
+                progress_bar=progress_bar,
+                # Without the kernel's own remarks on its transport; figures as vectors.
+                extra_arguments=["--log-level=ERROR", "--InlineBackend.figure_format=svg"],
+            )
+        except papermill.PapermillExecutionError as error:
+            shutil.copyfile(partial, failed)
+            cell = f"cell {error.exec_count} raised {error.ename}: {error.evalue}"
+            raise NotebookError(f"{notebook}: {cell} (kept as {failed})") from None
         seconds = time.perf_counter() - start
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        executed.metadata["idlib"] = {**(note or {}), "seconds": round(seconds, 2), "created": now}
-        nbformat.write(executed, partial)
-        os.replace(partial, out)
-    except papermill.PapermillExecutionError as error:
-        os.replace(partial, failed)
-        cell = f"cell {error.exec_count} raised {error.ename}: {error.evalue}"
-        raise NotebookError(f"{notebook}: {cell} (kept as {failed})") from None
-    finally:
-        partial.unlink(missing_ok=True)
+        executed.metadata.papermill["output_path"] = str(out)
+        made = {**(note or {}), "seconds": round(seconds, 2), "created": now}
+        notes.write(partial, json.loads(nbformat.writes(executed)), made)
     failed.unlink(missing_ok=True)
     return seconds
 
@@ -127,11 +130,11 @@ def execute_all(
     """Run the notebooks of a folder for the book; return the names of those that ran.
 
     Each notebook gets those of ``profile``, ``source`` and ``executed`` (the folder ``out``) that
-    it declares. A notebook that was run before with the same parameters, source, ``idlib``,
-    records and versions is left as it is. Those that train run first, on a GPU one by one; then
-    those that depend on nothing else; the last ones report. One that stops does not keep the others
-    from running: its page says why. ``build.json`` in ``out`` says
-    ``profile, source, created, notebooks: {name: seconds}, failed: [name]``.
+    it declares. A notebook that was run before with the same parameters, source, ``idlib``, records
+    and versions is left as it is, unless the executed one was changed since. Those that train run
+    first, on a GPU one by one; then those that depend on nothing else; the last ones report. One
+    that stops does not keep the others from running: its page says why. ``build.json`` in ``out``
+    says ``profile, source, created, notebooks: {name: seconds}, failed: [name]``.
 
     Args:
         profile: of the build.
@@ -159,13 +162,16 @@ def execute_all(
     else:
         _remove_leftovers(out, names)
     inputs = _digest_of_inputs(given["source"], records)
+    for name in sorted(notes.uncommitted(folder) or ()):
+        print(f"{name}: {folder / name}.ipynb is not as committed")
     ran: list[str] = []
     failures: list[NotebookError] = []
     for stage in _stages(names):
         due: list[Job] = []
         for name in stage:
             notebook, target = folder / f"{name}.ipynb", out / f"{name}.ipynb"
-            if only and name not in (*only, *LAST) and _note(target):
+            note = notes.read(target)
+            if only and name not in (*only, *LAST) and note:
                 continue
             declared = declared_types(notebook_parameters(notebook))
             offered: dict[str, Any] = {**given, "executed": str(out)}
@@ -175,11 +181,12 @@ def execute_all(
             changing = {key: value for key, value in parameters.items() if key != "workers"}
             digest = _hash(inputs, notebook.read_bytes(), json.dumps(changing))
             anew = name in LAST and (ran or failures)
-            if _note(target).get("digest") == digest and not anew:
+            if note.get("digest") == digest and not anew:
                 print(f"{name}: unchanged")
                 continue
-            note = {"digest": digest, "given": changing}
-            due.append(Job(notebook, target, parameters, note))
+            if target.exists() and not note:
+                print(f"{name}: {target} is not what was written, and is made again")
+            due.append(Job(notebook, target, parameters, {"digest": digest, "given": changing}))
         _write_summary(out, names, given)  # the status notebook reads it
         for job, error in _run_side_by_side(due):
             if error is None:
@@ -256,30 +263,20 @@ def _check_others(
     for name in names:
         if name in (*only, *LAST):
             continue
-        there = _note(out / f"{name}.ipynb").get("given", {})
+        there = notes.read(out / f"{name}.ipynb").get("given", {})
         if any(there.get(key, value) != value for key, value in given.items()):
             there = ", ".join(f"{key} {value}" for key, value in there.items())
             raise SettingsError(f"{name} was run at {there}: use the same, or leave out --only")
 
 
 def _write_summary(out: Path, names: Sequence[str], given: dict[str, str]) -> None:
-    notes = {name: _note(out / f"{name}.ipynb") for name in names}
-    seconds = {name: note["seconds"] for name, note in notes.items() if "seconds" in note}
-    failed = [name for name, note in notes.items() if "failed" in note]
-    created = max((note["created"] for note in notes.values() if "created" in note), default=None)
+    kept = {name: notes.read(out / f"{name}.ipynb") for name in names}
+    seconds = {name: note["seconds"] for name, note in kept.items() if "seconds" in note}
+    failed = [name for name, note in kept.items() if "failed" in note]
+    created = max((note["created"] for note in kept.values() if "created" in note), default=None)
     summary = {**given, "created": created, "notebooks": seconds, "failed": failed}
     with replacing(out / SUMMARY) as partial:
         partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-
-
-def _note(executed: Path) -> dict[str, Any]:
-    """What ``execute`` stored in a notebook; empty if there is none that can be read."""
-    try:
-        metadata = json.loads(executed.read_text(encoding="utf-8"))["metadata"]
-    except (OSError, ValueError, KeyError):
-        return {}
-    note: dict[str, Any] = metadata.get("idlib", {})
-    return note
 
 
 def _digest_of_inputs(source: str, records: Path) -> str:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from idlib.book import notes
 from idlib.files import replacing
 from idlib.report.text import literal
 
@@ -41,7 +42,5 @@ def say_why(notebook: Path, out: Path, why: str, note: dict[str, Any]) -> None:
         f"`nox -s build-book -- --only {notebook.stem}`.\n:::"
     )
     content["cells"] = [*cells[:1], dict(remark), *cells[1:]]
-    content["metadata"]["idlib"] = {**note, "failed": why}
-    out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as partial:
-        partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        notes.write(partial, content, {**note, "failed": why})

@@ -8,16 +8,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from idlib.book.execution import LAST
+from idlib.book.execution import LAST, NOTEBOOKS
+from idlib.book.notes import uncommitted
 from idlib.earlier import manifest
 from idlib.experiments.registered import Evidence
 from idlib.report.board import Board
 from idlib.report.text import bullets, counted, literal, ranges
 
+COLUMNS = ["notebook", "seconds", "profile", "finished", "as committed"]
+YES_NO, UNKNOWN = {True: "yes", False: "no"}, "–"
 
-def pages(executed: str | Path) -> pd.DataFrame:
-    """The executed notebooks: seconds of the run that made each, its profile, and when it ended."""
-    rows = []
+
+def pages(executed: str | Path, notebooks: Path = NOTEBOOKS) -> pd.DataFrame:
+    """The executed notebooks: seconds of the run that made each, its profile, and when it ended.
+
+    And whether the notebook that was run is as committed, where there is a repository.
+    """
+    rows, changed = [], uncommitted(notebooks)
     for path in sorted(Path(executed).glob("*.ipynb")):
         if path.stem in LAST or path.stem.startswith(".") or path.stem.endswith(".failed"):
             continue
@@ -29,9 +36,10 @@ def pages(executed: str | Path) -> pd.DataFrame:
                 "seconds": math.nan if failed else run["duration"],
                 "profile": run.get("parameters", {}).get("profile", "any"),
                 "finished": "failed" if failed else run["end_time"][:19].replace("T", " "),
+                "as committed": UNKNOWN if changed is None else YES_NO[path.stem not in changed],
             }
         )
-    return pd.DataFrame(rows, columns=["notebook", "seconds", "profile", "finished"])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def verdicts(found: Evidence) -> pd.DataFrame:

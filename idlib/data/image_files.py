@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from idlib.data import checksums
 from idlib.data.errors import DataError
-from idlib.files import replacing
+from idlib.files import digest_of, replacing
 
 NOTES = {  # what a user may not expect of an image, by name
     "16 bits": "have 16 bits, of which the upper eight count (white is 65,535)",
@@ -151,16 +151,12 @@ def _load_cache(store: Path) -> dict[str, list[Any]]:
     """What was verified, by path; nothing where the cache is not what was written."""
     try:
         known = json.loads(store.read_text())
-        return known["files"] if known["sha256"] == _digest(known["files"]) else {}
+        return known["files"] if known["sha256"] == digest_of(known["files"]) else {}
     except (OSError, ValueError, TypeError, KeyError):  # the files are verified again
         return {}
 
 
 def _save_cache(store: Path, known: dict[str, list[Any]]) -> None:
     with suppress(OSError), replacing(store) as temporary:  # else the next call verifies again
-        text = json.dumps({"sha256": _digest(known), "files": known}, indent=0, sort_keys=True)
+        text = json.dumps({"sha256": digest_of(known), "files": known}, indent=0, sort_keys=True)
         temporary.write_text(text)
-
-
-def _digest(known: dict[str, list[Any]]) -> str:
-    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()

@@ -100,7 +100,8 @@ def _pet(root: Path, download: bool = False) -> Folder:
             }
     except Exception as error:  # torchvision's own, the network's, the archive's, the list's
         advice = (
-            f"fetch it by hand into {base}, or use the source embedded"
+            f"fetch {' and '.join(address for address, _ in OxfordIIITPet._RESOURCES)} by hand "
+            f"into {base} and unpack them there, or use the source embedded"
             if download
             else "restore its folders images and annotations with trainval.txt and test.txt"
         )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from idlib import protocol as protocols
 from idlib.experiments.specs import Spec
-from idlib.files import replacing
+from idlib.files import digest_of, replacing
 from idlib.protocol import Protocol, Registered
 from idlib.records import EVIDENCE_STORE, Record, RecordError, Store, paths
 
@@ -87,7 +87,7 @@ def signatures_of(protocol: Protocol, *studies: str) -> dict[Registered, str]:
 
     To plan all runs takes a quarter of a minute, for their data are read and checked. The
     signatures follow from the package and the protocol alone, so that they are kept for as long
-    as neither changes.
+    as neither changes. A cache that is torn or changed is made anew.
 
     Raises:
         idlib.protocol.ProtocolError: a study that does not exist.
@@ -96,14 +96,16 @@ def signatures_of(protocol: Protocol, *studies: str) -> dict[Registered, str]:
     made_of = _made_of()
     try:
         kept = json.loads(SIGNATURES.read_text(encoding="utf-8"))
-        known = {Registered(*run): signature for *run, signature in kept[made_of]}
+        whole = kept["sha256"] == digest_of(kept["signatures"]) and kept["made_of"] == made_of
+        known = {Registered(*run): name for *run, name in kept["signatures"]} if whole else {}
     except (OSError, ValueError, KeyError, TypeError):
         known = {}
     if not known.keys() >= {*runs}:
         known |= {run: spec.signature for run, spec in specs_of(protocol, *studies).items()}
         with suppress(OSError), replacing(SIGNATURES) as partial:  # a cache, and no more
             rows = [(*run, signature) for run, signature in known.items()]
-            partial.write_text(json.dumps({made_of: rows}), encoding="utf-8")
+            content = {"made_of": made_of, "sha256": digest_of(rows), "signatures": rows}
+            partial.write_text(json.dumps(content), encoding="utf-8")
     return {run: known[run] for run in runs}
 
 

@@ -16,13 +16,20 @@ def literal(text: object) -> str:
 
     >>> print(literal("my_data*|<b>"))
     my\_data\*\|\<b\>
+    >>> print(literal("# 1"), literal("1. a"))
+    \# 1 1\. a
     """
-    return re.sub(r"[\\`*_\[\]<>|~$&]", r"\\\g<0>", " ".join(str(text).split()))
+    inline = re.sub(r"[\\`*_\[\]<>|~$&{]", r"\\\g<0>", " ".join(str(text).split()))
+    return re.sub(r"^(\d*)([#+:%(=.)-])", r"\1\\\2", inline)  # would begin a block
 
 
 def bullets(lines: Iterable[str]) -> str:
-    """Lines of plain text as a list in Markdown."""
-    return "\n".join(f"- {literal(line)}" for line in lines)
+    """Lines of plain text as a list in Markdown.
+
+    It begins with an empty line: MyST takes a list at the very top for the metadata of a page where
+    a line of it has three hyphens in the right place, and drops them.
+    """
+    return "".join(f"\n- {literal(line)}" for line in lines)
 
 
 def counted(number: int, noun: str) -> str:

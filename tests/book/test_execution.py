@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from idlib.book import execution
+from idlib.book import execution, notes
 from idlib.book.execution import NotebookError, execute
 from idlib.training.settings import SettingsError
 
@@ -107,10 +107,9 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(notebook.stem)
         if "1 / 0" in notebook.read_text():
             raise NotebookError(f"{notebook.stem}: cell 1 raised ZeroDivisionError")
-        content = json.loads(notebook.read_text())
-        content["metadata"]["idlib"] = {**note, "seconds": 1.0, "created": "2026-01-01"}
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(content))
+        made = {**note, "seconds": 1.0, "created": "2026-01-01"}
+        notes.write(out, json.loads(notebook.read_text()), made)
         return 1.0
 
     monkeypatch.setattr(execution, "execute", execute)
@@ -145,6 +144,39 @@ def test_only_what_changed_is_run_in_order(workspace: Path, command, copied) -> 
     summary = json.loads((workspace / "book/_executed/build.json").read_text())
     assert (summary["profile"], summary["source"]) == ("smoke", "data")
     assert summary["notebooks"] == {"images": 1.0, "audit": 1.0, "status": 1.0}
+
+
+def test_an_executed_notebook_that_was_changed_is_made_again(workspace, command, copied) -> None:
+    """A number in its output would go into the book as it stands."""
+    write(workspace / "notebooks/images.ipynb", 'profile: str = "small"', "1 + 41")
+    assert command("book", "--profile", "smoke")[0] == 0
+    executed = workspace / "book/_executed/images.ipynb"
+    whole = executed.read_text()
+    assert notes.read(executed)["seconds"] == 1.0
+    for changed in (whole.replace("1 + 41", "1 + 42"), whole.replace("1.0", "7.0"), whole[:-90]):
+        assert changed != whole
+        executed.write_text(changed)
+        assert notes.read(executed) == {}
+        status, out, _ = command("book", "--profile", "smoke")
+        assert status == 0 and "images.ipynb is not what was written, and is made again" in out
+        assert executed.read_text() == whole
+    assert copied == ["images"] * 4
+
+
+def test_a_notebook_that_is_not_as_committed_is_named(workspace, command, copied) -> None:
+    """It is run as it stands: it may be meant so."""
+    assert notes.uncommitted(workspace) is None
+    for name in ("audit", "images"):
+        write(workspace / f"notebooks/{name}.ipynb", 'profile: str = "small"', "1 + 1")
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
+    for arguments in (["init", "-q"], ["add", "notebooks"], ["commit", "-qm", "notebooks"]):
+        subprocess.run([*git, *arguments], cwd=workspace, check=True)
+    assert "committed" not in command("book", "--profile", "smoke")[1]
+    write(workspace / "notebooks/audit.ipynb", 'profile: str = "small"', "1 + 2")
+    assert notes.uncommitted(workspace / "notebooks") == {"audit"}
+    out = command("book", "--profile", "smoke")[1]
+    assert "notebooks/audit.ipynb is not as committed" in out and "images.ipynb is" not in out
+    assert copied == ["audit", "images", "audit"] or sorted(copied[:2]) == ["audit", "images"]
 
 
 def test_a_notebook_that_fails_has_a_page_that_says_why(workspace, command, copied) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 from made_up.records import made_up_record
+from made_up.studies import write_protocol
 
 from idlib import protocol
 from idlib.experiments import registered
@@ -43,7 +44,7 @@ def ours(tmp_path, monkeypatch):
     """A protocol of our own in the place of the committed one."""
     path = tmp_path / "ours" / protocol.NAME
     path.parent.mkdir()
-    path.write_text(TEXT)
+    write_protocol(path, TEXT)
     monkeypatch.setattr(protocol, "_PLACES", (path,))
     monkeypatch.chdir(tmp_path)
     protocol.read.cache_clear()
@@ -112,7 +113,12 @@ def test_signatures_are_kept_until_protocol_or_package_change(ours, monkeypatch)
     assert signatures_of(ours) == planned
     first = next(iter(planned.values()))
     SIGNATURES.write_text(kept.replace(first, "0" * 16))
-    assert signatures_of(ours) != planned  # it is read
+    with pytest.raises(TypeError):  # what was changed is not believed: all are planned again
+        signatures_of(ours)
+    monkeypatch.setattr(registered, "_made_of", lambda: "another package")
+    SIGNATURES.write_text(kept)
+    with pytest.raises(TypeError):
+        signatures_of(ours)
 
 
 def test_signatures_that_cannot_be_kept_are_made_all_the_same(ours):
@@ -121,7 +127,9 @@ def test_signatures_that_cannot_be_kept_are_made_all_the_same(ours):
     assert found == {run: spec.signature for run, spec in specs_of(ours, "two").items()}
 
 
-@pytest.mark.parametrize("kept", ["", "{", "[]", '{"another package": []}'])
+@pytest.mark.parametrize(
+    "kept", ["", "{", "[]", "{}", '{"made_of": 1, "sha256": "", "signatures": []}']
+)
 def test_signatures_of_another_package_or_torn_are_made_anew(ours, kept):
     SIGNATURES.parent.mkdir(parents=True, exist_ok=True)
     SIGNATURES.write_text(kept)
@@ -137,7 +145,7 @@ def test_a_record_made_before_an_amendment_counts(ours, tmp_path, monkeypatch):
         "amendments": [{"date": "2026-01-01", "before": before, "what": "A seed more."}],
     }
     path = tmp_path / protocol.NAME
-    path.write_text(yaml.safe_dump(amended))
+    write_protocol(path, yaml.safe_dump(amended))
     monkeypatch.setattr(protocol, "_PLACES", (path,))
     protocol.read.cache_clear()
     store = Store(tmp_path / "records", also=())

@@ -9,31 +9,39 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from idlib import protocol, records
+from idlib.book import notes
 from idlib.book.parameters import notebook_parameters
 from idlib.costs import CostsError
 from idlib.costs import read as read_costs
 from idlib.data import images, sources
 from idlib.data.checksums import verified
 from idlib.data.errors import DataError
+from idlib.earlier import earlier, manifest
+from idlib.experiments import registered
+from idlib.experiments.registered import signatures_of
 from idlib.experiments.runs import load_model, run
 from idlib.experiments.specs import Spec
 from idlib.experiments.workspace import Workspace
 from idlib.models import embedded_encoder
-from idlib.records import EVIDENCE_STORE, RecordError, Store
+from idlib.records import COMMITTED_STORE, EVIDENCE_STORE, MANIFEST, RecordError, Store, paths
 from idlib.tasks import base
 from idlib.training import checkpoints
 from idlib.training.checkpoints import CheckpointError
 
 ROOT = Path(__file__).resolve().parents[2]
 EMBEDDED = ROOT / "idlib/data/embedded"
+NOTEBOOKS = ROOT / "notebooks"
+COMMITTER = ("-c", "user.name=faults", "-c", "user.email=faults@localhost")
 PLACES = 40
 NAMED, SAME, WRONG = "errors that name the file", "the same result", "wrong"
 
@@ -101,34 +109,21 @@ def test_records(how: str, tmp_path: Path, tally) -> None:
 
 @pytest.mark.parametrize("how", HOW)
 def test_costs(how: str, tmp_path: Path, tally) -> None:
-    """Results of the benchmark: a number of theirs has no checksum but its commit."""
     path = beside(sorted((ROOT / "records/bench").glob("*.json"))[0], tmp_path / "copy")
-
-    def parsed(path: Path) -> Any:
-        return read_costs(path)
-
-    if how == "flips":
-        pytest.skip("results of the benchmark carry no digest: git alone knows a changed number")
-    tried(path, parsed, "results of the benchmark", how, tally)
+    tried(path, read_costs, "results of the benchmark", how, tally)
 
 
 @pytest.mark.parametrize("how", HOW)
 def test_the_protocol(how: str, tmp_path: Path, tally, monkeypatch) -> None:
-    """A text in YAML: what is read of another file has another checksum, and no record is its."""
-    path = beside(ROOT / "protocol.yaml", tmp_path / "copy")
+    path = beside(ROOT / protocol.NAME, tmp_path / "copy")
+    listed = shutil.copy(ROOT / protocol.CHECKSUM, path.parent)
     monkeypatch.setattr(protocol, "_PLACES", (path,))
-    content, checksum = path.read_bytes(), protocol.sha256()
-    draw = random.Random(f"protocol {how}")
-    for _ in range(PLACES):
-        path.write_bytes(damaged(content, how, draw))
-        try:
-            protocol.read.__wrapped__()
-        except protocol.ProtocolError as error:
-            assert path.name in str(error), error
-            tally(how, "the protocol", NAMED)
-        else:
-            assert protocol.sha256() != checksum
-            tally(how, "the protocol", "another checksum, to which no record belongs")
+
+    def read(_: Path) -> Any:
+        return protocol.read.__wrapped__(), protocol.sha256()
+
+    tried(path, read, "the protocol", how, tally)
+    tried(Path(listed), read, "the protocol's checksum", how, tally)
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -243,12 +238,65 @@ def test_the_account_of_a_finished_run(how: str, trained, tmp_path: Path, tally)
 
 
 @pytest.mark.parametrize("how", HOW)
+def test_the_manifest_of_earlier_records(how: str, tmp_path: Path, tally) -> None:
+    """Which records it lists, and which of their metrics it names; its prose may differ."""
+    path = beside(ROOT / COMMITTED_STORE / MANIFEST, tmp_path / "copy")
+    for record in paths(ROOT / COMMITTED_STORE):
+        shutil.copy(record, path.parent)
+
+    def read(path: Path) -> Any:
+        listed = manifest(path.parent)
+        groups = {(group.task, group.profile) for group in listed.groups}
+        return {
+            group: [
+                (record.signature, record.measured)
+                for record in earlier(*group, path.parent, sweep=True)
+            ]
+            for group in groups
+        }
+
+    tried(path, read, "manifest of earlier records", how, tally)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_kept_signatures(how: str, tmp_path: Path, tally, monkeypatch) -> None:
+    """A cache: what was changed in it is not believed."""
+    ours = protocol.read()
+    path = tmp_path / "registered.json"
+    monkeypatch.setattr(registered, "SIGNATURES", path)
+    runs = list(ours.runs("images"))
+    planned = {run: f"{number:016x}" for number, run in enumerate(runs)}
+    named = {run: SimpleNamespace(signature=name) for run, name in planned.items()}
+    monkeypatch.setattr(registered, "specs_of", lambda *_: named)
+    signatures_of(ours, "images")
+    tried(path, lambda _: signatures_of(ours, "images"), "kept signatures", how, tally)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_an_executed_notebook(how: str, tmp_path: Path, tally) -> None:
+    """Without its note it is run again; with it, it is what was written."""
+    path, content = tmp_path / "setup.ipynb", json.loads((NOTEBOOKS / "setup.ipynb").read_text())
+    notes.write(path, content, {"digest": "0" * 64, "seconds": 1.0})
+    whole, draw = path.read_bytes(), random.Random(f"executed {how}")
+    read = json.loads(whole)
+    for _ in range(PLACES):
+        path.write_bytes(damaged(whole, how, draw))
+        if notes.read(path):
+            assert json.loads(path.read_bytes()) == read
+            tally(how, "executed notebooks", SAME)
+        else:
+            tally(how, "executed notebooks", "made again")
+
+
+@pytest.mark.parametrize("how", HOW)
 def test_a_notebook(how: str, tmp_path: Path, tally) -> None:
     """A text of its own: it cannot be read, or it has the parameters that it had, or others.
 
-    Whose parameters are others has another digest, and is run and shown as it is.
+    What it says may be meant: it is run and shown as it is, and a build names it as not committed.
     """
-    path = beside(ROOT / "notebooks/setup.ipynb", tmp_path / "copy")
+    path = beside(NOTEBOOKS / "setup.ipynb", tmp_path / "copy")
+    for command in (["init", "-q"], ["add", "."], [*COMMITTER, "commit", "-qm", "as it was"]):
+        subprocess.run(["git", *command], cwd=path.parent, check=True)
     content, draw = path.read_bytes(), random.Random(f"notebook {how}")
     for _ in range(PLACES):
         path.write_bytes(damaged(content, how, draw))
@@ -258,4 +306,5 @@ def test_a_notebook(how: str, tmp_path: Path, tally) -> None:
             assert path.name in str(error), f"{type(error).__name__}: {error}"
             tally(how, "notebooks", NAMED)
         else:
-            tally(how, "notebooks", "read, as it stands")
+            assert notes.uncommitted(path.parent) == {"setup"}
+            tally(how, "notebooks", "run as they stand, and named as not committed")

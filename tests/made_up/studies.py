@@ -6,13 +6,15 @@ seed beside its gain, which is all that makes its differences vary.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from made_up.records import made_up_record
 
 from idlib.metrics.names import SELECTIONS, at
-from idlib.protocol import read
+from idlib.protocol import CHECKSUM, read
 from idlib.records import Record
 from idlib.report.conditions import Condition
 from idlib.report.paired import Cells, Studies, StudyRecords
@@ -20,6 +22,13 @@ from idlib.report.paired import Cells, Studies, StudyRecords
 SEEDS = (11, 12, 13)
 STEP = {11: -0.001, 12: 0.0, 13: 0.001}  # its standard deviation is 0.001
 HALF = 4.302653 * 0.001 / 3**0.5  # of the 95 % interval of their mean: Student's t from a table
+
+
+def write_protocol(path: Path, text: str) -> None:
+    """A protocol, and its checksum beside it, as ``sha256sum`` writes it."""
+    path.write_text(text)
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    path.with_name(CHECKSUM).write_text(f"{checksum}  {path.name}\n")
 
 
 def found(studies: Studies) -> StudyRecords:

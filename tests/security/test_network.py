@@ -3,52 +3,64 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tarfile
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from idlib.data import hub
+from idlib.data import hub, images
+from idlib.data.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
-# Before anything is imported: whoever looks up a name or connects beyond this machine is noted,
-# also where the error is swallowed.
+# Of every Python that is started, before it imports anything: whoever looks up a name or sends
+# beyond this machine is noted, also where the error is swallowed.
 BLOCKED = """
-import socket, sys
-asked = []
-def refuse(*arguments, **_):
-    asked.append(arguments[-1] if arguments else None)
-    raise OSError("the network is not to be used")
-connect = socket.socket.connect
-def local(self, address):
-    if self.family == socket.AF_UNIX or str(address[0]).startswith("127."):
-        return connect(self, address)
-    refuse(address)
-socket.socket.connect = socket.socket.connect_ex = local
-looked_up = socket.getaddrinfo
-def look_up(host, *arguments, **more):
-    if host in (None, "", "localhost", socket.gethostname()) or str(host).startswith("127."):
-        return looked_up(host, *arguments, **more)
-    refuse(host)
-socket.getaddrinfo = look_up
+import os, socket
+
+def is_here(host):
+    return host in (None, "", "localhost", socket.gethostname()) or str(host).startswith("127.")
+
+def blocked(call, host_of):
+    def instead(*arguments, **more):
+        host = host_of(arguments)
+        if is_here(host):
+            return call(*arguments, **more)
+        with open(os.environ["ASKED"], "a") as asked:
+            asked.write(f"{call.__name__} {host}\\n")
+        raise OSError("the network is not to be used")
+    return instead
+
+def of_address(arguments):  # of (socket, ..., address)
+    address = arguments[-1]
+    return address[0] if arguments[0].family != socket.AF_UNIX else None
+
+for name in ("connect", "connect_ex", "sendto"):
+    setattr(socket.socket, name, blocked(getattr(socket.socket, name), of_address))
+for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+    setattr(socket, name, blocked(getattr(socket, name), lambda arguments: arguments[0]))
 """
 RUNS = """
+from pathlib import Path
+from idlib.book.execution import execute
+from idlib.doctor import findings
 from idlib.experiments.runs import run
 from idlib.experiments.specs import Spec
 for task in ("translation", "tagging", "answering", "classification"):
     plan = Spec(task, "id", "smoke").plan
     assert plan.asked.source == "embedded" and plan.task.model()
-record = run(Spec("images", "id", "smoke", overrides={"epochs": 1}))
-from idlib.doctor import findings
+run(Spec("images", "id", "smoke", overrides={"epochs": 1}))
 assert [one for one in findings() if one.state == "fault"] == []
-"""
-END = """
-if asked:
-    sys.exit(f"asked for {asked}")
+execute(Path("setup.ipynb"), Path("executed.ipynb"), progress_bar=False)
 """
 
 
@@ -63,18 +75,42 @@ def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProc
     )
 
 
+def run_blocked(code: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run code whose network, and that of all it starts, is blocked; and what it asked for."""
+    blocked, asked = folder / "blocked", folder / "asked"
+    blocked.mkdir()
+    (blocked / "sitecustomize.py").write_text(BLOCKED)
+    path = os.pathsep.join([str(blocked), str(ROOT)])
+    done = run(code, folder, PYTHONPATH=path, ASKED=str(asked))
+    return done, asked.read_text().splitlines() if asked.exists() else []
+
+
 @pytest.mark.slow
 def test_nothing_that_ships_asks_the_network(tmp_path: Path) -> None:
-    """Data and model of each task, one run from them to its record, and the doctor."""
-    done = run(BLOCKED + RUNS + END, tmp_path)
+    """Data and model of each task, one run from them to its record, the doctor, and a notebook."""
+    shutil.copy(ROOT / "notebooks/setup.ipynb", tmp_path)
+    done, asked = run_blocked(RUNS, tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
+    assert asked == []
     assert len(list((tmp_path / ".idlib/records").glob("*.json"))) == 1
+    assert (tmp_path / "executed.ipynb").is_file()
+
+
+ASKS = {
+    "import urllib.request as r; r.urlopen('http://example.org')": "getaddrinfo example.org",
+    "import socket as s; s.gethostbyname('example.org')": "gethostbyname example.org",
+    "import socket as s; s.socket().connect(('192.0.2.1', 80))": "connect 192.0.2.1",
+    "import socket as s; s.socket(type=s.SOCK_DGRAM).sendto(b'', ('192.0.2.1', 53))": (
+        "sendto 192.0.2.1"
+    ),
+}
 
 
 def test_who_asks_would_be_found(tmp_path: Path) -> None:
-    asks = "import urllib.request\ntry: urllib.request.urlopen('http://example.org')\n"
-    done = run(BLOCKED + asks + "except OSError: pass\n" + END, tmp_path)
-    assert done.returncode == 1 and "asked for ['example.org']" in done.stderr
+    """Also in a process that it starts, and where the error is swallowed."""
+    start = "import subprocess, sys\nfor code in {}: subprocess.run([sys.executable, '-c', code])"
+    done, asked = run_blocked(start.format([*ASKS]), tmp_path)
+    assert done.returncode == 0 and asked == [*ASKS.values()]
 
 
 @pytest.fixture
@@ -98,7 +134,6 @@ def endpoint(monkeypatch, silent: str) -> str:
 
 def test_a_hub_that_is_silent_is_told_of_in_time(endpoint: str, tmp_path: Path) -> None:
     from idlib.data import translation
-    from idlib.data.errors import DataError
     from idlib.models import encoders
 
     begun = time.monotonic()
@@ -112,12 +147,51 @@ def test_a_hub_that_is_silent_is_told_of_in_time(endpoint: str, tmp_path: Path) 
         assert "embedded" in str(error.value)  # the remedy
 
 
+FALLS_SILENT = """
+from pathlib import Path
+from idlib.data import hub, translation
+from idlib.models import encoders
+hub.asked.__wrapped__.__defaults__ = (0.5,)
+for ask in (
+    lambda: translation.load("hub", root=Path("root"), cache=Path("cache")),
+    lambda: encoders._folder("nobody/nothing"),
+):
+    try:
+        ask()
+    except ValueError as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.slow
+def test_a_hub_that_falls_silent_is_told_of_in_time(tmp_path: Path) -> None:
+    """It answers whether it is there, and then nothing: its library would wait for ever."""
+
+    def answer_once(server: socket.socket) -> None:
+        with ExitStack() as held, suppress(OSError):
+            while True:
+                connection = held.enter_context(server.accept()[0])
+                if connection.recv(4096).startswith(b"GET / "):
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        answering = threading.Thread(target=answer_once, args=(server,))
+        answering.start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        done = run(FALLS_SILENT, tmp_path, HF_ENDPOINT=address)
+        server.shutdown(socket.SHUT_RDWR)
+        answering.join()
+    of_data, of_encoder = done.stdout.splitlines()
+    assert of_data.startswith("DataError bbaaaa/") and "gave no answer in 0.5 s" in of_data
+    assert of_encoder.startswith("EncoderError encoder 'nobody/nothing' cannot be loaded")
+    assert "timed out" in of_encoder or "gave no answer in 0.5 s" in of_encoder
+    assert "embedded" in of_data and "embedded" in of_encoder  # the remedy
+
+
 @pytest.mark.parametrize(
     ("status", "says"), [("200 OK", ""), ("404 Not Found", ""), (None, "gave no answer")]
 )
 def test_any_answer_is_one(status, says: str, monkeypatch) -> None:
-    import threading
-
     from huggingface_hub import constants
 
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -137,6 +211,44 @@ def test_any_answer_is_one(status, says: str, monkeypatch) -> None:
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         reason = hub.silence(5.0)
     assert reason.startswith(address) == bool(says) and says in reason
+
+
+@pytest.fixture
+def pet(monkeypatch):
+    """Let Oxford-IIIT Pet be fetched from another address."""
+    from torchvision.datasets import OxfordIIITPet
+
+    def from_address(address: str) -> None:
+        sums = [md5 for _, md5 in OxfordIIITPet._RESOURCES]
+        there = zip(("images.tar.gz", "annotations.tar.gz"), sums, strict=True)
+        moved = tuple((f"{address}/{name}", md5) for name, md5 in there)
+        monkeypatch.setattr(OxfordIIITPet, "_RESOURCES", moved)
+
+    return from_address
+
+
+def test_pictures_from_a_server_that_is_silent(pet, silent, tmp_path, monkeypatch) -> None:
+    pet(silent)
+    monkeypatch.setattr(hub.time_limit.__wrapped__, "__defaults__", (0.3,))
+    with pytest.raises(DataError, match=f"timed out.*fetch {silent}/images.tar.gz") as error:
+        images.load("hub", root=tmp_path, image_size=28)
+    assert "or use the source embedded" in str(error.value)
+
+
+def test_an_archive_that_is_not_the_published_one_is_not_unpacked(pet, tmp_path) -> None:
+    """Whatever it holds: here a file that would lie outside of the folder."""
+    (tmp_path / "site").mkdir()
+    for name in ("images.tar.gz", "annotations.tar.gz"):
+        with tarfile.open(tmp_path / "site" / name, "w:gz") as archive:
+            archive.add(__file__, arcname="../../outside")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "site"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        pet(f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(DataError, match="not found or corrupted"):
+            images.load("hub", root=tmp_path / "data" / "root", image_size=28)
+        server.shutdown()
+    assert not list(tmp_path.rglob("outside"))
 
 
 def test_offline_is_only_inside(endpoint: str) -> None:

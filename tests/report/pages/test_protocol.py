@@ -66,11 +66,11 @@ def test_rules_pilots_and_amendments_are_those_of_the_file(protocol: Protocol) -
         update={"rules": protocol.rules.model_copy(update={"fewest_seeds": 7})}
     )
     assert "at least 7 seeds" in page.rules(strict)
-    assert page.pilots(protocol).startswith("- translation, seeds 90: Baselines on 2,000")
+    assert page.pilots(protocol).strip().startswith("- translation, seeds 90: Baselines on 2,000")
     assert page.amendments(protocol) == "None: this is the first version."
     one = Amendment(date="2026-01-01", before="ab" * 32, what="A seed\n  more.")
     amended = protocol.model_copy(update={"amendments": (one,)})
-    assert page.amendments(amended) == "- 2026-01-01: A seed more. (before it abababababababab…)"
+    assert page.amendments(amended).strip() == "- 2026-01-01: A seed more. (before it abababababababab…)"
 
 
 def run(method: str, seed: int, value: float, **settings: object) -> Record:
