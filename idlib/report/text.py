@@ -20,7 +20,7 @@ def literal(text: object) -> str:
     \# 1 1\. a
     """
     inline = re.sub(r"[\\`*_\[\]<>|~$&{]", r"\\\g<0>", " ".join(str(text).split()))
-    return re.sub(r"^(\d*)([#+:%(=.)-])", r"\1\\\2", inline)  # would begin a block
+    return re.sub(r"^(\d+(?=[.)])|(?=[#+:%(=-]))", r"\1\\", inline)  # would begin a block
 
 
 def bullets(lines: Iterable[str]) -> str:
