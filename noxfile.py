@@ -170,6 +170,26 @@ def package(session: nox.Session) -> None:
 
 
 @nox.session
+def examples(session: nox.Session) -> None:
+    """Train by transformers' own script for GLUE, as it is and with one line more.
+
+    nox -s examples -- path/to/transformers/examples/pytorch
+
+    The folder is of their repository, at the version that is pinned.
+    """
+    parser = _parser(session)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args(session.posargs).folder.resolve()
+    if not (folder / "text-classification/run_glue.py").is_file():
+        session.error(f"{folder} has no text-classification/run_glue.py")
+    _install(session, "report", "test")
+    session.install("evaluate", "scikit-learn", "-c", str(CONSTRAINTS))
+    environment = {**ONE_THREAD, "IDLIB_TRANSFORMERS_EXAMPLES": str(folder)}
+    test = "tests/integrations/test_their_script.py"
+    session.run("python", "-m", "pytest", test, env=environment)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Hold the properties of tests/properties against thousands of drawn cases.
 

@@ -83,7 +83,7 @@ def execute(
     Raises:
         SettingsError: a parameter that the notebook does not declare, or of another type.
         NotebookError: a missing notebook, or a cell that raised.
-        idlib.files.WriteError: ``out`` cannot be written, or the disk is full.
+        OSError: ``out`` cannot be written, or the disk is full.
     """
     import nbformat
     import papermill

@@ -229,6 +229,9 @@ def weighted(
             continue
         figures = {cell: record.measured.metrics[key] for cell, record in runs.items()}
         if logarithm:
+            if low := [cell for cell, value in figures.items() if value <= 0]:
+                left_out[seed] = f"no logarithm: {key} of {', '.join(low)} is not above 0"
+                continue
             figures = {cell: math.log(value) for cell, value in figures.items()}
         values[seed] = math.fsum(weight * figures[cell] for cell, weight in contrast.items())
     return Values(values, ", ".join(lacking), left_out)

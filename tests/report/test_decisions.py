@@ -233,4 +233,7 @@ def test_a_weighted_sum_is_taken_over_the_seeds_of_all_cells() -> None:
     assert plain.by_seed == {1: 7.0} and set(plain.left_out) == {2, 3} and not plain.lacking
     logarithms = weighted(contrast, "test/nll", cells, logarithm=True).by_seed
     assert logarithms == {1: pytest.approx(np.log(8.0) - 0.5 * np.log(2.0))}
+    cells["a"][1].measured.metrics["test/nll"] = 0.0  # as of a model that is certain and right
+    found = weighted(contrast, "test/nll", cells, logarithm=True)
+    assert found.by_seed == {} and "test/nll of a is not above 0" in found.left_out[1]
     assert weighted({"a": 1.0, "c": 1.0}, "test/nll", cells).lacking == "no record of c"

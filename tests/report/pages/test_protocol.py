@@ -70,7 +70,10 @@ def test_rules_pilots_and_amendments_are_those_of_the_file(protocol: Protocol) -
     assert page.amendments(protocol) == "None: this is the first version."
     one = Amendment(date="2026-01-01", before="ab" * 32, what="A seed\n  more.")
     amended = protocol.model_copy(update={"amendments": (one,)})
-    assert page.amendments(amended).strip() == "- 2026-01-01: A seed more. (before it abababababababab…)"
+    assert (
+        page.amendments(amended).strip()
+        == "- 2026-01-01: A seed more. (before it abababababababab…)"
+    )
 
 
 def run(method: str, seed: int, value: float, **settings: object) -> Record:
