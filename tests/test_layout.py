@@ -62,15 +62,13 @@ MAY_IMPORT = {
         "doctor",
         "experiments",
         "files",
+        "models",
         "protocol",
         "records",
         "tasks",
         "training",
     ],
-    "cli": [
-        *("book", "commands", "data", "experiments", "models", "protocol", "records", "tasks"),
-        "training",
-    ],
+    "cli": ["commands"],
     "__main__": ["cli"],
     "__init__": ["method", "sensitivity"],
 }

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from made_up.slurm import loopback_slurm, missing_programs, queue
 
-from idlib.cli import grid_command
+from idlib.commands.runs import grid_command
 from idlib.records import Record, Store
 from idlib.tasks import TASKS
 

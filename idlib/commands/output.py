@@ -1,11 +1,15 @@
-"""What commands print for programs: one JSON value on stdout, and nothing else there."""
+"""What commands print for programs, one JSON value on stdout, and what they say of the data."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from idlib.experiments.specs import Spec
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -13,3 +17,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 def print_json(value: Any) -> None:
     """``value`` as JSON, whatever letters it has."""
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def tell_what_is_left_out(specs: Iterable[Spec]) -> None:
+    """Say on stderr, each line once, what is left out of the data.
+
+    What is left out of the embedded data stands in the book, unless the limits are the user's.
+    """
+    lines: dict[str, None] = {}
+    for spec in specs:
+        task = spec.plan.task
+        named = any(spec.overrides.get(name) is not None for name in task.limits)
+        if task.source != "embedded" or named:
+            lines |= dict.fromkeys(task.report)
+    for line in lines:
+        typer.echo(f"data: {line}", err=True)

@@ -11,13 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from idlib.commands.options import Folder
 from idlib.commands.output import AsJson, print_json
 from idlib.records import WORKING_STORE, Record, RecordError, Store, StoredRecord
 from idlib.training.settings import SettingsError
 
 records_app = typer.Typer(help="List, show, compare and archive records.", no_args_is_help=True)
-
-Folder = Annotated[Path, typer.Option(help="Folder that new records go to.")]
 
 
 @records_app.command("list")

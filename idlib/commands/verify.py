@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from idlib.commands.options import Folder
 from idlib.commands.output import AsJson, print_json
-from idlib.commands.records import Folder, find_record
+from idlib.commands.records import find_record
 from idlib.experiments.workspace import Workspace
 from idlib.records import WORKING_STORE, Store
 
