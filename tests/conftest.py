@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from made_up import network
 
 from idlib import cli
 from idlib.experiments.workspace import Workspace
@@ -106,7 +107,15 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def no_network(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables that block the network of what makes the book."""
+    return network.blocked(tmp_path_factory.mktemp("no_network"))
+
+
+@pytest.fixture(scope="session")
+def executed(
+    tmp_path_factory: pytest.TempPathFactory, no_network: dict[str, str]
+) -> Iterator[Path]:
     """A copy of the book whose notebooks have all been run at profile smoke, from nothing."""
     from idlib.book import execution
 
@@ -119,6 +128,8 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         warnings.simplefilter("ignore")  # those of papermill and its kernels
         patch.chdir(folder)
         patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+        patch.setenv("PYTHONPATH", no_network["PYTHONPATH"], prepend=os.pathsep)
+        patch.setenv(network.NOTED, no_network[network.NOTED])
         execution.execute_all("smoke")
         yield folder
 

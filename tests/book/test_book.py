@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 import yaml
 from joined_book import chapters_of
+from made_up import network
 
 from idlib.book import execution
 from idlib.records import Store
@@ -130,6 +131,11 @@ def test_every_page_asks_nobody_else(page, site: str, built: Path) -> None:
     assert [url for url in page.asked if not url.startswith(local)] == []
     assert page.failed == []
     assert page.complaints == []
+
+
+def test_whoever_makes_the_book_asks_nobody(built: Path, no_network: dict[str, str]) -> None:
+    """Notebooks, the runs that they train, and the pages."""
+    assert network.asked(no_network) == []
 
 
 def test_pages_work_from_the_file_system(page, built: Path) -> None:
