@@ -17,15 +17,17 @@ from typing import Any
 
 import pytest
 import torch
+from made_up.pictures import write_image
 
 from idlib import protocol, records
 from idlib.book import notes
 from idlib.book.parameters import notebook_parameters
 from idlib.costs import CostsError
 from idlib.costs import read as read_costs
-from idlib.data import images, sources
+from idlib.data import images, sources, vocabulary
 from idlib.data.checksums import verified
 from idlib.data.errors import DataError
+from idlib.data.image_files import verified_images
 from idlib.earlier import earlier, manifest
 from idlib.experiments import registered
 from idlib.experiments.registered import signatures_of
@@ -177,6 +179,27 @@ def test_the_encoder(name: str, how: str, tmp_path: Path, tally, monkeypatch) ->
         return embedded_encoder.file(path.name)
 
     tried(path, read, f"encoder, {name}", how, tally)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_kept_vocabulary(how: str, tmp_path: Path, tally) -> None:
+    """A cache: what is not what was written is made again."""
+    texts = [f"the {word} of a {word}s" for word in ("window", "cell", "page", "line", "style")]
+    vocabulary.cached(texts, 50, tmp_path)
+    (path,) = tmp_path.glob("vocabularies/*.model")
+    for damaged_file in (path, path.with_name(f"{path.name}.sha256")):
+        read = lambda _: vocabulary.cached(texts, 50, tmp_path).model  # noqa: E731
+        tried(damaged_file, read, f"vocabulary, {damaged_file.suffix}", how, tally)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_what_is_known_of_a_folder_of_pictures(how: str, tmp_path: Path, tally) -> None:
+    """A cache of checksums: what was changed in it is not believed."""
+    folder = tmp_path / "pictures"
+    paths = [write_image(folder / f"{seed}.png", seed) for seed in range(4)]
+    verified_images(paths, tmp_path)
+    read = lambda _: verified_images(paths, tmp_path)  # noqa: E731
+    tried(tmp_path / "checksums.json", read, "known pictures", how, tally)
 
 
 @pytest.fixture(scope="module")
