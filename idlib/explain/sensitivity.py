@@ -64,7 +64,7 @@ def sizes(
     batches: int | None = None,
 ) -> Sizes:
     """What was asked for, and the profile's sizes where that is None."""
-    default = Sizes(40, 20, 1) if profile == "smoke" else Sizes(70, 30, 2)
+    default = Sizes(10, 5, 1) if profile == "smoke" else Sizes(70, 30, 2)
     return Sizes(
         default.channels if channels is None else channels,
         default.random_sets if random_sets is None else random_sets,

@@ -179,5 +179,6 @@ def _written(settings: Settings) -> dict[str, str]:
 
 
 def _model(task: str, settings: Settings) -> nn.Module:
-    """A model with random weights, for the embedded data."""
-    return task_class(task)(settings, EMBEDDED).model()
+    """A model for the embedded data, to be counted: its weights are nowhere."""
+    with torch.device("meta"):
+        return task_class(task)(settings, EMBEDDED).model()

@@ -216,14 +216,16 @@ class IntraDistillationTrainer(IntraDistillationMixin, Trainer):
     :class:`IntraDistillationMixin` for its arguments.
 
     Example:
+        >>> from tempfile import TemporaryDirectory
         >>> from transformers import BertConfig, BertForSequenceClassification, TrainingArguments
         >>> size = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, vocab_size=50)
         >>> model = BertForSequenceClassification(BertConfig(**size, intermediate_size=16))
         >>> data = [{"input_ids": [2, 7 + n, 3], "labels": n % 2} for n in range(8)]
-        >>> args = TrainingArguments(max_steps=2, disable_tqdm=True, report_to="none")
-        >>> trainer = IntraDistillationTrainer(
-        ...     model, args, train_dataset=data, objective=IntraDistillation(passes=2)
-        ... )
+        >>> with TemporaryDirectory() as folder:
+        ...     args = TrainingArguments(folder, max_steps=2, report_to="none")
+        ...     trainer = IntraDistillationTrainer(
+        ...         model, args, train_dataset=data, objective=IntraDistillation(passes=2)
+        ...     )
     """
 
 

@@ -258,7 +258,7 @@ def test_in_a_trainer_of_ones_own_with_its_callbacks(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_sequence_to_another_with_translations_in_evaluation(tmp_path: Path) -> None:
-    args = vars(arguments(tmp_path, max_steps=2)) and transformers.Seq2SeqTrainingArguments(
+    args = transformers.Seq2SeqTrainingArguments(
         str(tmp_path),
         max_steps=2,
         use_cpu=True,
