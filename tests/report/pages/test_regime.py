@@ -9,9 +9,10 @@ from made_up.shown import rows_of
 from made_up.studies import HALF, STEP, found, pictured, run, translated
 
 from idlib.report.metrics import NLL
-from idlib.report.pages import regime as page
+from idlib.report.pages.regime import dose, opening, overfitting, rivals, room, selection
 from idlib.report.paired import NO_BREAK, Gain, Measure, StudyRecords
 from idlib.report.regime import PAIRS
+from idlib.report.text import NOTHING
 
 NONE = (0.0, 0.0, 0.0)
 TURNED = {"best": 0.001, "loss": 3.0, "last": -1.5}  # not clear of zero, above it, below it
@@ -48,8 +49,8 @@ def sized(gains: list[object], rises: list[float]) -> StudyRecords:
 @pytest.mark.parametrize(
     "practice",
     [
-        *(page.selection_practice, page.dose_practice, page.regime_practice),
-        *(page.rivals_practice, page.room_practice),
+        *(selection.practice, dose.practice, overfitting.practice),
+        *(rivals.practice, room.practice),
     ],
 )
 def test_nothing_is_recommended_without_records(practice) -> None:
@@ -58,30 +59,30 @@ def test_nothing_is_recommended_without_records(practice) -> None:
 
 
 def test_without_records_every_part_says_so() -> None:
-    assert page.answers(EMPTY).count("There are no records") == 3
-    assert page.standing(EMPTY).startswith("0 of the ")
-    assert page.selection_words(EMPTY) == "There are no records of both arms yet."
-    assert page.regime_words(EMPTY) == "There are not two numbers of pairs with records yet."
-    assert page.encoder_words(EMPTY).count("no records yet") == 4
-    assert page.tuned_words(EMPTY).count("not tuned yet") == 2
-    assert page.rivals_words(EMPTY).count("nothing has 3 seeds yet") == 3
-    tables = [page.selection_table(EMPTY), page.dose_table(EMPTY), page.encoder_table(EMPTY)]
-    tables += [page.grid_table(EMPTY, "C6"), page.regime_table(EMPTY), page.room_table(EMPTY)]
-    for table in [*tables, page.rivals_table(EMPTY, "C1")]:
+    assert opening.answers(EMPTY).count("There are no records") == 3
+    assert opening.standing(EMPTY).startswith("0 of the ")
+    assert selection.words(EMPTY) == "There are no records of both arms yet."
+    assert overfitting.words(EMPTY) == "There are not two numbers of pairs with records yet."
+    assert dose.encoder_words(EMPTY).count("no records yet") == 4
+    assert rivals.tuned_words(EMPTY).count("not tuned yet") == 2
+    assert rivals.words(EMPTY).count("nothing has 3 seeds yet") == 3
+    tables = [selection.table(EMPTY), dose.table(EMPTY), dose.encoder_table(EMPTY)]
+    tables += [dose.grid_table(EMPTY, "C6"), overfitting.table(EMPTY), room.table(EMPTY)]
+    for table in [*tables, rivals.table(EMPTY, "C1")]:
         assert len(table) and not any("nan" in row for row in rows_of(table))
-    assert "`idlib evidence tagging`" in page.missing(EMPTY, "tagging")
+    assert "`idlib evidence tagging`" in opening.missing(EMPTY, "tagging")
 
 
 def test_standing_counts_base_models_alone() -> None:
     # 6 of a study of 3 seeds and 2 cells; the students of translation are of other pages
     given = text({"best": 1.0, "loss": 1.0, "last": 1.0}, study="pairs-1000")
     protocol = given.protocol
-    base = [run for run in protocol.runs(*page.STUDIES) if not run.cell.endswith("student")]
-    assert page.standing(given) == (
+    base = [run for run in protocol.runs(*opening.STUDIES) if not run.cell.endswith("student")]
+    assert opening.standing(given) == (
         f"6 of the {len(base)} runs behind this page are made. What is missing may change it."
     )
-    assert page.missing(given, "pairs-1000") == "All runs of this section are made."
-    assert "student" not in page.missing(EMPTY, "translation")
+    assert opening.missing(given, "pairs-1000") == "All runs of this section are made."
+    assert "student" not in opening.missing(EMPTY, "translation")
 
 
 # ---- selection
@@ -89,53 +90,56 @@ def test_standing_counts_base_models_alone() -> None:
 
 def test_the_outcome_depends_on_the_rule() -> None:
     given = text()
-    gains = page.by_rule(given)["2,000 pairs, test SacreBLEU"]
-    assert page.depends(gains) is True
-    assert page.outcomes_by_rule(gains) == (
+    gains = selection.by_rule(given)["2,000 pairs, test SacreBLEU"]
+    assert selection.depends(gains) is True
+    assert selection.outcomes_by_rule(gains) == (
         "not clear of zero by best validation score, above zero by lowest validation loss, "
         "below zero by last update"
     )
-    first, second = page.selection_words(given).splitlines()
+    first, second = selection.words(given).splitlines()
     assert first == (
-        f"- 2,000 pairs, test SacreBLEU: {page.outcomes_by_rule(gains)}. Chosen by the loss the "
-        "gain itself is larger than chosen by the score, by 3.00 points (+3.00 to +3.00, n = 3)."
+        f"- 2,000 pairs, test SacreBLEU: {selection.outcomes_by_rule(gains)}. Chosen by the loss "
+        "the gain itself is larger than chosen by the score, by 3.00 points (+3.00 to +3.00, "
+        "n = 3)."
     )
     assert second == "- 2,000 pairs, test NLL: above zero by all three rules."
-    assert page.selection_practice(given) == (
+    assert selection.practice(given) == (
         "**For practice:** choose the checkpoint of both arms by the metric that you report, and "
         "name the rule, since the outcome depends on it on 2,000 pairs: chosen by that metric the "
         "gain is not clear of zero there."
     )
-    assert "The outcome depends on the rule: the gain is not clear" in page.answers(given)
+    assert "The outcome depends on the rule: the gain is not clear" in opening.answers(given)
 
 
 def test_a_smaller_gain_by_the_loss_is_told_by_its_size() -> None:
-    said = page.selection_words(text({"best": 3.0, "loss": 1.0, "last": 1.0})).splitlines()[0]
+    said = selection.words(text({"best": 3.0, "loss": 1.0, "last": 1.0})).splitlines()[0]
     assert "itself is smaller than chosen by the score, by 2.00 points (+2.00 to +2.00" in said
 
 
 def test_the_outcome_does_not_depend_on_the_rule() -> None:
     given = text(2.0)
-    assert page.depends(page.by_rule(given)["2,000 pairs, test SacreBLEU"]) is False
-    assert page.selection_practice(given) == (
+    assert selection.depends(selection.by_rule(given)["2,000 pairs, test SacreBLEU"]) is False
+    assert selection.practice(given) == (
         "**For practice:** any of the three rules will do, for the outcome is the same by each of "
         "them: the gain is above zero on 2,000 pairs."
     )
-    assert "does not depend on the rule: the gain is above zero by all three" in page.answers(given)
+    assert "does not depend on the rule: the gain is above zero by all three" in opening.answers(
+        given
+    )
 
 
 def test_two_seeds_leave_it_open() -> None:
     given = found({"translation": translated({"id": TURNED}, seeds=(11, 12))})
-    assert page.depends(page.by_rule(given)["2,000 pairs, test SacreBLEU"]) is None
-    assert "nothing can be said" in page.selection_practice(given)
-    assert "outcome" not in page.answers(given).splitlines()[0]
+    assert selection.depends(selection.by_rule(given)["2,000 pairs, test SacreBLEU"]) is None
+    assert "nothing can be said" in selection.practice(given)
+    assert "outcome" not in opening.answers(given).splitlines()[0]
 
 
 def test_selection_table_has_every_rule() -> None:
-    table = page.selection_table(text({"best": 1.0, "loss": 2.0, "last": 3.0}))
+    table = selection.table(text({"best": 1.0, "loss": 2.0, "last": 3.0}))
     row = table.loc["2,000 pairs, test SacreBLEU (points)"]
     assert flat(row) == [*map(narrow, (1.0, 2.0, 3.0)), "1.50", "3"]
-    assert table.loc["2,000 pairs, test NLL (nats)", "δ"] == page.NOTHING
+    assert table.loc["2,000 pairs, test NLL (nats)", "δ"] == NOTHING
     assert list(table.loc["1,000 pairs, test SacreBLEU (points)"])[-1] == "0"
 
 
@@ -154,30 +158,30 @@ def flat(row: Iterable[str]) -> list[str]:
 
 def test_a_gain_in_likelihood_that_costs_accuracy() -> None:
     given = pictures(id=(0.02, 0.01, -0.005), far=(0.03, 0.01, -0.02))
-    assert page.dose_practice(given) == (
+    assert dose.practice(given) == (
         "**For practice:** without label smoothing α = 15 is the best of those tried, with a gain "
         "in test NLL of +0.030 nats (+0.028 to +0.032, n = 3), but expect to lose accuracy, "
         "−2.00 points (−2.25 to −1.75, n = 3)."
     )
-    assert "At α = 15 the gain in accuracy is −2.00 points" in page.answers(given)
+    assert "At α = 15 the gain in accuracy is −2.00 points" in opening.answers(given)
 
 
 def test_a_gain_that_a_temperature_takes() -> None:
     given = pictures(id=(0.02, 0.001, 0.01))
-    assert page.dose_practice(given).endswith(
+    assert dose.practice(given).endswith(
         "but fit a temperature first, after which what is left, +0.001 nats (−0.001 to +0.003, "
         "n = 3), is not clear of zero."
     )
 
 
 def test_a_gain_that_turns_after_a_temperature() -> None:
-    said = page.dose_practice(pictures(id=(0.02, -0.01, -0.01)))
+    said = dose.practice(pictures(id=(0.02, -0.01, -0.01)))
     assert said.startswith("**For practice:** fit a temperature on validation instead: ")
     assert said.endswith("but after a temperature −0.010 nats (−0.012 to −0.008, n = 3).")
 
 
 def test_a_gain_that_costs_nothing() -> None:
-    said = page.dose_practice(pictures(id=(0.02, 0.01, 0.01)))
+    said = dose.practice(pictures(id=(0.02, 0.01, 0.01)))
     assert said.endswith("where accuracy, +1.00 points (+0.75 to +1.25, n = 3), is above zero.")
 
 
@@ -185,27 +189,29 @@ def test_a_gain_that_costs_nothing() -> None:
     ("nll", "end"), [(0.0005, "so the interval holds zero."), (-0.02, "so it is worse.")]
 )
 def test_no_gain_in_likelihood(nll: float, end: str) -> None:
-    said = page.dose_practice(pictures(id=(nll, 0.01, 0.01)))
+    said = dose.practice(pictures(id=(nll, 0.01, 0.01)))
     assert said.startswith("**For practice:** do not expect a lower loss") and said.endswith(end)
 
 
 def test_answers_tell_of_smoothing_where_it_is() -> None:
     smoothed = pictures(id=(0.02, 0.0, 0.0), id_smoothed=(-0.02, 0.0, 0.0))
-    assert "Beside label smoothing of 0.1 the gain in NLL is −0.020 nats" in page.answers(smoothed)
-    assert "Beside" not in page.answers(pictures(id=(0.02, 0.0, 0.0)))
+    assert "Beside label smoothing of 0.1 the gain in NLL is −0.020 nats" in opening.answers(
+        smoothed
+    )
+    assert "Beside" not in opening.answers(pictures(id=(0.02, 0.0, 0.0)))
 
 
 def test_dose_tables() -> None:
     images = pictured({"baseline": NONE, "id": (0.02, 0.01, -0.005)}, {"id": 0.2})
     given = found({"images": images})
-    row = page.dose_table(given).loc["s = 0, α = 5"]
+    row = dose.table(given).loc["s = 0, α = 5"]
     assert row["dose"] == "0.20" and row["seeds"] == "3"
     assert flat(row)[3] == "−0.50 (−0.75 to −0.25)"
-    assert page.dose_table(given).loc["s = 0, α = 15", "dose"] == page.NOTHING
-    grid = page.grid_table(given, "C6")  # 0.5 and the mean of 0.11, 0.12 and 0.13
+    assert dose.table(given).loc["s = 0, α = 15", "dose"] == NOTHING
+    grid = dose.grid_table(given, "C6")  # 0.5 and the mean of 0.11, 0.12 and 0.13
     assert grid.loc["s = 0", "α = 0"] == "0.620 (n = 3)"
     assert grid.loc["s = 0", "α = 5"] == "0.600 (n = 3)"
-    assert grid.loc["s = 0.05", "α = 5"] == page.NOTHING
+    assert grid.loc["s = 0.05", "α = 5"] == NOTHING
 
 
 # ---- regime
@@ -213,13 +219,13 @@ def test_dose_tables() -> None:
 
 def test_a_gain_where_the_baseline_overfits() -> None:
     given = sized([2.0, 0.5, 0.0005, -1.0], [0.7, 0.4, 0.1, 0.0])
-    assert page.regime_practice(given) == (
+    assert overfitting.practice(given) == (
         "**For practice:** use intra-distillation where the baseline's validation loss rises after "
         "its lowest by 0.40 nats or more: with the checkpoint of best validation SacreBLEU the "
         "gain is above zero with 1,000 pairs and 2,000 pairs, not clear of zero with 4,000 pairs, "
         "below zero with 8,000 pairs."
     )
-    (_, _, regime) = page.answers(given).splitlines()
+    (_, _, regime) = opening.answers(given).splitlines()
     assert "With 1,000 pairs that is 0.70 nats, and the gain +2.00 points" in regime
     assert "With 8,000 pairs that is 0.00 nats, and the gain −1.00 points" in regime
 
@@ -233,26 +239,26 @@ def test_a_gain_where_the_baseline_overfits() -> None:
     ],
 )
 def test_other_orders(gains: list[object], rule: str) -> None:
-    assert f"**For practice:** {rule}" in page.regime_practice(sized(gains, [0.7, 0.4]))
+    assert f"**For practice:** {rule}" in overfitting.practice(sized(gains, [0.7, 0.4]))
 
 
 def test_slope_is_told_for_a_tenth_of_a_nat() -> None:
     # 2 points over 0.4 nats: half a point for each tenth
     given = sized([3.0, 1.0], [0.6, 0.2])
-    fitted = page.slope(given, "best")
+    fitted = overfitting.slope(given, "best")
     assert fitted is not None and fitted.mean == pytest.approx(0.5) and fitted.n == 3
-    assert page.regime_words(given).splitlines()[0] == (
+    assert overfitting.words(given).splitlines()[0] == (
         "- best validation score: +0.50 points (+0.50 to +0.50) of gain for each 0.1 nats more of "
         "rise, over 2 numbers of pairs and 3 seeds that have them all."
     )
 
 
 def test_points_are_those_of_studies_with_records() -> None:
-    assert list(page.points_of(sized([1.0, 2.0], [0.1, 0.2]), "best")) == list(PAIRS)[:2]
+    assert list(overfitting.points_of(sized([1.0, 2.0], [0.1, 0.2]), "best")) == list(PAIRS)[:2]
 
 
 def test_regime_table() -> None:
-    row = page.regime_table(sized([TURNED], [0.25])).loc["1,000 pairs"]
+    row = overfitting.table(sized([TURNED], [0.25])).loc["1,000 pairs"]
     assert row["rise (nats)"] == "0.25" and row["turns at"] == "50%"
     assert flat(row)[3] == narrow(3.0)
 
@@ -281,7 +287,7 @@ def tuned(ours: float, dropout: float) -> StudyRecords:
     ],
 )
 def test_tuned_dropout(ours: float, head: str, how: str) -> None:
-    said = page.rivals_practice(tuned(ours, 0.5))
+    said = rivals.practice(tuned(ours, 0.5))
     assert said.startswith(f"**For practice:** {head}: on translation {how}")
     assert said.endswith("and on images dropout is not tuned yet.")
 
@@ -289,16 +295,16 @@ def test_tuned_dropout(ours: float, head: str, how: str) -> None:
 def test_a_gain_over_tuned_dropout_that_is_not_clear() -> None:
     given = tuned(0.0005, -0.5)  # the baseline's own dropout is best: its gain has no steps
     assert "the gain over that, +0.00 points (−0.00 to +0.00, n = 3), is not clear of zero" in (
-        page.rivals_practice(given)
+        rivals.practice(given)
     )
-    assert page.tuned_words(given).splitlines()[0] == (
+    assert rivals.tuned_words(given).splitlines()[0] == (
         "- translation: of 0.1, 0.3 and 0.5 validation chose 0.3, the baseline's own (3 seeds)."
     )
 
 
 def test_what_beats_intra_distillation_is_named() -> None:
     given = found({"translation": translated({"id": 0.5, "r-drop": 1.0, "passes": -1.0})})
-    assert page.rivals_words(given).splitlines()[0] == (
+    assert rivals.words(given).splitlines()[0] == (
         "- translation, test SacreBLEU: the gain over the baseline is above zero with "
         "intra-distillation (K = 3) and R-Drop (K = 2), below zero with 3 passes with α = 0."
         " Better than intra-distillation: R-Drop (K = 2)."
@@ -306,7 +312,7 @@ def test_what_beats_intra_distillation_is_named() -> None:
 
 
 def test_rivals_table() -> None:
-    row = page.rivals_table(tuned(1.0, 0.5), "C1").loc["tuned dropout (0.5)"]
+    row = rivals.table(tuned(1.0, 0.5), "C1").loc["tuned dropout (0.5)"]
     assert flat(row) == ["3 ×", narrow(0.5), narrow(0.5), "3"]
 
 
@@ -326,26 +332,26 @@ MEASURE = Measure(NLL, "below", 0.05)
     ],
 )
 def test_reading(values: tuple[float, ...], said: str) -> None:
-    assert page.reading(Gain(MEASURE, dict(enumerate(values)))) == said
+    assert room.reading(Gain(MEASURE, dict(enumerate(values)))) == said
 
 
 def test_a_gain_without_delta_cannot_be_read() -> None:
     with pytest.raises(ValueError, match="test/nll has no δ"):
-        page.reading(Gain(Measure(NLL, "below"), {1: 0.1}))
+        room.reading(Gain(Measure(NLL, "below"), {1: 0.1}))
 
 
 def test_more_updates() -> None:
     images = pictured({"baseline": NONE, "compute": (0.2, 0.0, 0.0)})
     given = found({"translation": translated({"compute": 0.1}), "images": images})
-    assert page.more_updates(given)["images"].values == pytest.approx(
+    assert room.more_updates(given)["images"].values == pytest.approx(
         {11: 0.199, 12: 0.2, 13: 0.201}
     )
-    assert page.room_practice(given) == (
+    assert room.practice(given) == (
         "**For practice:** judge a regulariser only where K times the updates alone gain less than "
         "δ, the smallest effect of interest: it holds on translation, and the baseline underfits "
         "on images."
     )
-    table = page.room_table(given)
+    table = room.table(given)
     assert flat(table.loc["translation"])[:2] == [narrow(0.1), "1.50"]
     assert table.loc["images", "it gains"] == "more than δ: underfits"
     assert table.loc["tagging", "it gains"] == "not known"
@@ -363,9 +369,9 @@ def test_the_doses_of_the_encoder() -> None:
         for cell, (value, dose) in f1.items()
     }
     given = found({"tagging": cells})
-    assert page.encoder_words(given).splitlines()[0] == (
+    assert dose.encoder_words(given).splitlines()[0] == (
         "- tagging: the gain is not clear of zero with no divergence, above zero with the scripts' "
         "sum."
     )
-    row = page.encoder_table(given).loc[("tagging", "the scripts' sum")]
+    row = dose.encoder_table(given).loc[("tagging", "the scripts' sum")]
     assert flat(row)[:3] == ["2", "+2.00 (+1.75 to +2.25)", "0.45"] and row["seeds"] == "3"
