@@ -86,11 +86,12 @@ def tests(session: nox.Session) -> None:
     nox -s tests -- -m "not slow"
     nox -s tests -- tests/method -k gradient
 
-    A process for each core. Arguments go to pytest, and no coverage is asked for then.
+    Arguments go to pytest, and no coverage is asked for then.
     """
     _install(session, "report", "test", "cluster")
     coverage = ["--cov=idlib", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]
-    side_by_side = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
+    processes = (os.cpu_count() or 1) + 1  # some of them wait, for a browser or a queue
+    side_by_side = [f"-n{processes}", "--dist", "loadfile", "--no-loadscope-reorder"]
     arguments = [*side_by_side, *(session.posargs or [*coverage, "--durations=10"])]
     session.run("python", "-m", "pytest", *arguments, env={**ONE_THREAD, **QUIET_KERNEL})
 

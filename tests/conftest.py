@@ -32,8 +32,9 @@ settings.load_profile("few")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The book's tests come first: of several processes one is busy with them to the end."""
-    items.sort(key=lambda item: "executed" not in item.fixturenames)
+    """The longest files come first: that of the book, and that of the cluster's queue."""
+    longest = ("executed", "slurm")
+    items.sort(key=lambda item: [name not in item.fixturenames for name in longest])
 
 
 @pytest.fixture(autouse=True, scope="session")
