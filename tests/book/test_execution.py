@@ -163,8 +163,12 @@ def test_an_executed_notebook_that_was_changed_is_made_again(workspace, command,
     assert copied == ["images"] * 4
 
 
-def test_a_notebook_that_is_not_as_committed_is_named(workspace, command, copied) -> None:
+def test_a_notebook_that_is_not_as_committed_is_named(
+    workspace, command, copied, monkeypatch
+) -> None:
     """It is run as it stands: it may be meant so."""
+    # where temporary files lie in a repository, that one is not looked for
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
     assert notes.uncommitted(workspace) is None
     for name in ("audit", "images"):
         write(workspace / f"notebooks/{name}.ipynb", 'profile: str = "small"', "1 + 1")
