@@ -133,6 +133,9 @@ class Board:
         """What must be said beside a line's outcome; empty if nothing."""
         decision = self.decisions[name]
         notes = [decision.size and f"its interval lies wholly {decision.size}", decision.reason]
+        if decision.interim:
+            to_come = decision.registered - len(decision.seeds)
+            notes.insert(0, f"interim, {counted(to_come, 'seed')} to come")
         if decision.outcome == "undecided" and (needed := decision.seeds_needed):
             notes.append(f"about {counted(needed, 'seed')} would decide it at this mean and spread")
         if others := self.otherwise(name):
@@ -166,9 +169,11 @@ class Board:
         """How many primary lines have each outcome, in words."""
         outcomes = [one.outcome for one in self.primary.values()]
         each = [f"{outcomes.count(name)} {name}" for name in ORDER if name in outcomes]
+        interim = sum(one.interim for one in self.primary.values())
+        open_ = f" {counted(interim, 'outcome')} may still change: seeds are to come."
         return (
             f"Of {counted(len(outcomes), 'primary line')} {self.decided} are decided: "
-            f"{', '.join(each)}."
+            f"{', '.join(each)}.{open_ if interim else ''}"
         )
 
     def table(self) -> pd.DataFrame:

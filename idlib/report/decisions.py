@@ -64,6 +64,15 @@ class Decision:
     threshold: float = 0.05
 
     @property
+    def interim(self) -> bool:
+        """Whether seeds are to come that may change the outcome.
+
+        Runs are looked at while they are made. The rates at which the rules err are those of all
+        registered seeds; an outcome that is looked at again and again errs more often.
+        """
+        return self.outcome != "not judged" and len(self.seeds) < self.registered
+
+    @property
     def told(self) -> str:
         """The outcome, and against δ where a whole interval lies on one side of it."""
         return f"{self.outcome}, {self.size}" if self.size else self.outcome

@@ -147,6 +147,23 @@ def test_the_summary_counts_outcomes_of_primary_lines(board):
     )
 
 
+def test_an_outcome_is_interim_until_all_registered_seeds_are_made(board):
+    cells = board.records["translation"]
+    seven = {cell: {seed: runs[seed] for seed in SEEDS[:7]} for cell, runs in cells.items()}
+    part = Board({"translation": seven})
+    one, whole = part.decisions["C1"], board.decisions["C1"]
+    assert (one.outcome, one.interim) == ("supported", True) and not whole.interim
+    assert part.remarks("C1").startswith("interim, 3 seeds to come, its interval lies wholly above")
+    assert part.summary.endswith("not judged. 3 outcomes may still change: seeds are to come.")
+    assert helps_of([one]).endswith("1 is decided (1 on part of the seeds): 1 supported")
+    assert "(+2.83 points, interim)" in answers(part, "")["Where?"]
+    assert by_claim(part).data["outcome"][0].endswith("7 of 10 seeds, interim</small>")
+    assert legend_texts(figures.board(part))[-1] == "interim"
+    (drawn,) = [line for line in figures.board(part).axes[0].lines if line.get_marker() == "o"][:1]
+    assert drawn.get_markerfacecolor() == "white"
+    assert not part.decisions["C2"].interim, "what is not judged has no outcome to change"
+
+
 def test_each_rule_of_selection_has_its_outcome(board):
     table = under_each_rule(board).set_index("line")
     assert list(table) == LATEST

@@ -21,7 +21,8 @@ def board(shown: Board) -> Figure:
     """The primary lines that have been measured: mean and interval over seeds, in units of δ.
 
     The claimed side is on the right. Between −1 and 1, shaded, an effect is too small to matter.
-    Colour and marker are the outcome's, which stands at the right edge too.
+    Colour and marker are the outcome's, which stands at the right edge too; the marker of an
+    interim one is empty.
     """
     lines = {name: one for name, one in shown.primary.items() if one.in_deltas is not None}
     with panels(1, 1, size=(6.6, 1.3 + 0.3 * max(2, len(lines)))) as (figure, axes):
@@ -59,7 +60,8 @@ def _effect(ax: Axes, y: int, decision: Decision) -> None:
             if beyond:
                 ax.plot(edge, y, "<" if edge < 0 else ">", color=colour, markersize=5)
     if abs(interval.mean) <= LIMIT:
-        ax.plot(interval.mean, y, marker, color=colour, markersize=7)
+        face = "white" if decision.interim else colour
+        ax.plot(interval.mean, y, marker, color=colour, markerfacecolor=face, markersize=7)
 
 
 def _handles(lines: dict[str, Decision]) -> list[Line2D | Patch]:
@@ -68,4 +70,9 @@ def _handles(lines: dict[str, Decision]) -> list[Line2D | Patch]:
         dot(name, *OUTCOMES[name]) for name in ORDER if name in outcomes
     ]
     published = [dot(source, "black", marker) for source, marker in _PUBLISHED.items()]
-    return [*handles, *published, Patch(color=_WITHIN, label="smaller than δ")]
+    handles += [*published, Patch(color=_WITHIN, label="smaller than δ")]
+    if any(one.interim for one in lines.values()):
+        empty = dot("interim", OUTCOMES["undecided"][0], "o")
+        empty.set_markerfacecolor("white")
+        handles.append(empty)
+    return handles

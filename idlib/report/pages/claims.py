@@ -58,7 +58,9 @@ def helps_of(lines: Sequence[Decision]) -> str:
     if not decided:
         return f"Not known yet: {of_all} none is decided"
     verb = "is" if len(decided) == 1 else "are"
-    found = f"{of_all} {len(decided)} {verb} decided: {', '.join(counts)}"
+    interim = sum(one.interim for one in decided)
+    some = f" ({interim} on part of the seeds)" if interim else ""
+    found = f"{of_all} {len(decided)} {verb} decided{some}: {', '.join(counts)}"
     if not any(one.outcome == "supported" for one in decided):
         return f"Not where it has been measured: {found}"
     if any(one.outcome == "supported" and one.size != "below δ" for one in decided):
@@ -101,7 +103,8 @@ def _with_effect(board: Board, name: str) -> str:
     told = board.linked(name, asked(one.line))
     if one.outcome == "no effect" or one.interval is None:
         return told
-    return f"{told} ({board.written(one.line, one.interval.mean)})"
+    effect = board.written(one.line, one.interval.mean)
+    return f"{told} ({effect}{', interim' if one.interim else ''})"
 
 
 def asked(line: Line) -> str:
@@ -121,7 +124,7 @@ def by_claim(board: Board) -> Styler:
             if source in stated
         ]
         words = escape(_in_words(board, one.line))
-        seeds = f"{len(one.seeds)} of {one.registered} seeds"
+        seeds = f"{len(one.seeds)} of {one.registered} seeds{', interim' if one.interim else ''}"
         rows.append(
             {
                 "line": f'<strong>{name}</strong><small class="words">{words}</small>',
