@@ -69,10 +69,15 @@ def board() -> Board:
 
 
 def test_decisions_are_those_of_all_tasks_together(board):
-    assert board.decisions == decide(read(), board.records)
+    # by what they read: what is not judged has p of NaN, which equals nothing, itself included
+    def read_of(decisions):
+        return {name: repr(one) for name, one in decisions.items()}
+
+    whole = read_of(board.decisions)
+    assert whole == read_of(decide(read(), board.records))
     part = board.of_task("translation")
     assert {one.line.study for one in part.decisions.values()} == {"translation"}
-    assert all(part.decisions[name] == board.decisions[name] for name in part.decisions)
+    assert read_of(part.decisions).items() <= whole.items()
     assert Board().decided == 0 and not Board().of_task("music").decisions
 
 
