@@ -1,6 +1,7 @@
 """What a plan refuses: settings that fit neither each other nor the data, before any training."""
 
 import json
+from contextlib import suppress
 
 import pytest
 import torch
@@ -126,8 +127,9 @@ def test_code_that_lies_in_a_folder_is_not_run(tmp_path, file, monkeypatch):
     if file == "config.json":
         with pytest.raises(EncoderError, match="code of its own, which is not run"):
             encoders.load(str(folder))
-    else:
-        assert encoders.tokenizer(str(folder)).is_fast
+    else:  # newer transformers take a tokenizer of their own, older ones refuse
+        with suppress(EncoderError):
+            assert encoders.tokenizer(str(folder)).is_fast
     assert not marker.exists()
 
 
