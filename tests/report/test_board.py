@@ -164,7 +164,7 @@ def test_an_outcome_is_interim_until_all_registered_seeds_are_made(board):
     assert "(+2.83 points, interim)" in answers(part, "")["Where?"]
     assert by_claim(part).data["outcome"][0].endswith("7 of 10 seeds, interim</small>")
     assert legend_texts(figures.board(part))[-1] == "interim"
-    (drawn,) = [line for line in figures.board(part).axes[0].lines if line.get_marker() == "o"][:1]
+    drawn = next(line for line in figures.board(part).axes[0].lines if line.get_marker() == "o")
     assert drawn.get_markerfacecolor() == "white"
     assert not part.decisions["C2"].interim, "what is not judged has no outcome to change"
 
