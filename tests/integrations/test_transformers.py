@@ -42,7 +42,8 @@ def state_of_its_own() -> Iterator[None]:
 
 def _forget() -> None:
     AcceleratorState._reset_state(reset_partial_state=True)
-    os.environ.pop("ACCELERATE_MIXED_PRECISION", None)  # which transformers 4 sets and leaves
+    for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
+        del os.environ[name]  # transformers 4 says there what to compile, and leaves it
 
 
 ONE_PASS = IntraDistillation(passes=1)
