@@ -135,9 +135,10 @@ def evidence_command(
     """Make the runs that protocol.yaml registers, side by side.
 
     Runs that are finished are not run again; stopped at any point, the same command goes on. Each
-    record names the protocol that it was made under; one of another protocol is no evidence.
+    record names the protocol that it was made under; one of another protocol is no evidence. Of no
+    named studies those are made that this machine can make: some are registered for a GPU.
 
-    Example: idlib evidence tagging-large --workers 12
+    Example: idlib evidence images translation --workers 2
     """
     from idlib import protocol
     from idlib.commands import evidence
@@ -146,8 +147,9 @@ def evidence_command(
     if list_:
         evidence.show(registered, studies or [], Store(records), as_json)
         return
-    made = evidence.make(registered, studies or [], workers, records, checkpoints)
+    made, waiting = evidence.make(registered, studies or [], workers, records, checkpoints)
     if as_json:
         evidence.show(registered, studies or [], Store(records), as_json)
-    else:
-        typer.echo(f"all {made} registered runs are made, records in {records}/")
+        return
+    rest = "".join(f"; {number} of {study} wait for a GPU" for study, number in waiting.items())
+    typer.echo(f"all {made} registered runs are made, records in {records}/{rest}")

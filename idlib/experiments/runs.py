@@ -76,10 +76,19 @@ def load_model(spec: Spec, checkpoint: str = BEST, workspace: Workspace | None =
         return _load(spec.plan, trained.weights(checkpoint))
 
 
-def _trained(plan: Plan, workspace: Workspace, progress: Progress | None) -> Trained:
-    """Train, or read back what was trained, this run and before it its teachers."""
+def check_device(plan: Plan) -> None:
+    """Refuse a run on a GPU where there is none.
+
+    Raises:
+        SettingsError: naming the devices that there are.
+    """
     if plan.asked.device_type == "cuda" and not torch.cuda.is_available():
         raise SettingsError("device cuda was asked for, and torch finds no GPU: use cpu or auto")
+
+
+def _trained(plan: Plan, workspace: Workspace, progress: Progress | None) -> Trained:
+    """Train, or read back what was trained, this run and before it its teachers."""
+    check_device(plan)
     processes(plan.asked.device_type)
     with _lock(workspace, plan):
         teacher = None

@@ -31,7 +31,7 @@ from idlib.experiments.gpu_memory import (
     ran_out,
     release_gpu_memory,
 )
-from idlib.experiments.runs import run
+from idlib.experiments.runs import check_device, run
 from idlib.experiments.specs import Spec
 from idlib.experiments.workspace import Workspace
 from idlib.records import Record
@@ -72,7 +72,7 @@ def run_all(
         description: label of the progress bar.
 
     Raises:
-        SettingsError: ``workers`` below 1.
+        SettingsError: ``workers`` below 1, or a GPU is asked for where there is none.
         RunsFailed: some failed; the message names each and its reason. The others are recorded.
     """
     workspace = workspace or Workspace()
@@ -80,6 +80,8 @@ def run_all(
         raise SettingsError(f"workers = {workers}: give at least 1, or None for as many as fit")
     missing = [spec for spec in specs if workspace.store.answer(spec.plan.asked) is None]
     if missing:
+        for spec in missing:
+            check_device(spec.plan)
         workspace.check()
         _run_chains(_chains(missing), workers, workspace, description)
     return [run(spec, workspace) for spec in specs]
@@ -272,7 +274,13 @@ def _start_worker(sender: Connection) -> None:
     global _sender
     _sender = sender
     tqdm.set_lock(RLock())  # its own has a semaphore, which an ended process would leave behind
+    # Bars of several processes would overwrite each other, and that of all runs.
+    setattr(tqdm, "status_printer", staticmethod(_silent))  # noqa: B010  (mypy refuses the other)
     Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _silent(_file: object) -> Callable[[str], None]:
+    return lambda text: None
 
 
 def _end_with_parent() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import torch
 import yaml
 from made_up.records import made_up_record
 from made_up.studies import write_protocol
@@ -160,6 +163,42 @@ def test_the_command_shows_and_makes_them(ours, command):
     assert status == 2 and "unknown study 'three': choose one of one, two" in err
     status, out, _ = command("evidence", "--list")
     assert status == 0 and "0 of 6 registered runs are made, in 0.0 hours" in out
+
+
+def test_the_table_tells_what_is_left_from_what_was_made(ours, command):
+    """Each row: study, device, cell, made, seconds of its median run, hours of the missing."""
+
+    def rows() -> list[list[str]]:
+        return [line.split() for line in command("evidence", "--list")[1].splitlines()]
+
+    assert ["one", "cpu", "baseline", "0/2", "?"] in rows()
+    store = Store("records/evidence", also=())
+    for run, seconds in zip(ours.runs("one"), (3600.0, 99.0, 7200.0), strict=False):
+        made = record_of(ours, run, protocol.sha256())
+        cost = made.cost.model_copy(update={"seconds": seconds})
+        store.save(made.model_copy(update={"cost": cost}))
+    assert ["one", "cpu", "baseline", "2/2", "7,200"] in rows()
+    assert ["cpu", "id", "1/2", "99", "0.0"] in rows()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_what_waits_for_a_gpu_is_named_before_anything_is_made(
+    ours, command, tmp_path, monkeypatch
+):
+    text = yaml.safe_load(TEXT)
+    text["studies"]["two"]["device"] = "cuda"
+    path = tmp_path / protocol.NAME
+    write_protocol(path, yaml.safe_dump(text))
+    monkeypatch.setattr(protocol, "_PLACES", (path,))
+    protocol.read.cache_clear()
+    status, _, err = command("evidence", "two", "one")
+    assert status == 2 and "registered for a GPU" in err and "two; choose among one" in err
+    assert not Path("records").exists()
+    for run in ours.runs("one"):  # so that nothing is left to be made here
+        Store("records/evidence", also=()).save(record_of(ours, run, protocol.sha256()))
+    status, out, _ = command("evidence")
+    assert status == 0 and "all 4 registered runs are made" in out
+    assert "2 of two wait for a GPU" in out
 
 
 @pytest.mark.slow

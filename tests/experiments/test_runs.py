@@ -106,7 +106,10 @@ def test_bad_specs_are_refused_before_anything_is_made(spec, says, fresh):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="wants a machine without a GPU")
 def test_a_gpu_that_is_not_there_is_said_at_once(fresh):
     with pytest.raises(SettingsError, match="finds no GPU: use cpu or auto"):
-        run(Spec("images", "id", "smoke", device="cuda"), fresh)
+        run(on_gpu := Spec("images", "id", "smoke", device="cuda"), fresh)
+    with pytest.raises(SettingsError, match="finds no GPU"):
+        run_all([ONE, on_gpu], workspace=fresh)
+    assert not fresh.store.all()
 
 
 # What goes from where to where ---------------------------------------------------------------

@@ -3,13 +3,18 @@
 The GPU is made up; the worker processes are real.
 """
 
+import sys
+from collections.abc import Callable
+
 import pytest
 import torch
 from made_up.card import UPDATES, Card
+from tqdm.auto import tqdm
 
 from idlib.experiments.gpu_memory import Memory, fitting, ran_out
 from idlib.experiments.specs import Spec
 from idlib.experiments.workers import run_side_by_side
+from idlib.experiments.workspace import Workspace
 
 GIB = 2**30
 
@@ -52,3 +57,20 @@ def test_as_many_run_as_fit_and_what_runs_out_of_memory_goes_on_alone(fresh, tmp
     (reason,) = failed
     assert "seed 4" in reason and "OutOfMemoryError" in reason and "micro_batch" in reason
     assert sum(counted) == 4 * UPDATES  # nothing is counted twice
+
+
+def shows_a_bar(spec: Spec, workspace: Workspace, progress: Callable[[int], object]) -> None:
+    """What a run does that translates: a bar of its own, and a warning."""
+    for _ in tqdm(range(3), desc="a bar of a worker", mininterval=0):
+        progress(1)
+    print("a warning of a worker", file=sys.stderr)
+
+
+@pytest.mark.slow
+def test_bars_of_workers_do_not_overwrite_that_of_all(fresh, capfd):
+    chains = [[Spec("images", "id", "smoke", seed=seed)] for seed in (1, 2)]
+    counted: list[int] = []
+    assert run_side_by_side(chains, 2, fresh, counted.append, make=shows_a_bar) == []
+    shown = capfd.readouterr().err
+    assert sum(counted) == 6 and shown.count("a warning of a worker") == 2
+    assert "a bar of a worker" not in shown
