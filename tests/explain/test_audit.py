@@ -17,7 +17,15 @@ from idlib.audit import bugs
 from idlib.audit.bugs import EVALUATION_ORDER, Spread
 from idlib.audit.findings import AUDIT, Derived, derived_numbers
 from idlib.experiments.specs import Spec
-from idlib.explain import audit
+from idlib.explain.audit import (
+    answer,
+    arithmetic,
+    batch_norm,
+    loss,
+    runs,
+    sensitivity,
+    smoothing,
+)
 from idlib.method.losses import x_divergence
 from idlib.report.conditions import Condition
 from idlib.report.metrics import NLL, STD_NORMALIZED
@@ -47,7 +55,7 @@ def spreads(published: float = 3.0) -> dict[str, dict[str, Spread]]:
 
 
 def test_every_finding_is_a_row() -> None:
-    header, _, *rows = audit.findings_table().splitlines()
+    header, _, *rows = answer.findings_table().splitlines()
     assert [cell.strip() for cell in header.split("|")[2:-1]] == [
         "where",
         "the text says",
@@ -61,7 +69,7 @@ def test_every_finding_is_a_row() -> None:
 
 
 def test_eight_models_of_each_seed_are_asked_for() -> None:
-    specs = audit.eight_models("smoke", "embedded", [1, 2], {"train": 5})
+    specs = runs.eight_models("smoke", "embedded", [1, 2], {"train": 5})
     assert list(specs) == [(seed, cell) for seed in (1, 2) for cell in EVALUATION_ORDER]
     spec = specs[2, Condition("baseline", 1, 0.1)]
     assert (spec.task, spec.method, spec.profile, spec.seed) == ("images", "baseline", "smoke", 2)
@@ -73,25 +81,27 @@ def test_eight_models_of_each_seed_are_asked_for() -> None:
 
 def test_what_is_measured_on_is_told() -> None:
     batches = [{"label": torch.zeros(1000)}, {"label": torch.zeros(500)}]
-    assert audit.measured_on(SPEC, batches, 12.5) == (
+    assert sensitivity.measured_on(SPEC, batches, 12.5) == (
         "Here: 1,500 training images in 2 batches of 60, published divisor 12.5; seed 1, profile "
         "`smoke`, source `embedded`."
     )
     other = dataclasses.replace(SPEC, seed=3)
-    assert "1,000 training images in 1 batches" in audit.measured_on(other, batches[:1], 1)
-    assert "seed 3" in audit.measured_on(other, batches, 1)
+    assert "1,000 training images in 1 batches" in sensitivity.measured_on(other, batches[:1], 1)
+    assert "seed 3" in sensitivity.measured_on(other, batches, 1)
 
 
 def test_spreads_are_shown_times_a_thousand() -> None:
-    table = audit.spreads_table(spreads(), "std")
+    table = sensitivity.spreads_table(spreads(), "std")
     assert list(table) == ["right", "A14 alone", "published"] and list(table.index) == LABELS
     assert table.loc[LABELS[2]].tolist() == pytest.approx([3, 12, 0])
-    assert (audit.spreads_table(spreads(), "std_normalized") == 1000).all(axis=None)
+    assert (sensitivity.spreads_table(spreads(), "std_normalized") == 1000).all(axis=None)
 
 
 def test_factors_are_over_the_right_figure() -> None:
-    tables = {name: audit.spreads_table(spreads(9.0), "std") for name in ("raw", "normalised")}
-    found = audit.factors(tables)
+    tables = {
+        name: sensitivity.spreads_table(spreads(9.0), "std") for name in ("raw", "normalised")
+    }
+    found = sensitivity.factors(tables)
     assert len(found) == 2 * 2 * len(LABELS)
     assert (found.loc[found["evaluation"] == "A14 alone", "factor"] == 4).all()
     last = found.query("evaluation == 'published' and figure == 'raw'").iloc[-1]
@@ -99,20 +109,22 @@ def test_factors_are_over_the_right_figure() -> None:
 
 
 def test_factors_are_drawn_as_they_are() -> None:
-    tables = {name: audit.spreads_table(spreads(9.0), "std") for name in ("raw", "normalised")}
-    figure = audit.factors_figure(tables)
+    tables = {
+        name: sensitivity.spreads_table(spreads(9.0), "std") for name in ("raw", "normalised")
+    }
+    figure = sensitivity.factors_figure(tables)
     assert [axes.get_title() for axes in figure.axes] == [
         "raw sensitivity",
         "normalised sensitivity",
     ]
     drawn = figure.axes[0].collections[0].get_offsets()[:, 0]
-    expected = audit.factors({"raw": tables["raw"]})["factor"]
+    expected = sensitivity.factors({"raw": tables["raw"]})["factor"]
     np.testing.assert_allclose(sorted(drawn), sorted(expected))
     assert not plt.fignum_exists(figure.number)
 
 
 def test_orders_are_compared_with_the_right_one() -> None:
-    table = audit.orders({"raw": audit.spreads_table(spreads(), "std")})
+    table = sensitivity.orders({"raw": sensitivity.spreads_table(spreads(), "std")})
     assert list(table.index) == [("raw", bug) for bug in spreads()]
     scaled, turned = table.loc[("raw", "A14 alone")], table.loc[("raw", "published")]
     assert scaled["Kendall"] == pytest.approx(1) and scaled["pairs reversed"] == 0
@@ -122,8 +134,8 @@ def test_orders_are_compared_with_the_right_one() -> None:
 
 
 def test_the_order_is_told_for_each_figure() -> None:
-    raw = audit.spreads_table(spreads(), "std")
-    said = audit.orders_sentence(audit.orders({"raw": raw, "normalised": raw.abs()}))
+    raw = sensitivity.spreads_table(spreads(), "std")
+    said = sensitivity.orders_sentence(sensitivity.orders({"raw": raw, "normalised": raw.abs()}))
     assert said.startswith(
         "By the raw figure, the published evaluation turns 28 of 28 pairs of our models round. It "
         "finds ID lower in 0 of 4 pairs where 4 is right, and students lower in 4 where 0 is right."
@@ -132,18 +144,18 @@ def test_the_order_is_told_for_each_figure() -> None:
 
 
 def test_printed_figures_of_sensitivity_are_corrected() -> None:
-    table = audit.without_divisor(
+    table = sensitivity.without_divisor(
         [Derived("images, std: a", "4.0", 1.0), Derived("NLL: b", "1.0", 1.0)]
     )
     assert table.to_dict("index") == {"std: a": {"as printed": 4.0, "A14 corrected": 1.0}}
-    assert len(audit.without_divisor(PRINTED)) == 4
+    assert len(sensitivity.without_divisor(PRINTED)) == 4
 
 
 # --- batch norm ------------------------------------------------------------------------------
 
 
 def test_images_that_statistics_rest_on() -> None:
-    found = audit.images_remembered()["effective images"]
+    found = batch_norm.images_remembered()["effective images"]
     assert found["as published, ID"] == bugs.effective_images(4, 3)
     assert found["as published, ID"] < found["as published, baseline"] < found.iloc[-1]
 
@@ -151,7 +163,7 @@ def test_images_that_statistics_rest_on() -> None:
 def test_statistics_are_estimated_anew_and_models_left_alone(models) -> None:
     before = copy.deepcopy({label: model.state_dict() for label, model in models.items()})
     task = SPEC.plan.task
-    found = audit.reestimated(models, task, count=2)
+    found = batch_norm.reestimated(models, task, count=2)
     assert len(found) == 2 * (2 * 3 + 1)
     for label, part in found.groupby("weights"):
         (kept,) = part.loc[part["statistics"] == "as trained", "nll"]
@@ -162,20 +174,20 @@ def test_statistics_are_estimated_anew_and_models_left_alone(models) -> None:
 
 
 def test_statistics_as_ours_are_those_of_one_epoch(models) -> None:
-    task, label = SPEC.plan.task, audit.BASE_MODELS[0].full_label
+    task, label = SPEC.plan.task, batch_norm.BASE_MODELS[0].full_label
     epoch = task.epoch(torch.Generator().manual_seed(0))
     model = bugs.reestimate_statistics(
         models[label], task.batches(epoch), task.loss, updates_per_batch=1, seed=0
     )
-    found = audit.reestimated(models, task, count=1).set_index(["weights", "statistics"])
+    found = batch_norm.reestimated(models, task, count=1).set_index(["weights", "statistics"])
     ours = found.loc[(label, "batches of 60, first pass only"), "nll"]
     assert ours == task.evaluate(model, "test")["nll"]
 
 
 def test_only_the_last_micro_batches_are_run(models, monkeypatch) -> None:
-    whole = audit.reestimated(models, SPEC.plan.task, count=1)
-    monkeypatch.setattr(audit, "REMEMBERED", 1)
-    last = audit.reestimated(models, SPEC.plan.task, count=1)
+    whole = batch_norm.reestimated(models, SPEC.plan.task, count=1)
+    monkeypatch.setattr(batch_norm, "REMEMBERED", 1)
+    last = batch_norm.reestimated(models, SPEC.plan.task, count=1)
     changed = whole.loc[whole["nll"] != last["nll"], "statistics"]
     assert set(changed) == {"as published, ID", "as published, baseline"}
 
@@ -193,18 +205,18 @@ STATISTICS = pd.DataFrame(
 
 
 def test_orders_of_an_epoch_are_averaged() -> None:
-    row = audit.by_way(STATISTICS).loc[("baseline", "as published, ID")]
+    row = batch_norm.by_way(STATISTICS).loc[("baseline", "as published, ID")]
     assert row.to_dict() == pytest.approx(
         {"test NLL, mean": 0.6, "test NLL, min": 0.5, "test NLL, max": 0.7}
     )
 
 
 def test_the_cost_of_the_published_statistics_is_told() -> None:
-    said = audit.statistics_sentence(STATISTICS)
+    said = batch_norm.statistics_sentence(STATISTICS)
     assert "move the test NLL by +0.1950 nats (baseline), in the mean over 2 orders" in said
     assert "by up to 0.2000 nats kept the first way and 0.0100 the second" in said
     lower = STATISTICS.assign(nll=[0.3, 0.3, 0.4, 0.4, 0.3])
-    assert "by -0.1000 nats" in audit.statistics_sentence(lower)
+    assert "by -0.1000 nats" in batch_norm.statistics_sentence(lower)
 
 
 # --- the loss --------------------------------------------------------------------------------
@@ -214,14 +226,14 @@ def test_summing_over_micro_batches_weighs_four_times(models) -> None:
     task = SPEC.plan.task
     (batch,) = task.batches([list(range(10))])
     before = copy.deepcopy(models[LABELS[0]].state_dict())
-    table = audit.reductions(models, task, batch, seed=1)
+    table = loss.reductions(models, task, batch, seed=1)
     assert list(table.index) == LABELS[:4]  # the ID models
     assert list(table["ratio"]) == pytest.approx([4] * 4)
     assert list(table["effective α for α = 5"]) == pytest.approx([20] * 4)
     assert table["X, averaged"].nunique() == 4 and (table["X, averaged"] > 0).all()
-    assert not audit.reductions(models, task, batch, seed=2).equals(table)
+    assert not loss.reductions(models, task, batch, seed=2).equals(table)
     part = {name: value[:8] for name, value in batch.items()}  # 10 images fill two micro-batches
-    pd.testing.assert_frame_equal(audit.reductions(models, task, part, seed=1), table)
+    pd.testing.assert_frame_equal(loss.reductions(models, task, part, seed=1), table)
     torch.testing.assert_close(models[LABELS[0]].state_dict(), before, rtol=0, atol=0)
     assert not models[LABELS[0]].training
 
@@ -229,7 +241,7 @@ def test_summing_over_micro_batches_weighs_four_times(models) -> None:
 def test_the_divergence_is_that_of_three_passes_with_dropout(models) -> None:
     task, model = SPEC.plan.task, copy.deepcopy(models[LABELS[0]])
     (batch,) = task.batches([list(range(8))])
-    found = audit.reductions(models, task, batch, seed=5).loc[LABELS[0], "X, averaged"]
+    found = loss.reductions(models, task, batch, seed=5).loc[LABELS[0], "X, averaged"]
     torch.manual_seed(5)
     with torch.no_grad():
         logits = torch.stack([model.train()(batch["image"]) for _ in range(3)])
@@ -238,9 +250,9 @@ def test_the_divergence_is_that_of_three_passes_with_dropout(models) -> None:
 
 def test_the_first_weights_are_told() -> None:
     weights = pd.DataFrame({"the text": [5e6, 1.0], "the code": [1.5e-7, 1.0]})
-    said = audit.first_weights_sentence(weights)
+    said = loss.first_weights_sentence(weights)
     assert "give a weight of 5,000,000, those of the code 1.5e-07." in said
-    assert "give a weight of 1, those" in audit.first_weights_sentence(weights.iloc[1:])
+    assert "give a weight of 1, those" in loss.first_weights_sentence(weights.iloc[1:])
 
 
 # --- label smoothing -------------------------------------------------------------------------
@@ -258,23 +270,25 @@ def records(gain: float = 0.03) -> list:
 
 
 def test_comparisons_stand_by_role() -> None:
-    table = audit.confound(records())
+    table = smoothing.confound(records())
     assert list(table.index) == ["base model", "student"] and list(table["seeds"]) == [2, 2]
-    shown = audit.written_gains(table)
+    shown = smoothing.written_gains(table)
     assert list(shown["matched, s = 0"]) == ["+0.030", "+0.030"]
     assert shown.loc["base model", "as compared"] == "+0.050" and list(shown["seeds"]) == [2, 2]
 
 
 def test_the_confounded_gain_is_told() -> None:
-    said = audit.confound_sentence(audit.confound(records()))
+    said = smoothing.confound_sentence(smoothing.confound(records()))
     assert "a gain of +0.050 nats. Matched, it is +0.030 at s = 0 and +0.010 at s = 0.1" in said
     assert "the baseline +0.040. Seeds in these means: 2." in said
     assert said.endswith("{doc}`images`.")
-    assert "it is −0.020 at s = 0" in audit.confound_sentence(audit.confound(records(-0.02)))
+    assert "it is −0.020 at s = 0" in smoothing.confound_sentence(
+        smoothing.confound(records(-0.02))
+    )
 
 
 def test_models_trained_alike_stand_side_by_side() -> None:
-    table = audit.repeats()
+    table = smoothing.repeats()
     assert list(table["test NLL (nats)"].loc["baseline teacher"]) == [0.565, 0.659]
     assert table["std of sensitivity (× 10⁻³)"].loc["ID teacher"].tolist() == pytest.approx(
         [1.61, 2.40]
@@ -282,11 +296,11 @@ def test_models_trained_alike_stand_side_by_side() -> None:
 
 
 def test_how_far_they_lie_apart_is_told() -> None:
-    said = audit.repeats_sentence(PRINTED)
+    said = smoothing.repeats_sentence(PRINTED)
     assert "The two runs of the baseline teacher lie 0.094 nats apart" in said
     assert "where the mean gain of ID is 0.098." in said
     assert "by a factor of up to 6.4 (baseline student)" in said
-    other = audit.repeats_sentence([Derived("mean gain", "0.2", 0.25)])
+    other = smoothing.repeats_sentence([Derived("mean gain", "0.2", 0.25)])
     assert "where the mean gain of ID is 0.250." in other
 
 
@@ -295,8 +309,8 @@ def test_how_far_they_lie_apart_is_told() -> None:
 
 def test_derived_figures_are_compared_as_printed() -> None:
     two = [Derived("one", "0.10", 0.1), Derived("two", "0.20", 0.3)]
-    _, _, one, other = audit.arithmetic_table(two).splitlines()
+    _, _, one, other = arithmetic.arithmetic_table(two).splitlines()
     assert [cell.strip() for cell in one.split("|")[1:-1]] == ["one", "0.10", "0.10", "yes"]
     assert [cell.strip() for cell in other.split("|")[1:-1]] == ["two", "0.20", "0.30", "**no**"]
-    assert audit.arithmetic_sentence(two).startswith("1 of 2 agree")
-    assert audit.arithmetic_sentence(PRINTED).startswith("13 of 18 agree")
+    assert arithmetic.arithmetic_sentence(two).startswith("1 of 2 agree")
+    assert arithmetic.arithmetic_sentence(PRINTED).startswith("13 of 18 agree")

@@ -9,8 +9,8 @@ matplotlib.use("Agg")
 import pytest
 from made_up.studies import HALF, pictured, translated
 
-from idlib.explain import audit_answer
-from idlib.explain.effects import Sources
+from idlib.explain.audit import answer
+from idlib.explain.audit.sources import Sources
 from idlib.protocol import read
 from idlib.report.paired import StudyRecords
 
@@ -32,7 +32,7 @@ SOURCES = Sources(images=IMAGES, translation=TRANSLATION)
 
 
 def test_the_answer_tells_gains_as_compared_and_matched() -> None:
-    said = audit_answer.answer(SOURCES, PROTOCOL)
+    said = answer.answer(SOURCES, PROTOCOL)
     compared, chosen, ordered, untold = said.splitlines()
     assert "that comparison gives ID +0.060 nats" in compared
     assert "neither smoothed it gains +0.020 nats" in compared and "both +0.050" in compared
@@ -47,33 +47,31 @@ def test_the_answer_tells_gains_as_compared_and_matched() -> None:
 
 def test_earlier_records_have_one_rule() -> None:
     sources = Sources(images=IMAGES, translation=TRANSLATION, rules=("loss",))
-    said = audit_answer.answer(sources, PROTOCOL)
+    said = answer.answer(sources, PROTOCOL)
     assert "The gain of ID in SacreBLEU is by the lowest validation loss +3.00 points" in said
     assert "best validation" not in said and "The earlier records have no other rule." in said
     assert "+1.00 points" in said.splitlines()[-1]  # 3 − 2, at the lowest loss
 
 
 def test_what_no_record_can_tell_is_named() -> None:
-    said = audit_answer.answer(Sources(), PROTOCOL)
+    said = answer.answer(Sources(), PROTOCOL)
     assert "no record of id" in said and "and 16 have no interval yet" in said
     assert "There is no seed that every way to train has." in said
-    audit_answer.overview(Sources(), PROTOCOL)
+    answer.overview(Sources(), PROTOCOL)
 
 
 def test_the_last_update_is_compared_with_the_lowest_loss() -> None:
-    nll, _ = audit_answer.measures(PROTOCOL)
+    nll, _ = answer.measures(PROTOCOL)
     metrics = {"test/nll@loss": 0.5, "test/nll@last": 0.53}
     record = IMAGES["id"][11]
     changed = record.measured.model_copy(update={"metrics": metrics})
-    found = audit_answer.of_last(
-        {"id": {11: record.model_copy(update={"measured": changed})}}, nll, "id"
-    )
+    found = answer.of_last({"id": {11: record.model_copy(update={"measured": changed})}}, nll, "id")
     assert found.values == {11: pytest.approx(-0.03)}
-    assert audit_answer.of_last({}, nll, "id").words == "no record of id"
+    assert answer.of_last({}, nll, "id").words == "no record of id"
 
 
 def test_the_figure_has_each_comparison_in_a_row() -> None:
-    figure = audit_answer.overview(SOURCES, PROTOCOL)
+    figure = answer.overview(SOURCES, PROTOCOL)
     pictures, translations = figure.axes
     labels = [label.get_text() for label in pictures.get_yticklabels()]
     assert labels[0] == "A1, A2: ID over baseline, as compared" and len(labels) == 7
@@ -88,7 +86,7 @@ def test_the_figure_has_each_comparison_in_a_row() -> None:
 
 def test_what_is_missing_stands_with_its_command() -> None:
     kinds = {"images": "earlier evidence", "translation": "registered runs"}
-    told = audit_answer.standing(kinds, StudyRecords(PROTOCOL, {"images": IMAGES}))
+    told = answer.standing(kinds, StudyRecords(PROTOCOL, {"images": IMAGES}))
     assert "images: earlier evidence; translation: registered runs" in told
     assert "`idlib evidence images` makes them" in told
     assert "tagging" not in told
@@ -96,5 +94,5 @@ def test_what_is_missing_stands_with_its_command() -> None:
 
 def test_the_pilot_speaks_in_the_words_of_the_protocol() -> None:
     (pilot,) = (one for one in PROTOCOL.pilots if one.study == "translation")
-    assert audit_answer.pilots(PROTOCOL) == f"> {pilot.what.strip()}"
-    assert audit_answer.pilots(PROTOCOL, "images") == ""
+    assert answer.pilots(PROTOCOL) == f"> {pilot.what.strip()}"
+    assert answer.pilots(PROTOCOL, "images") == ""

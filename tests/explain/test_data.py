@@ -18,7 +18,7 @@ from transformers import AutoModel
 
 from idlib.data.images import ImageData, MemoryImages
 from idlib.data.sources import LIBREOFFICE_HELP
-from idlib.explain import data
+from idlib.explain.data import encoder, faults, lengths, pictures, samples, tables
 
 TAGS = ["O", "B-MENU", "I-MENU", "B-KEY", "I-KEY"]
 LABELS = ["writer", "calc"]
@@ -85,10 +85,10 @@ FEATURES = {
     }
     for name in ROWS
 }
-CORPUS = data.Corpus(ROWS, FEATURES)
+CORPUS = tables.Corpus(ROWS, FEATURES)
 
 
-def with_rows(name: str, rows: list[dict]) -> data.Corpus:
+def with_rows(name: str, rows: list[dict]) -> tables.Corpus:
     """The corpus with another table in the place of one."""
     return dataclasses.replace(CORPUS, rows={**ROWS, name: rows})
 
@@ -100,7 +100,7 @@ def test_tables_are_read_by_their_names(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table.replace_schema_metadata({"huggingface": metadata}), path)
-    found = data.read(tmp_path)
+    found = tables.read(tmp_path)
     assert found.rows == ROWS and found.features == FEATURES
     assert found.languages == ["en", "de"] and found.tags == TAGS
     assert found.pairs("validation") == [{"de": "Nein", "en": "No"}]
@@ -114,20 +114,20 @@ def test_provenance_is_what_lies_beside_the_tables(tmp_path: Path) -> None:
     (tmp_path / "SOURCE.md").write_text(note)
     (tmp_path / "LICENSE").write_text("\n  Some licence\nof many words")
     (tmp_path / "LICENSE.more").write_text("Another one")
-    assert data.provenance(tmp_path) == (
+    assert tables.provenance(tmp_path) == (
         "2 packages of version `1.0`: `libre-a`, `libre-b`. "
         "Licence: Some licence (`LICENSE`); Another one (`LICENSE.more`)."
     )
 
 
 def test_provenance_of_what_ships() -> None:
-    said = data.provenance(LIBREOFFICE_HELP)
+    said = tables.provenance(LIBREOFFICE_HELP)
     assert said.startswith("16 packages of version `4:7.4.7-1+deb12u14`: `libreoffice-help-en-us`")
     assert "Mozilla Public License Version 2.0 (`LICENSE`)" in said
 
 
 def test_rows_are_counted_by_split() -> None:
-    sizes = data.split_sizes(CORPUS)
+    sizes = tables.split_sizes(CORPUS)
     assert list(sizes.columns) == ["train", "validation", "test"]
     assert sizes.T.to_dict("list") == {
         "translation": [2, 1, 2],
@@ -139,7 +139,7 @@ def test_rows_are_counted_by_split() -> None:
 
 
 def test_test_items_are_counted_by_language() -> None:
-    sizes = data.test_sizes(CORPUS)
+    sizes = tables.test_sizes(CORPUS)
     assert list(sizes.index) == ["en", "de"]
     assert list(sizes["tagging", "test"]) == [3, 2]
     assert list(sizes["tagging", "parallel"]) == [2, 2]
@@ -148,7 +148,7 @@ def test_test_items_are_counted_by_language() -> None:
 
 
 def test_entities_are_counted_where_they_begin() -> None:
-    counts = data.entity_counts(CORPUS)
+    counts = tables.entity_counts(CORPUS)
     assert counts.to_dict("index") == {
         ("train", "en"): {"MENU": 0, "KEY": 2},
         ("validation", "en"): {"MENU": 1, "KEY": 0},
@@ -161,14 +161,14 @@ def test_entities_are_counted_where_they_begin() -> None:
 
 
 def test_lengths_are_in_the_unit_of_their_name() -> None:
-    lengths = data.text_lengths(CORPUS)
-    assert {text: list(part["length"]) for text, part in lengths.groupby("text")} == {
+    found = lengths.text_lengths(CORPUS)
+    assert {text: list(part["length"]) for text, part in found.groupby("text")} == {
         "German (words)": [2, 1],
         "English (words)": [4, 3],
         "tagged (tokens)": [5],
         "contexts (characters)": [len("Choose Insert - Field.\nThen press it.")],
     }
-    assert data.parallel_lengths(CORPUS).values.tolist() == [
+    assert lengths.parallel_lengths(CORPUS).values.tolist() == [
         ["en", 3],
         ["en", 6],
         ["de", 1],
@@ -177,18 +177,18 @@ def test_lengths_are_in_the_unit_of_their_name() -> None:
 
 
 def test_every_length_is_in_a_histogram() -> None:
-    lengths = pd.concat([data.text_lengths(CORPUS)] * 3, ignore_index=True)
-    figure = data.lengths_figure(lengths)
-    assert [axes.get_title() for axes in figure.axes] == list(lengths["text"].unique())
-    for axes, (_, part) in zip(figure.axes, lengths.groupby("text", sort=False), strict=True):
+    found = pd.concat([lengths.text_lengths(CORPUS)] * 3, ignore_index=True)
+    figure = lengths.lengths_figure(found)
+    assert [axes.get_title() for axes in figure.axes] == list(found["text"].unique())
+    for axes, (_, part) in zip(figure.axes, found.groupby("text", sort=False), strict=True):
         assert sum(bar.get_height() for bar in axes.patches) == len(part)
     assert not plt.get_fignums()
 
 
 @pytest.mark.filterwarnings("ignore:vert")  # seaborn's call of matplotlib
 def test_every_language_has_a_box_of_its_lengths() -> None:
-    lengths = data.parallel_lengths(CORPUS)
-    (axes,) = data.parallel_lengths_figure(lengths).axes
+    found = lengths.parallel_lengths(CORPUS)
+    (axes,) = lengths.parallel_lengths_figure(found).axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["en", "de"]
     medians = {
         y for line in axes.lines for y in line.get_ydata() if len(set(line.get_ydata())) == 1
@@ -201,106 +201,106 @@ def test_every_language_has_a_box_of_its_lengths() -> None:
 
 def test_entities_are_marked_and_text_is_escaped() -> None:
     row = tagged("", "a <b> c d e & f", [0, 1, 2, 1, 3, 0, 3])
-    assert data.marked(row, TAGS) == (
+    assert samples.marked(row, TAGS) == (
         "a <sub>MENU</sub><b>&lt;b&gt; c </b><sub>MENU</sub><b>d </b><sub>KEY</sub><b>e </b>&amp; "
         "<sub>KEY</sub><b>f</b>"
     )
 
 
 def test_tagged_examples_are_those_that_every_language_has() -> None:
-    shown = data.tagged_examples(CORPUS, 2, ["en", "de"])
+    shown = samples.tagged_examples(CORPUS, 2, ["en", "de"])
     assert shown.count("<tr>") == 2 and "Only here" not in shown and "entities" not in shown
     assert "<td>de</td><td><sub>MENU</sub><b>Datei Öffnen </b>" in shown
-    assert data.tagged_examples(CORPUS, 0, ["en"]) == "<table></table>"
+    assert samples.tagged_examples(CORPUS, 0, ["en"]) == "<table></table>"
 
 
 def test_question_examples_stand_beside_their_translations() -> None:
-    shown = data.question_examples(CORPUS, 3, ["en", "de"]).data
+    shown = samples.question_examples(CORPUS, 3, ["en", "de"]).data
     assert list(shown["language"]) == ["en", "de"]
     assert list(shown["question"]) == ["Where is “Print”?", "Where is “Drucken”?"]
     assert list(shown["answers"]) == ["File - Output", "Datei - Drucken"]
-    assert data.question_examples(CORPUS, 0, ["en"]).data.empty
+    assert samples.question_examples(CORPUS, 0, ["en"]).data.empty
 
 
 def test_classified_examples_have_the_names_of_their_labels() -> None:
-    assert data.data_sets(CORPUS) == ["application", "heading"]
-    shown = data.classified_examples(CORPUS, "application", 2).data
+    assert tables.data_sets(CORPUS) == ["application", "heading"]
+    shown = samples.classified_examples(CORPUS, "application", 2).data
     assert list(shown["label"]) == ["writer", "calc"] and "idx" not in shown
-    assert len(data.classified_examples(CORPUS, "application", 1).data) == 1
+    assert len(samples.classified_examples(CORPUS, "application", 1).data) == 1
 
 
 # --- faults ----------------------------------------------------------------------------------
 
 
 def test_near_duplicates_are_counted_from_a_threshold_on() -> None:
-    likeness = data.likeness_to_training(CORPUS)
+    likeness = faults.likeness_to_training(CORPUS)
     assert list(likeness["classification/application", "sentence"]) == [1, 0]
-    counts = data.duplicates(likeness, 0.5).set_index(["task", "text"])
+    counts = faults.duplicates(likeness, 0.5).set_index(["task", "text"])
     application = counts.loc[("classification/application", "sentence")]
     assert application["test items"] == 2 and application["at 0.5 or above"] == 1
     assert application["share"] == 0.5 and application["the same"] == 1
     assert application["median index"] == 0.5
     made_up = {("a", "b"): np.array([0.4, 0.6, 0.6])}
     for threshold, count in ((0.3, 3), (0.6, 2), (0.7, 0)):
-        found = data.duplicates(made_up, threshold).iloc[0]
+        found = faults.duplicates(made_up, threshold).iloc[0]
         assert found[f"at {threshold:g} or above"] == count and found["the same"] == 0
 
 
 def test_the_closest_pair_is_shown_with_its_likeness() -> None:
-    likeness = data.likeness_to_training(CORPUS)["translation", "en"]
-    found = data.closest_pair(CORPUS, likeness).iloc[0]
+    likeness = faults.likeness_to_training(CORPUS)["translation", "en"]
+    found = faults.closest_pair(CORPUS, likeness).iloc[0]
     assert found["test"] == "Open the file here" and found["training"] == "Open the file now"
     assert found["index"] == likeness.max() == pytest.approx(3 / 7)
 
 
 def test_commands_named_in_their_answers_are_counted() -> None:
-    shares = data.named_in_answer(CORPUS)
+    shares = faults.named_in_answer(CORPUS)
     assert shares == {"train": 0, "validation": 1, "test": 0.5}
-    assert data.listed(shares) == "train 0%, validation 100%, test 50%."
+    assert faults.listed(shares) == "train 0%, validation 100%, test 50%."
     other = with_rows("answering/en/train", [question("t", "field", "Insert - Field")])
-    assert data.named_in_answer(other)["train"] == 1
+    assert faults.named_in_answer(other)["train"] == 1
 
 
 def test_uneven_pairs_are_counted_whichever_side_is_longer() -> None:
-    ratios = data.length_ratios([{"de": "abcd", "en": "ab"}, {"de": "ab", "en": "abcde"}])
+    ratios = faults.length_ratios([{"de": "abcd", "en": "ab"}, {"de": "ab", "en": "abcde"}])
     assert list(ratios) == [2, 2.5]
-    assert data.uneven(ratios) == "50.0% of 2 pairs; the largest ratio is 2.5."
-    assert data.uneven(pd.Series([1.0] * 2000)).startswith("0.0% of 2,000 pairs")
+    assert faults.uneven(ratios) == "50.0% of 2 pairs; the largest ratio is 2.5."
+    assert faults.uneven(pd.Series([1.0] * 2000)).startswith("0.0% of 2,000 pairs")
 
 
 # --- the encoder -----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> torch.nn.Module:
+def network(tmp_path_factory: pytest.TempPathFactory) -> torch.nn.Module:
     folder = tmp_path_factory.mktemp("encoder")
     return AutoModel.from_pretrained(made_up_tags.tiny_encoder(folder, made_up_tags.unigram()))
 
 
 def test_the_encoder_is_described_by_its_configuration() -> None:
-    facts = data.encoder_facts()
+    facts = encoder.facts()
     assert facts["layers"] == 12 and facts["width"] == 384 and facts["subwords kept"] == 39769
     assert 20 < float(str(facts["MB on disk"])) < 25
 
 
-def test_a_sentence_finds_itself_and_not_another(encoder: torch.nn.Module) -> None:
+def test_a_sentence_finds_itself_and_not_another(network: torch.nn.Module) -> None:
     texts = ["see Anna Lee.", "then Rome", "with Ben", "see New York"]
     tokenizer = made_up_tags.unigram()
     same = [{"de": text, "en": text} for text in texts]
     turned = [{"de": text, "en": other} for text, other in zip(texts, texts[::-1], strict=True)]
     half = same[:2] + [{"de": same[i]["de"], "en": same[5 - i]["en"]} for i in (2, 3)]
-    assert data.translations_found(encoder, tokenizer, same) == 1
-    assert data.translations_found(encoder, tokenizer, half) == 0.5
-    assert data.translations_found(encoder, tokenizer, turned) == 0
+    assert encoder.translations_found(network, tokenizer, same) == 1
+    assert encoder.translations_found(network, tokenizer, half) == 0.5
+    assert encoder.translations_found(network, tokenizer, turned) == 0
 
 
 def test_subwords_are_counted_for_each_token() -> None:
     tokenizer = made_up_tags.unigram()
     rows = [tagged("a", "see Anna Lee", [0, 0, 0])]  # ▁see ▁An na ▁Lee
     corpus = with_rows("tagging/en/test", rows)
-    assert data.subwords_per_token(corpus, tokenizer)["en"] == pytest.approx(4 / 3)
+    assert encoder.subwords_per_token(corpus, tokenizer)["en"] == pytest.approx(4 / 3)
     corpus = with_rows("tagging/en/test", [*rows, tagged("b", "see", [0])])
-    assert data.subwords_per_token(corpus, tokenizer)["en"] == pytest.approx(5 / 4)
+    assert encoder.subwords_per_token(corpus, tokenizer)["en"] == pytest.approx(5 / 4)
 
 
 # --- the images ------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ def clothes(labels: list[int]) -> ImageData:
 
 
 def test_classes_are_counted_also_where_there_are_none() -> None:
-    counts = data.class_counts(clothes([0, 1, 1]))
+    counts = pictures.class_counts(clothes([0, 1, 1]))
     assert counts.to_dict("index") == {
         "coat": {"train": 0, "test": 1},
         "shirt / top": {"train": 2, "test": 2},
@@ -326,7 +326,7 @@ def test_classes_are_counted_also_where_there_are_none() -> None:
 
 def test_the_first_image_of_each_class_is_drawn() -> None:
     found = clothes([1, 0, 1, 2])
-    figure = data.classes_figure(found)
+    figure = pictures.classes_figure(found)
     assert [axes.get_title() for axes in figure.axes] == ["coat", "shirt/\ntop", "bag"]
     for axes, place in zip(figure.axes, (1, 0, 3), strict=True):
         (image,) = axes.images
@@ -335,5 +335,5 @@ def test_the_first_image_of_each_class_is_drawn() -> None:
 
 def test_images_that_are_in_training_are_counted() -> None:
     found = clothes([0, 1, 2]).splits
-    assert data.seen_in_training(found["test"].images, found["train"].images) == 2
-    assert data.seen_in_training(found["test"].images + 1, found["train"].images) == 0
+    assert pictures.seen_in_training(found["test"].images, found["train"].images) == 2
+    assert pictures.seen_in_training(found["test"].images + 1, found["train"].images) == 0

@@ -14,8 +14,13 @@ from made_up.records import made_up_record, record
 from torch import nn
 
 from idlib.audit.findings import AUDIT
-from idlib.explain import effects, ranking
-from idlib.explain.effects import Sources
+from idlib.explain.audit import batch_norm, effects, measured, ranking
+from idlib.explain.audit.sources import (
+    Sources,
+    difference,
+    read_sources,
+    written,
+)
 from idlib.metrics.names import at
 from idlib.protocol import read
 from idlib.records import Record
@@ -57,15 +62,13 @@ CELLS = {
 
 def test_a_difference_is_taken_seed_by_seed() -> None:
     cells = {"a": runs({1: 1.0, 2: 3.0, 3: 9.0}), "b": runs({2: 1.0, 1: 0.5})}
-    found = effects.difference(cells, {"a": 1.0, "b": -2.0}, "test/nll")
+    found = difference(cells, {"a": 1.0, "b": -2.0}, "test/nll")
     assert found is not None and found[0] == pytest.approx(0.5) and found.n == 2
-    assert effects.difference(cells, {"a": 1.0, "c": -1.0}, "test/nll") is None
-    assert effects.written(NLL, None) == "–"
-    one = effects.difference(cells, {"a": 1.0, "b": 0.0}, "test/nll")
-    assert effects.written(NLL, one).endswith(", 2 seeds)")
-    assert "(1 seed)" in effects.written(
-        NLL, effects.difference({"a": runs({1: 1.0})}, {"a": 1.0}, "test/nll")
-    )
+    assert difference(cells, {"a": 1.0, "c": -1.0}, "test/nll") is None
+    assert written(NLL, None) == "–"
+    one = difference(cells, {"a": 1.0, "b": 0.0}, "test/nll")
+    assert written(NLL, one).endswith(", 2 seeds)")
+    assert "(1 seed)" in written(NLL, difference({"a": runs({1: 1.0})}, {"a": 1.0}, "test/nll"))
 
 
 def test_every_finding_has_an_effect_or_says_why_not() -> None:
@@ -128,7 +131,7 @@ def test_runs_on_other_processors_are_no_pair() -> None:
         "a": runs({1: 3.0, 2: 3.5}),
         "b": {**other, 1: other[1].model_copy(update={"origin": origin})},
     }
-    found = effects.difference(cells, {"a": 1.0, "b": -1.0}, "test/nll")
+    found = difference(cells, {"a": 1.0, "b": -1.0}, "test/nll")
     assert found is not None and (found.mean, found.n) == (2.5, 1)
     assert list(ranking.values(cells).index) == [2]
 
@@ -162,7 +165,7 @@ def test_a_smoothed_loss_is_no_nll() -> None:
     def sure(z: torch.Tensor) -> torch.Tensor:  # p = 3/4: 0.415 bits; smoothed 0.05 of 2 bits
         return z + torch.tensor([3.0, 1.0]).log()
 
-    smoothed, plain = effects.smoothed_gap(flat, sure, Two())
+    smoothed, plain = measured.smoothed_gap(flat, sure, Two())
     assert plain == pytest.approx(1 - np.log2(4 / 3))
     assert smoothed == pytest.approx(1 - 0.95 * np.log2(4 / 3) - 0.05 * 2)
 
@@ -182,7 +185,7 @@ def test_a_second_round_is_compared_with_the_first() -> None:
 
 
 def test_a_teacher_that_is_the_student_adds_nothing() -> None:
-    assert effects.own_teacher_gradient() < 1e-15
+    assert measured.own_teacher_gradient() < 1e-15
 
 
 def test_adamw_hides_larger_gradients_and_sgd_would_not() -> None:
@@ -194,10 +197,10 @@ def test_adamw_hides_larger_gradients_and_sgd_would_not() -> None:
         return nn.functional.mse_loss(model(batch["x"]), batch["y"])
 
     before = [p.clone() for p in model.parameters()]
-    assert 0 < effects.scaled_gradients(model, batches, loss) < 1e-3
+    assert 0 < measured.scaled_gradients(model, batches, loss) < 1e-3
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
     assert model.training and all(p.grad is None for p in model.parameters())
-    nearly_nothing = effects.scaled_gradients(model, batches, lambda m, b: 1e-9 * loss(m, b))
+    nearly_nothing = measured.scaled_gradients(model, batches, lambda m, b: 1e-9 * loss(m, b))
     assert nearly_nothing > 0.1  # gradients of about eps are told apart
 
 
@@ -205,15 +208,15 @@ def test_what_the_page_measures_is_told_by_finding() -> None:
     reductions = pd.DataFrame({"ratio": [4.0, 4.0], "effective α for α = 5": [20.0, 20.0]})
     statistics = pd.DataFrame(
         [
-            ("a", effects.AS_PUBLISHED, 0, 0.5),
-            ("a", effects.AS_PUBLISHED, 1, 0.7),
-            ("a", effects.AS_OURS, 0, 0.4),
+            ("a", batch_norm.AS_PUBLISHED, 0, 0.5),
+            ("a", batch_norm.AS_PUBLISHED, 1, 0.7),
+            ("a", batch_norm.AS_OURS, 0, 0.4),
         ],
         columns=["weights", "statistics", "order", "nll"],
     )
     index = [("raw", "right"), ("raw", "A12 alone"), ("normalised", "A12 alone")]
     orders = pd.DataFrame({"pairs reversed": [0, 7, 3]}, index=pd.MultiIndex.from_tuples(index))
-    found = effects.of_models(reductions, statistics, orders, 0.01, (0.3, -0.2))
+    found = measured.of_models(reductions, statistics, orders, 0.01, (0.3, -0.2))
     assert found["A5"] == "effective α for α = 5 is 20.0"
     assert "by 1 % of their way" in found["A9"] and "+0.200 nats (a)" in found["A11"]
     assert "+0.300 bits apart by the smoothed loss and −0.200 by the NLL" in found["A16"]
@@ -222,19 +225,18 @@ def test_what_the_page_measures_is_told_by_finding() -> None:
 
 def test_sources_are_registered_runs_once_there_are_enough() -> None:
     protocol = read()
-    sources, kinds = effects.read_sources(protocol, {})
+    sources, kinds = read_sources(protocol, {})
     assert set(kinds.values()) == {"earlier evidence"}
     assert tuple(sources.rules) == ("loss",) and len(sources.encoders) == 3
     assert len(sources.images["id"]) == 5 and len(sources.tagging["id"]) == 5
-    assert effects.basis(kinds).startswith("The records are, of images: earlier evidence, ")
     cells = protocol.studies["images"].cells
     lines = [line for line in protocol.lines.values() if line.study == "images"]
     metrics = {at(line.metric, line.selection): 0.5 for line in lines}
     every = {cell: runs(dict.fromkeys(range(11, 16), 0.5), **metrics) for cell in cells}
-    sources, kinds = effects.read_sources(protocol, {"images": every})
+    sources, kinds = read_sources(protocol, {"images": every})
     assert kinds["images"] == "registered runs" and sources.images is every
     del every["compute"][15]
-    assert effects.read_sources(protocol, {"images": every})[1]["images"] == "earlier evidence"
+    assert read_sources(protocol, {"images": every})[1]["images"] == "earlier evidence"
 
 
 # ---- all against all

@@ -10,7 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from idlib.explain.effects import difference, written
+from idlib.explain.audit.sources import difference, written
 from idlib.explain.style import closed, white_grid
 from idlib.report.conditions import Condition
 from idlib.report.figures.style import WIDTH, nothing

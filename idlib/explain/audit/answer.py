@@ -5,10 +5,12 @@ A gain is above zero where the first of two ways to train is better, seed by see
 
 from __future__ import annotations
 
+import pandas as pd
 from matplotlib.figure import Figure
 
-from idlib.explain.effects import Sources, since_lowest_loss
-from idlib.explain.ranking import one_seed, order_of_report, values
+from idlib.audit.findings import AUDIT
+from idlib.explain.audit.ranking import one_seed, order_of_report, values
+from idlib.explain.audit.sources import Sources, since_lowest_loss
 from idlib.metrics.names import BEST, LAST, LOSS
 from idlib.protocol import Protocol
 from idlib.report.figures.forest import Group, Row, forest
@@ -135,3 +137,18 @@ def pilots(protocol: Protocol, study: str = "translation") -> str:
     return "\n>\n".join(
         f"> {pilot.what.strip()}" for pilot in protocol.pilots if pilot.study == study
     )
+
+
+def findings_table() -> str:
+    """The findings A1–A22 as a table in Markdown."""
+    rows = [
+        {
+            "": f"**{finding.id}**",
+            "where": finding.where,
+            "the text says": finding.text,
+            "the code does": finding.code,
+            "consequence": finding.consequence,
+        }
+        for finding in AUDIT
+    ]
+    return str(pd.DataFrame(rows).to_markdown(index=False))
