@@ -24,7 +24,7 @@ from idlib.report.paired import Studies
 from idlib.report.statistics import Interval
 from idlib.report.tasks import report_of
 from idlib.report.tasks.base import Figures
-from idlib.report.text import NOTHING, counted
+from idlib.report.text import NOTHING, counted, joined
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Board:
     def remarks(self, name: str) -> str:
         """What must be said beside a line's outcome; empty if nothing."""
         decision = self.decisions[name]
-        notes = [decision.size and f"its interval lies wholly {decision.size}", decision.reason]
+        notes = [decision.size and f"the whole interval is {decision.size}", decision.reason]
         if decision.interim:
             to_come = decision.registered - len(decision.seeds)
             notes.insert(0, f"interim, {counted(to_come, 'seed')} to come")
@@ -143,12 +143,14 @@ class Board:
         return ", ".join(note for note in notes if note)
 
     def otherwise(self, name: str) -> str:
-        """The outcomes under the other rules of selection where they differ; else empty."""
+        """Outcomes and effects under the other rules of selection where they differ; else empty."""
         line, own = self.decisions[name].line, self.decisions[name].outcome
         different = [
-            f"{found.outcome} at the {RULES[rule]}"
+            f"{found.outcome} at the {RULES[rule]} ({self.written(line, found.interval.mean)})"
             for rule, found in self.under_each_rule[name].items()
-            if rule != line.selection and found.outcome not in (own, "not judged")
+            if rule != line.selection
+            and found.outcome not in (own, "not judged")
+            and found.interval is not None
         ]
         return "" if own == "not judged" else ", ".join(different)
 
@@ -168,13 +170,17 @@ class Board:
     def summary(self) -> str:
         """How many primary lines have each outcome, in words."""
         outcomes = [one.outcome for one in self.primary.values()]
-        each = [f"{outcomes.count(name)} {name}" for name in ORDER if name in outcomes]
+        each = [f"{outcomes.count(name)} {name}" for name in DECIDED if name in outcomes]
+        rest = [f"{outcomes.count(name)} {name}" for name in OPEN if name in outcomes]
         interim = sum(one.interim for one in self.primary.values())
-        open_ = f" {counted(interim, 'outcome')} may still change: seeds are to come."
-        return (
-            f"Of {counted(len(outcomes), 'primary line')} {self.decided} are decided: "
-            f"{', '.join(each)}.{open_ if interim else ''}"
+        said = (
+            f"Of {counted(len(outcomes), 'primary line')} {self.decided} "
+            f"{'is' if self.decided == 1 else 'are'} decided"
+            f"{f' ({joined(each)})' if each else ''}."
         )
+        said += f" The others: {joined(rest)}." if rest else ""
+        open_ = f" {counted(interim, 'outcome')} may still change: seeds are to come."
+        return f"{said}{open_ if interim else ''}"
 
     def table(self) -> pd.DataFrame:
         """A row for each line that is shown, with the interval under the mean, in HTML."""
@@ -183,7 +189,7 @@ class Board:
             rows.append(
                 {
                     "line": name if one.line.primary else f"{name} (secondary)",
-                    "compared": one.line.words,
+                    "compared": in_words(one.line),
                     "outcome": one.outcome,
                     "effect": self.cell(name),
                     "δ": self.delta(one.line),
@@ -237,5 +243,18 @@ class Board:
             yield source, math.fsum(w * values[cell] for cell, w in line.contrast.items())
 
 
+def in_words(line: Line) -> str:
+    """What a line compares, as it is shown: of logarithms the ratio that they stand for.
+
+    >>> from idlib.protocol import Line
+    >>> in_words(Line.model_construct(words="a over b, std, as the logarithm of their ratio"))
+    'a over b, std, as their ratio (judged by its logarithm)'
+    """
+    return line.words.replace(
+        "as the logarithm of their ratio", "as their ratio (judged by its logarithm)"
+    )
+
+
 _OPEN = "neither zero nor an effect of δ is ruled out, over all lines"
-ORDER: tuple[Outcome, ...] = (*DECIDED, "undecided", "not applicable", "not judged")
+OPEN: tuple[Outcome, ...] = ("undecided", "not applicable", "not judged")
+ORDER: tuple[Outcome, ...] = (*DECIDED, *OPEN)

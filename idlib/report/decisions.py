@@ -43,7 +43,8 @@ class Decision:
         p_difference: two-sided, of the mean being zero; as corrected once the board is made.
         p_equivalence: of its being δ or larger on either side; likewise.
         reason: why it is not judged or not applicable, if so.
-        size: against δ, of a difference that is decided: ``above δ`` or ``below δ``; else empty.
+        size: ``larger than δ`` or ``smaller than δ``, of a difference that is decided and whose
+            whole interval is so; else empty.
         seeds: the seeds that every cell has.
         left_out: registered seeds that take no part although some cell has them, each with why.
         registered: how many seeds the protocol registers for it.
@@ -349,7 +350,7 @@ def _decided(decision: Decision, rules: Rules) -> Decision:
     if decision.p_difference <= rules.family:
         claimed = (mean > 0) == (line.better == "above")
         beyond = min(abs(decision.interval.low), abs(decision.interval.high)) > line.delta
-        size = "above δ" if beyond else "below δ" if equivalent else ""
+        size = "larger than δ" if beyond else "smaller than δ" if equivalent else ""
         return replace(decision, outcome="supported" if claimed else "contradicted", size=size)
     return replace(decision, outcome="no effect") if equivalent else decision
 

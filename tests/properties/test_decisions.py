@@ -100,7 +100,7 @@ def test_any_values_end_in_an_outcome_and_shares_between_0_and_1(values, delta) 
         assert 0 <= p <= 1
     interval = decision.interval
     assert interval.low <= interval.mean <= interval.high
-    assert decision.size in ("", "above δ", "below δ")
+    assert decision.size in ("", "larger than δ", "smaller than δ")
     if decision.outcome == "supported":
         assert interval.mean > 0
     if decision.outcome == "contradicted":
@@ -126,7 +126,7 @@ def test_a_larger_delta_takes_away_no_outcome(values, one, other) -> None:
         decided(values, LINE.model_copy(update={"delta": delta})) for delta in sorted((one, other))
     )
     assert large.outcome in (small.outcome, "no effect" if small.outcome == "undecided" else "")
-    sizes = ["above δ", "", "below δ"]
+    sizes = ["larger than δ", "", "smaller than δ"]
     if small.outcome in ("supported", "contradicted"):
         assert sizes.index(small.size) <= sizes.index(large.size)
 
@@ -142,7 +142,7 @@ def test_equal_values_are_decided_by_their_size_alone(value, n, delta) -> None:
         assert decision.outcome == "no effect"
     else:
         assert decision.outcome == ("supported" if value > 0 else "contradicted")
-        assert decision.size == ("above δ" if abs(value) > delta else "below δ")
+        assert decision.size == ("larger than δ" if abs(value) > delta else "smaller than δ")
     if n > 1:
         assert decision.interval.low == pytest.approx(decision.interval.high, rel=1e-9)
 

@@ -85,7 +85,8 @@ def test_effects_and_remarks_are_in_the_lines_own_unit(board):
     # mean 3, standard deviation of the steps 0.5 * 0.671, half width of 95 % 0.24
     effect = board.effect(board.decisions["C1"])
     assert effect == "+3.00 points (95 % interval +2.76 to +3.24)"
-    assert board.remarks("C1") == "its interval lies wholly above δ, no effect at the last update"
+    remarks = "the whole interval is larger than δ, no effect at the last update (+0.10 points)"
+    assert board.remarks("C1") == remarks
     ratio = board.decisions["C4 translation"]
     assert board.effect(ratio) == "× 0.50 (95 % interval × 0.50 to × 0.50)"
     assert board.delta(ratio.line) == "× 1.11"
@@ -115,7 +116,7 @@ def test_tables_have_every_line(board):
         f"{LINK}+3.00 points</a><br>+2.76 to +3.24",
         "1.50 points",
         "10 of 10",
-        "its interval lies wholly above δ, no effect at the last update",
+        board.remarks("C1"),
     ]
     assert list(table.loc["C2"])[1:3] == ["not judged", "–"]
     assert "no record of id" in table.loc["C2"]["remarks"]
@@ -129,7 +130,8 @@ def test_tables_have_every_line(board):
         f"{LINK}+3.00 points</a><br>+2.76 to +3.24",
         "1.50 points",
         "+3.03 points<br><small>paper</small><br>+2.21 points<br><small>earlier report</small>",
-        "supported, above δ<br><small>10 of 10 seeds</small>",
+        "supported, larger than δ<br><small>10 of 10 seeds<br>no effect at the last update "
+        "(+0.10 points)</small>",
     ]
 
 
@@ -147,8 +149,8 @@ def test_the_summary_counts_outcomes_of_primary_lines(board):
     outcomes = [one.outcome for one in board.primary.values()]
     assert board.decided == outcomes.count("supported") == 3
     assert board.summary == (
-        f"Of {len(outcomes)} primary lines 3 are decided: 3 supported, "
-        f"{len(outcomes) - 3} not judged."
+        f"Of {len(outcomes)} primary lines 3 are decided (3 supported). "
+        f"The others: {len(outcomes) - 3} not judged."
     )
 
 
@@ -158,11 +160,11 @@ def test_an_outcome_is_interim_until_all_registered_seeds_are_made(board):
     part = Board({"translation": seven})
     one, whole = part.decisions["C1"], board.decisions["C1"]
     assert (one.outcome, one.interim) == ("supported", True) and not whole.interim
-    assert part.remarks("C1").startswith("interim, 3 seeds to come, its interval lies wholly above")
+    assert part.remarks("C1").startswith("interim, 3 seeds to come, the whole interval is larger")
     assert part.summary.endswith("not judged. 3 outcomes may still change: seeds are to come.")
     assert helps_of([one]).endswith("1 is decided (1 on part of the seeds): 1 supported")
     assert "(+2.83 points, interim)" in answers(part, "")["Where?"]
-    assert by_claim(part).data["outcome"][0].endswith("7 of 10 seeds, interim</small>")
+    assert "7 of 10 seeds, interim<br>" in by_claim(part).data["outcome"][0]
     assert legend_texts(figures.board(part))[-1] == "interim"
     drawn = next(line for line in figures.board(part).axes[0].lines if line.get_marker() == "o")
     assert drawn.get_markerfacecolor() == "white"
@@ -211,10 +213,11 @@ def test_answers_count_and_name_what_is_decided(board):
         f"Yes, in some of what has been measured: of {len(lines)} questions whether a score gets "
         "better 1 is decided: 1 supported."
     )
-    better, waiting, depends = where.split(". ")
+    better, depends, waiting = where.split(". ")
     assert better == f"<strong>Translation</strong>: better in {LINK}SacreBLEU</a> (+3.00 points)"
-    assert waiting == "Not decided yet: tagging, answering, images, application and heading"
-    assert depends.endswith(f"gives another outcome in {LINK}C1</a>.")
+    assert waiting == "Not decided yet: tagging, answering, images, application and heading."
+    another = f"By another choice of the checkpoint {LINK}C1</a> is"
+    assert depends == f"{another} no effect at the last update (+0.10 points)"
     assert price == "It costs."
     nothing = answers(Board(), "a < b")
     assert nothing["Does it help?"].startswith("Not known yet: of 11 questions")
@@ -226,7 +229,10 @@ def test_answers_count_and_name_what_is_decided(board):
 @pytest.mark.parametrize(
     ("outcomes", "says"),
     [
-        ([("supported", "below δ"), ("contradicted", "below δ")], "Hardly: of 2 questions"),
+        (
+            [("supported", "smaller than δ"), ("contradicted", "smaller than δ")],
+            "Hardly: of 2 questions",
+        ),
         ([("contradicted", ""), ("no effect", "")], "Not where it has been measured"),
         ([("supported", ""), ("undecided", "")], "Yes, in some of what has been measured"),
     ],
@@ -250,7 +256,7 @@ def test_the_figure_draws_effects_in_units_of_delta(board):
     assert marks[2.0, 0] == OUTCOMES["supported"][1]
     assert marks[5.0, 1] == ">"  # log 2 over 0.105 lies beyond the edge
     assert marks[2.02, -0.28] == "*"
-    assert [text.get_text() for text in ax.texts] == ["supported, above δ"] * 3
+    assert [text.get_text() for text in ax.texts] == ["supported, larger than δ"] * 3
     assert legend_texts(figure) == ["supported", "paper", "earlier report", "smaller than δ"]
     assert says_nothing(figures.board(Board()))
 
@@ -262,3 +268,44 @@ def test_a_figure_can_be_held_by_html(board):
     drawn = base64.b64decode(data.removeprefix('"data:image/svg+xml;base64,')).decode()
     assert drawn.startswith("<?xml") and "</svg>" in drawn
     assert text == figures.embedded(figures.board(board), 'C1 & "others"')
+
+
+def measured_images(nll, calibrated, **more):
+    """Records of images: a baseline and ID whose NLL and calibrated NLL are given."""
+    return {
+        cell: {
+            seed: made_up_record(
+                Condition("id", 0, 0.0),
+                seed,
+                "medium",
+                {
+                    "test/nll": nll[cell] + at / 1000,
+                    "test/nll/calibrated": calibrated[cell] + at / 1000,
+                    "sensitivity/parameters": 1_400_000,
+                    "sensitivity/excluded": 30_000,
+                },
+            )
+            for seed, at in STEPS.items()
+        }
+        for cell in nll
+    }
+
+
+def test_a_gain_that_a_temperature_gives_too_is_called_one_of_calibration():
+    losses = {"baseline": 0.44, "id": 0.42}
+    same = measured_images(losses, {"baseline": 0.41, "id": 0.41})
+    found = answers(Board({"images": same}), "")
+    said = "brings the baseline to 0.410, where intra-distillation without one has 0.420"
+    assert said in found["Where?"]
+    assert "The models: images, 1.4 million parameters. None is of" in found["Does it help?"]
+    real = measured_images(losses, {"baseline": 0.41, "id": 0.39})
+    assert "calibration" not in answers(Board({"images": real}), "")["Where?"]
+
+
+def test_a_baseline_that_gains_from_longer_training_is_said_to_underfit():
+    cells = {"id": (26.0,) * 3, "baseline": (25.0,) * 3, "compute": (28.0,) * 3}
+    board = Board({"translation": {cell: runs(bleu, 1.0, 0.1) for cell, bleu in cells.items()}})
+    assert "by this score it underfits" in answers(board, "")["Where?"]
+    cells["compute"] = (25.5,) * 3
+    board = Board({"translation": {cell: runs(bleu, 1.0, 0.1) for cell, bleu in cells.items()}})
+    assert "underfits" not in answers(board, "")["Where?"]

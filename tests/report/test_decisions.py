@@ -65,10 +65,10 @@ def test_holm_is_scipys_bonferroni_at_its_smallest_and_the_largest_itself() -> N
 @pytest.mark.parametrize(
     ("mean", "spread", "outcome", "size"),
     [
-        (3.0, 0.5, "supported", "above δ"),
-        (0.5, 0.2, "supported", "below δ"),
+        (3.0, 0.5, "supported", "larger than δ"),
+        (0.5, 0.2, "supported", "smaller than δ"),
         (1.5, 0.5, "supported", ""),
-        (-3.0, 0.5, "contradicted", "above δ"),
+        (-3.0, 0.5, "contradicted", "larger than δ"),
         (0.0, 0.5, "no effect", ""),
         (0.5, 4.0, "undecided", ""),
     ],
@@ -206,8 +206,8 @@ def test_the_board_answers_every_line_of_the_protocol() -> None:
 
     cells = {"id": records(33.0), "baseline": records(30.0), "passes": records(32.9)}
     decisions = decide(protocol, {"translation": cells})
-    assert (decisions["C1"].outcome, decisions["C1"].size) == ("supported", "above δ")
-    assert decisions["C8 translation, K passes"].size == "below δ"
+    assert (decisions["C1"].outcome, decisions["C1"].size) == ("supported", "larger than δ")
+    assert decisions["C8 translation, K passes"].size == "smaller than δ"
     assert decisions["C1"].registered == 10 and not decisions["C1"].left_out
     del cells["id"][12]
     assert decide(protocol, {"translation": cells})["C1"].left_out == {12: "unpaired: no run of id"}

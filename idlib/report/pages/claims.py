@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from statistics import fmean
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from idlib.metrics.names import RULES, SELECTIONS
+from idlib.metrics.names import LOSS, RULES, SELECTIONS
 from idlib.protocol import Line
-from idlib.report.board import Board
+from idlib.report.board import Board, in_words
 from idlib.report.claims import CLAIMS, PAPER, REPORT
 from idlib.report.decisions import DECIDED, Decision, Outcome
 from idlib.report.designs import tasks_of
+from idlib.report.pages.regime.room import UNDERFITS, more_updates, reading
+from idlib.report.paired import StudyRecords
 from idlib.report.tables import unbroken
 from idlib.report.text import NOTHING, counted, joined
 
 KEYS = ("answer_help", "answer_where", "answer_price")  # of the answers, for other pages
+BEFORE, AFTER = "C6", "C6 at the best temperature"
+COUNTED, EXCLUDED = "sensitivity/parameters", "sensitivity/excluded"  # of a model's parameters
+FULL_SIZE = {"large", "paper"}  # profiles with the paper's models
 GAINS = ("C1", "C2", "C3", "C6", "C7")  # the claims that a score gets better
 
 
@@ -30,7 +36,7 @@ def answers(board: Board, price: str) -> dict[str, str]:
     """
     lines = {name: one for name, one in board.primary.items() if one.line.claim in GAINS}
     return {
-        "Does it help?": f"{helps_of([*lines.values()])}.",
+        "Does it help?": f"{helps_of([*lines.values()])}.{_sizes(board, lines)}",
         "Where?": f"{'. '.join(_where(board, lines))}.",
         "At what price?": escape(price),
     }
@@ -63,7 +69,7 @@ def helps_of(lines: Sequence[Decision]) -> str:
     found = f"{of_all} {len(decided)} {verb} decided{some}: {', '.join(counts)}"
     if not any(one.outcome == "supported" for one in decided):
         return f"Not where it has been measured: {found}"
-    if any(one.outcome == "supported" and one.size != "below δ" for one in decided):
+    if any(one.outcome == "supported" and one.size != "smaller than δ" for one in decided):
         return f"Yes, in some of what has been measured: {found}"
     return f"Hardly: {found}. Each gain is smaller than δ, the smallest effect of interest"
 
@@ -81,12 +87,72 @@ def _where(board: Board, lines: Mapping[str, Decision]) -> list[str]:
             if (named := [name for name, one in of_study.items() if one.outcome == outcome])
         ]
         sentences.append(f"<strong>{escape(study.capitalize())}</strong>: {', '.join(parts)}")
+        sentences += [_otherwise(board, name) for name in of_study if board.otherwise(name)]
+        sentences += filter(None, (_underfits(board, study), _calibrated(board, study)))
     if waiting := [study for study in studies if study not in decided]:
         sentences.append(f"Not decided yet: {escape(joined(waiting))}")
-    if depends := [name for name in lines if board.otherwise(name)]:
-        where = joined(board.linked(name, name) for name in depends)
-        sentences.append(f"Another choice of the checkpoint gives another outcome in {where}")
     return sentences
+
+
+def _sizes(board: Board, lines: Mapping[str, Decision]) -> str:
+    """How large the models behind the outcomes are, and whether any is the paper's."""
+    studies = dict.fromkeys(one.line.study for one in lines.values() if one.outcome in DECIDED)
+    sizes = []
+    for study in studies:
+        record = next(iter(board.records[study]["baseline"].values()))
+        metrics, settings = record.measured.metrics, record.asked.settings
+        if COUNTED not in metrics:
+            continue
+        parameters = metrics[COUNTED] + metrics.get(EXCLUDED, 0.0)
+        items = settings.get("examples", {}).get("train")
+        size = f"{parameters / 1e6:.1f} million parameters"
+        size += f" trained on {items:,} items" if items else ""
+        sizes.append(f"{escape(study)}, {size}")
+    if not sizes:
+        return ""
+    profiles = {board.protocol.studies[study].profile for study in studies}
+    smaller = "" if profiles & FULL_SIZE else " None is of the paper's size."
+    return f" The models: {'; '.join(sizes)}.{smaller}"
+
+
+def _otherwise(board: Board, name: str) -> str:
+    """What other choices of the checkpoint make of a line."""
+    rule = f"{RULES[LOSS]}, which the published scripts keep"
+    others = escape(board.otherwise(name).replace(RULES[LOSS], rule))
+    return f"By another choice of the checkpoint {board.linked(name, name)} is {others}"
+
+
+def _underfits(board: Board, study: str) -> str:
+    """That a longer baseline gains more than δ, where it does: nothing to regularise by then."""
+    found = StudyRecords(board.protocol, board.records)
+    one = more_updates(found).get(study)
+    if one is None or reading(one) != UNDERFITS:
+        return ""
+    return (
+        f"The baseline there gains {one.words} from K times the updates alone, more than δ: by "
+        "this score it underfits, and a regulariser cannot be judged well"
+    )
+
+
+def _calibrated(board: Board, study: str) -> str:
+    """That a gain in NLL is had by a temperature, too, where one of NLL after it is not there."""
+    pair = {BEFORE, AFTER} & board.decisions.keys()
+    if len(pair) < 2 or board.decisions[BEFORE].line.study != study:
+        return ""
+    before, after = board.decisions[BEFORE], board.decisions[AFTER]
+    if before.outcome != "supported" or after.outcome not in ("no effect", "contradicted"):
+        return ""
+    cells = board.records[study]
+    values = [
+        fmean(cells[cell][seed].measured.metrics[key] for seed in before.seeds)
+        for cell, key in (("baseline", after.line.metric), ("id", before.line.metric))
+    ]
+    baseline, ours = map(board.metric(before.line).written, values)
+    return (
+        "The gain in NLL is one of calibration: a temperature fitted on validation, which costs "
+        f"no training, brings the baseline to {baseline}, where intra-distillation without one "
+        f"has {ours}"
+    )
 
 
 WHERE: dict[Outcome, str] = {
@@ -124,6 +190,7 @@ def by_claim(board: Board) -> Styler:
             if source in stated
         ]
         words = escape(_in_words(board, one.line))
+        others = f"<br>{escape(text)}" if (text := board.otherwise(name)) else ""
         seeds = f"{len(one.seeds)} of {one.registered} seeds{', interim' if one.interim else ''}"
         rows.append(
             {
@@ -131,7 +198,7 @@ def by_claim(board: Board) -> Styler:
                 "ours": board.cell(name),
                 "δ": board.delta(one.line),
                 "published": "<br>".join(published) or NOTHING,
-                "outcome": f"{one.told}<br><small>{seeds}</small>",
+                "outcome": f"{one.told}<br><small>{seeds}{others}</small>",
             }
         )
     return unbroken(pd.DataFrame(rows), "ours", "δ", "published", "outcome")
@@ -139,7 +206,7 @@ def by_claim(board: Board) -> Styler:
 
 def _in_words(board: Board, line: Line) -> str:
     study = board.protocol.studies[line.study]
-    return f"{line.words}; {line.study}, {study.profile}"
+    return f"{in_words(line)}; {line.study}, {study.profile}"
 
 
 def over_items(board: Board) -> pd.DataFrame:

@@ -9,6 +9,8 @@ from idlib.report.paired import Gain, StudyRecords, gain
 from idlib.report.regime import ROOM
 from idlib.report.text import joined
 
+UNDERFITS = "more than δ: underfits"
+
 
 def more_updates(found: StudyRecords) -> dict[str, Gain]:
     """What K times the updates add to the baseline, by study."""
@@ -31,7 +33,7 @@ def reading(one: Gain) -> str:
         return "not known"
     if interval.high < delta:
         return "less than δ"
-    return "more than δ: underfits" if interval.low > delta else "not clear"
+    return UNDERFITS if interval.low > delta else "not clear"
 
 
 def table(found: StudyRecords) -> pd.DataFrame:
@@ -59,7 +61,7 @@ def practice(found: StudyRecords) -> str:
         return not_yet("a longer baseline")
     words = {
         "less than δ": "it holds on",
-        "more than δ: underfits": "the baseline underfits on",
+        UNDERFITS: "the baseline underfits on",
         "not clear": "the interval reaches past δ, so that it is not clear, on",
     }
     said = [f"{text} {joined(groups[name])}" for name, text in words.items() if name in groups]
