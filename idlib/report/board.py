@@ -132,10 +132,11 @@ class Board:
     def remarks(self, name: str) -> str:
         """What must be said beside a line's outcome; empty if nothing."""
         decision = self.decisions[name]
-        notes = [decision.size and f"the whole interval is {decision.size}", decision.reason]
+        notes = [decision.size, decision.reason]
         if decision.interim:
-            to_come = decision.registered - len(decision.seeds)
-            notes.insert(0, f"interim, {counted(to_come, 'seed')} to come")
+            to_come = decision.to_come and f"{counted(decision.to_come, 'seed')} to come"
+            why = to_come or f"{decision.line.needs} may change"
+            notes.insert(0, f"interim, {why}")
         if decision.outcome == "undecided" and (needed := decision.seeds_needed):
             notes.append(f"about {counted(needed, 'seed')} would decide it at this mean and spread")
         if others := self.otherwise(name):

@@ -1,15 +1,17 @@
 """What the runs of the protocol decide: for each of its lines one outcome, and how sure it is.
 
 A line's value is taken seed by seed, so that what a seed gives both arms falls out. Its mean over
-seeds has Student's t interval. Two questions are asked of it, and each is corrected over the
-primary lines by Holm's procedure: whether it differs from zero, and whether it is smaller than δ,
-the smallest effect of interest (two one-sided tests: Schuirmann 1987; Lakens 2017).
+seeds has Student's t interval. Three questions are asked of it, and each is corrected over the
+primary lines by Holm's procedure: whether it differs from zero, whether it is smaller than δ, the
+smallest effect of interest (two one-sided tests: Schuirmann 1987; Lakens 2017), and whether it is
+larger. A line without enough seeds has p = 1 in all three: what is judged already does not become
+more certain by what is not judged yet.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -42,12 +44,15 @@ class Decision:
         equivalence: the interval that has to lie within ±δ.
         p_difference: two-sided, of the mean being zero; as corrected once the board is made.
         p_equivalence: of its being δ or larger on either side; likewise.
+        p_larger: one-sided, of its being δ or smaller on either side; likewise.
         reason: why it is not judged or not applicable, if so.
-        size: ``larger than δ`` or ``smaller than δ``, of a difference that is decided and whose
-            whole interval is so; else empty.
+        size: ``larger than δ`` or ``smaller than δ``, where that is decided of a difference; else
+            empty.
         seeds: the seeds that every cell has.
         left_out: registered seeds that take no part although some cell has them, each with why.
         registered: how many seeds the protocol registers for it.
+        to_come: how many of these may still take part: their runs are not all made.
+        waits: whether a line that it needs may still change.
         threshold: the p that surely decides it: the family's error rate over the number of lines.
     """
 
@@ -57,25 +62,28 @@ class Decision:
     equivalence: Interval | None = None
     p_difference: float = math.nan
     p_equivalence: float = math.nan
+    p_larger: float = math.nan
     reason: str = ""
     size: str = ""
     seeds: tuple[int, ...] = ()
     left_out: Mapping[int, str] = field(default_factory=dict)
     registered: int = 0
+    to_come: int = 0
+    waits: bool = False
     threshold: float = 0.05
 
     @property
     def interim(self) -> bool:
-        """Whether seeds are to come that may change the outcome.
+        """Whether seeds are to come that may change the outcome: its own, or of a needed line.
 
         Runs are looked at while they are made. The rates at which the rules err are those of all
         registered seeds; an outcome that is looked at again and again errs more often.
         """
-        return self.outcome != "not judged" and len(self.seeds) < self.registered
+        return self.outcome != "not judged" and (self.to_come > 0 or self.waits)
 
     @property
     def told(self) -> str:
-        """The outcome, and against δ where a whole interval lies on one side of it."""
+        """The outcome, and against δ where that is decided, too."""
         return f"{self.outcome}, {self.size}" if self.size else self.outcome
 
     @property
@@ -146,6 +154,21 @@ def seeds_to_decide(mean: float, spread: float, delta: float, threshold: float) 
     return int(enough[0]) if len(enough) else None
 
 
+def p_larger(values: ArrayLike, delta: float) -> float:
+    """The one-sided p of the t test that the mean lies beyond ±δ; NaN with one value.
+
+    >>> round(p_larger([2.9, 3.0, 3.1], 1.0), 4)
+    0.0004
+    """
+    sample = finite(values)
+    if len(sample) == 1:
+        return math.nan
+    mean, error = float(sample.mean()), float(stats.sem(sample))
+    if error == 0:
+        return 0.0 if abs(mean) > delta else 1.0
+    return float(stats.t.sf((abs(mean) - delta) / error, len(sample) - 1))
+
+
 def p_equivalence(values: ArrayLike, delta: float) -> float:
     """The larger p of the two one-sided t tests that the mean lies within ±δ; NaN with one value.
 
@@ -183,11 +206,13 @@ class Values(NamedTuple):
         by_seed: for each seed that all its cells have, made on one kind of processor.
         lacking: of the line as a whole, in words; empty where every cell has something.
         left_out: for each seed that some cells have and that takes no part, why.
+        lost: those of them that no run to come can bring back.
     """
 
     by_seed: dict[int, float]
     lacking: str = ""
     left_out: Mapping[int, str] = {}
+    lost: frozenset[int] = frozenset()
 
 
 def values_of(
@@ -231,30 +256,32 @@ def weighted(
         for cell, by_seed in having.items()
         if not by_seed
     ]
-    values, left_out = {}, {}
+    values, unpaired, lost = {}, {}, {}
     for seed in sorted(set().union(*having.values())):
         runs = {cell: by_seed[seed] for cell, by_seed in having.items() if seed in by_seed}
-        if reason := _why_left_out(contrast, runs):
-            left_out[seed] = reason
+        if missing := [cell for cell in contrast if cell not in runs]:
+            unpaired[seed] = f"unpaired: no run of {', nor of '.join(missing)}"
+            continue
+        if reason := _on_other_processors(runs):
+            lost[seed] = reason
             continue
         figures = {cell: record.measured.metrics[key] for cell, record in runs.items()}
         if logarithm:
             if low := [cell for cell, value in figures.items() if value <= 0]:
-                left_out[seed] = f"no logarithm: {key} of {', '.join(low)} is not above 0"
+                lost[seed] = f"no logarithm: {key} of {', '.join(low)} is not above 0"
                 continue
             figures = {cell: math.log(value) for cell, value in figures.items()}
         values[seed] = math.fsum(weight * figures[cell] for cell, weight in contrast.items())
-    return Values(values, ", ".join(lacking), left_out)
+    left_out = dict(sorted({**unpaired, **lost}.items()))
+    return Values(values, ", ".join(lacking), left_out, frozenset(lost))
 
 
-def _why_left_out(cells: Iterable[str], runs: Mapping[str, Record]) -> str:
-    """Why a seed takes no part in a sum of cells; empty where it does.
+def _on_other_processors(runs: Mapping[str, Record]) -> str:
+    """That a seed's runs were made on several kinds of processors; empty where on one.
 
-    Other kinds of processors give other bits, so that what differs between two arms of a seed must
-    not be the processor.
+    Other kinds give other bits, so that what differs between two arms of a seed must not be the
+    processor.
     """
-    if missing := [cell for cell in cells if cell not in runs]:
-        return f"unpaired: no run of {', nor of '.join(missing)}"
     made_on = {record.origin.device: cell for cell, record in runs.items()}
     if len(made_on) > 1:
         return "unpaired: " + ", ".join(
@@ -285,6 +312,7 @@ def measured(line: Line, values: Mapping[int, float], rules: Rules, lacking: str
         t_interval(sample, rules.equivalence),
         p_value(sample),
         p_equivalence(sample, line.delta),
+        p_larger(sample, line.delta),
         seeds=seeds,
     )
 
@@ -310,6 +338,7 @@ def decide(
             measured(line, found.by_seed, protocol.rules, found.lacking),
             left_out={seed: why for seed, why in found.left_out.items() if seed in registered},
             registered=len(registered),
+            to_come=len(registered - found.by_seed.keys() - found.lost),
         )
     return board(decisions, protocol.rules)
 
@@ -323,21 +352,29 @@ def by_selection(
 
 
 def board(decisions: Mapping[str, Decision], rules: Rules) -> dict[str, Decision]:
-    """Outcomes, the primary lines corrected over all of them that have enough seeds.
+    """Outcomes, the primary lines corrected over all of them.
 
     A line that is not primary is decided without correction, and said to be so by its line.
     """
     corrected = dict(decisions)
-    family = [name for name, d in decisions.items() if d.line.primary and d.outcome != "not judged"]
-    differences = holm([decisions[name].p_difference for name in family])
-    equivalences = holm([decisions[name].p_equivalence for name in family])
-    for name, difference, equivalence in zip(family, differences, equivalences, strict=True):
-        corrected[name] = replace(
-            decisions[name],
-            p_difference=float(difference),
-            p_equivalence=float(equivalence),
-            threshold=rules.family / len(family),
-        )
+    family = [name for name, decision in decisions.items() if decision.line.primary]
+    judged = np.array([decisions[name].outcome != "not judged" for name in family], dtype=bool)
+
+    def over_all(p_values: list[float]) -> NDArray[np.float64]:
+        return holm(np.where(judged, p_values, 1.0))
+
+    differences = over_all([decisions[name].p_difference for name in family])
+    equivalences = over_all([decisions[name].p_equivalence for name in family])
+    larger = over_all([decisions[name].p_larger for name in family])
+    for place, name in enumerate(family):
+        if judged[place]:
+            corrected[name] = replace(
+                decisions[name],
+                p_difference=float(differences[place]),
+                p_equivalence=float(equivalences[place]),
+                p_larger=float(larger[place]),
+                threshold=rules.family / len(family),
+            )
     decided = {name: _decided(decision, rules) for name, decision in corrected.items()}
     return {name: _applicable(decision, decided) for name, decision in decided.items()}
 
@@ -349,7 +386,7 @@ def _decided(decision: Decision, rules: Rules) -> Decision:
     equivalent = decision.p_equivalence <= rules.family
     if decision.p_difference <= rules.family:
         claimed = (mean > 0) == (line.better == "above")
-        beyond = min(abs(decision.interval.low), abs(decision.interval.high)) > line.delta
+        beyond = decision.p_larger <= rules.family
         size = "larger than δ" if beyond else "smaller than δ" if equivalent else ""
         return replace(decision, outcome="supported" if claimed else "contradicted", size=size)
     return replace(decision, outcome="no effect") if equivalent else decision
@@ -357,7 +394,11 @@ def _decided(decision: Decision, rules: Rules) -> Decision:
 
 def _applicable(decision: Decision, decided: Mapping[str, Decision]) -> Decision:
     needed = decision.line.needs
-    if needed is None or decided[needed].outcome not in RULED_OUT:
+    if needed is None:
         return decision
-    reason = f"what it asks about is not there: {needed}, {decided[needed].outcome}"
-    return replace(decision, outcome="not applicable", reason=reason, size="")
+    other = decided[needed]
+    waits = other.interim or other.outcome == "not judged"
+    if other.outcome not in RULED_OUT:
+        return replace(decision, waits=waits)
+    reason = f"what it asks about is not there: {needed}, {other.outcome}"
+    return replace(decision, outcome="not applicable", reason=reason, size="", waits=waits)

@@ -7,7 +7,8 @@ independently of each other: Holm's procedure keeps its promise for dependent on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,8 @@ from idlib.report.decisions import RULED_OUT, Outcome, holm
 
 Floats = NDArray[np.float64]
 Outcomes = NDArray[np.str_]
-BOARDS = 4000
+BOARDS = 20_000
+LOOKED_AT = 2000
 SEED = 2022
 
 
@@ -44,6 +46,7 @@ def outcomes_of(
     protocol: Protocol,
     boards: int = BOARDS,
     seed: int = SEED,
+    gates: bool = True,
 ) -> Outcomes:
     """The outcomes of drawn boards [boards, L].
 
@@ -54,7 +57,52 @@ def outcomes_of(
         protocol: the lines' claims and needs, and the rules.
         boards: how many are drawn.
         seed: of the draws.
+        gates: whether a line is not applicable where one that it needs is ruled out; without them
+            each is decided as if that one held.
     """
+    drawn = draw(effects, assumed, protocol, boards, seed)
+    before = decided(drawn, protocol.rules)
+    found = before.copy()
+    lines = [*assumed]
+    for place, name in enumerate(lines):
+        needed = protocol.lines[name].needs
+        if gates and needed in lines:
+            gone = np.isin(before[:, lines.index(needed)], RULED_OUT)
+            found[gone, place] = "not applicable"
+    return found
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Boards that were drawn.
+
+    Args:
+        means: over seeds, in units of δ, the claimed side up, [B, L].
+        errors: standard errors of the means, [B, L].
+        n: seeds, [L].
+        primary: whether the line takes part in the corrections, [L].
+    """
+
+    means: Floats
+    errors: Floats
+    n: NDArray[np.int_]
+    primary: NDArray[np.bool_]
+
+    def p(self, statistic: Floats, sides: int = 1) -> Floats:
+        """The p of a t statistic [B, L], corrected over the primary lines."""
+        p: Floats = np.asarray(sides * stats.t.sf(statistic, self.n - 1))
+        p[:, self.primary] = holm(p[:, self.primary])
+        return p
+
+
+def draw(
+    effects: ArrayLike,
+    assumed: Mapping[str, Assumed],
+    protocol: Protocol,
+    boards: int = BOARDS,
+    seed: int = SEED,
+) -> Drawn:
+    """Means and standard errors of boards; see :func:`outcomes_of`."""
     rng = np.random.default_rng(seed)
     lines = [*assumed]
     n = np.array([assumed[name].seeds for name in lines])
@@ -62,38 +110,61 @@ def outcomes_of(
     means = np.asarray(effects) + spread / np.sqrt(n) * rng.standard_normal((boards, len(lines)))
     errors = spread * np.sqrt(rng.chisquare(n - 1, (boards, len(lines))) / (n - 1) / n)
     primary = np.array([protocol.lines[name].primary for name in lines])
-    before = decided(means, errors, n, primary, protocol.rules)
-    found = before.copy()
-    for place, name in enumerate(lines):
-        needed = protocol.lines[name].needs
-        if needed in lines:
-            gone = np.isin(before[:, lines.index(needed)], RULED_OUT)
-            found[gone, place] = "not applicable"
+    return Drawn(means, errors, n, primary)
+
+
+def decided(drawn: Drawn, rules: Rules) -> Outcomes:
+    """Outcomes [B, L] before any line's needs are looked at."""
+    size = np.abs(drawn.means)
+    found = np.full(size.shape, "undecided", dtype="<U14")
+    found[drawn.p((1 - size) / drawn.errors) <= rules.family] = "no effect"
+    differs = drawn.p(size / drawn.errors, sides=2) <= rules.family
+    found[differs & (drawn.means > 0)] = "supported"
+    found[differs & (drawn.means < 0)] = "contradicted"
     return found
 
 
-def decided(
-    means: Floats, errors: Floats, n: NDArray[np.int_], primary: NDArray[np.bool_], rules: Rules
-) -> Outcomes:
-    """Outcomes before any line's needs are looked at.
+def larger(drawn: Drawn, rules: Rules) -> NDArray[np.bool_]:
+    """Where a difference is called larger than δ, [B, L]."""
+    size = np.abs(drawn.means)
+    differs = drawn.p(size / drawn.errors, sides=2) <= rules.family
+    return differs & (drawn.p((size - 1) / drawn.errors) <= rules.family)
+
+
+def looked_at(
+    assumed: Mapping[str, Assumed],
+    protocol: Protocol,
+    looks: Sequence[int],
+    boards: int = LOOKED_AT,
+    seed: int = SEED,
+) -> Floats:
+    """Boards without effects, looked at while their seeds are made.
 
     Args:
-        means: over seeds, in units of δ, the claimed side up, [B, L].
-        errors: standard errors of the means, [B, L].
-        n: seeds, [L].
-        primary: whether the line takes part in the corrections, [L].
-        rules: of the protocol.
+        assumed: of each line.
+        protocol: the lines and rules.
+        looks: numbers of seeds, rising; a line that has fewer is looked at with all of its own.
+        boards: how many are drawn.
+        seed: of the draws.
+
+    Returns:
+        The share of boards on which some primary line was called different at one of the looks so
+        far, [looks].
     """
-    difference: Floats = np.asarray(2 * stats.t.sf(np.abs(means) / errors, n - 1))
-    equivalence: Floats = np.asarray(stats.t.sf((1 - np.abs(means)) / errors, n - 1))
-    for p in (difference, equivalence):
-        p[:, primary] = holm(p[:, primary])
-    found = np.full(means.shape, "undecided", dtype="<U14")
-    found[equivalence <= rules.family] = "no effect"
-    differs = difference <= rules.family
-    found[differs & (means > 0)] = "supported"
-    found[differs & (means < 0)] = "contradicted"
-    return found
+    rng = np.random.default_rng(seed)
+    n = np.array([one.seeds for one in assumed.values()])
+    spread = np.array([one.spread for one in assumed.values()])
+    primary = np.array([protocol.lines[name].primary for name in assumed])
+    values = spread * rng.standard_normal((max(looks), boards, len(n)))
+    erred, shares_ = np.zeros(boards, dtype=bool), []
+    for look in looks:
+        made = np.minimum(look, n)
+        there = np.where(np.arange(max(looks))[:, None, None] < made, values, np.nan)
+        errors = np.nanstd(there, axis=0, ddof=1) / np.sqrt(made)
+        found = decided(Drawn(np.nanmean(there, axis=0), errors, made, primary), protocol.rules)
+        erred |= np.isin(found[:, primary], ("supported", "contradicted")).any(axis=1)
+        shares_.append(erred.mean())
+    return np.array(shares_)
 
 
 def shares(found: Outcomes, outcome: Outcome) -> Floats:

@@ -85,7 +85,7 @@ def test_effects_and_remarks_are_in_the_lines_own_unit(board):
     # mean 3, standard deviation of the steps 0.5 * 0.671, half width of 95 % 0.24
     effect = board.effect(board.decisions["C1"])
     assert effect == "+3.00 points (95 % interval +2.76 to +3.24)"
-    remarks = "the whole interval is larger than δ, no effect at the last update (+0.10 points)"
+    remarks = "larger than δ, no effect at the last update (+0.10 points)"
     assert board.remarks("C1") == remarks
     ratio = board.decisions["C4 translation"]
     assert board.effect(ratio) == "× 0.50 (95 % interval × 0.50 to × 0.50)"
@@ -160,7 +160,7 @@ def test_an_outcome_is_interim_until_all_registered_seeds_are_made(board):
     part = Board({"translation": seven})
     one, whole = part.decisions["C1"], board.decisions["C1"]
     assert (one.outcome, one.interim) == ("supported", True) and not whole.interim
-    assert part.remarks("C1").startswith("interim, 3 seeds to come, the whole interval is larger")
+    assert part.remarks("C1").startswith("interim, 3 seeds to come, larger than δ")
     assert part.summary.endswith("not judged. 3 outcomes may still change: seeds are to come.")
     assert helps_of([one]).endswith("1 is decided (1 on part of the seeds): 1 supported")
     assert "(+2.83 points, interim)" in answers(part, "")["Where?"]

@@ -20,6 +20,7 @@ from idlib.report.decisions import (
     holm,
     measured,
     p_equivalence,
+    p_larger,
     seeds_for,
     seeds_to_decide,
     values_of,
@@ -52,6 +53,37 @@ def test_equivalence_at_five_percent_is_the_ninety_percent_interval_within_delta
         assert decision.equivalence is not None
         within = -1.5 < decision.equivalence.low and decision.equivalence.high < 1.5
         assert within == (decision.p_equivalence < 0.05)
+
+
+def test_larger_than_delta_is_a_one_sided_t_test() -> None:
+    values = np.random.default_rng(3).normal(1.3, 1.0, 12)
+    by_scipy = stats.ttest_1samp(values, 0.8, alternative="greater").pvalue
+    assert p_larger(values, 0.8) == pytest.approx(by_scipy, rel=1e-12)
+    assert p_larger(-values, 0.8) == pytest.approx(by_scipy, rel=1e-12)
+    assert (p_larger([2.0, 2.0], 1.0), p_larger([1.0, 1.0], 1.0)) == (0.0, 1.0)
+    assert np.isnan(p_larger([2.0], 1.0))
+
+
+def test_a_line_without_seeds_takes_part_in_the_correction() -> None:
+    close = dict(enumerate((0.55 + STEPS).tolist()))
+    judged, missing = measured(LINE, close, RULES), measured(LINE, {}, RULES, "no record of id")
+    alone = board({"a": judged}, RULES)["a"]
+    among = board({"a": judged, "b": missing, "c": missing}, RULES)
+    assert among["a"].p_difference == pytest.approx(3 * alone.p_difference)
+    assert among["a"].threshold == pytest.approx(alone.threshold / 3)
+    assert among["b"].outcome == "not judged" and np.isnan(among["b"].p_difference)
+
+
+def test_an_outcome_waits_for_the_line_that_it_needs() -> None:
+    cause = LINE.model_copy(update={"claim": "C8", "needs": "C1"})
+    values = dict(enumerate((2.0 + 0.5 * STEPS).tolist()))
+    whole, part = measured(LINE, values, RULES), replace(measured(LINE, values, RULES), to_come=3)
+    for needed, waits in ((whole, False), (part, True), (measured(LINE, {}, RULES), True)):
+        found = board({"C1": needed, "C8": measured(cause, values, RULES)}, RULES)["C8"]
+        assert (found.outcome, found.interim) == ("supported", waits)
+    gone = replace(measured(LINE, {s: -v for s, v in values.items()}, RULES), to_come=1)
+    found = board({"C1": gone, "C8": measured(cause, values, RULES)}, RULES)["C8"]
+    assert (found.outcome, found.interim) == ("not applicable", True)
 
 
 def test_holm_is_scipys_bonferroni_at_its_smallest_and_the_largest_itself() -> None:
@@ -187,6 +219,7 @@ def test_both_arms_of_a_seed_are_made_on_one_kind_of_processor() -> None:
     found = values_of(LINE, {cell: {11: record} for cell, record in runs.items()})
     assert not found.by_seed
     assert found.left_out == {11: "unpaired: id made on another, baseline made on cpu"}
+    assert found.lost == {11}, "no run to come brings it back"
 
 
 def test_the_board_answers_every_line_of_the_protocol() -> None:
@@ -209,8 +242,15 @@ def test_the_board_answers_every_line_of_the_protocol() -> None:
     assert (decisions["C1"].outcome, decisions["C1"].size) == ("supported", "larger than δ")
     assert decisions["C8 translation, K passes"].size == "smaller than δ"
     assert decisions["C1"].registered == 10 and not decisions["C1"].left_out
+    assert not decisions["C1"].interim
     del cells["id"][12]
-    assert decide(protocol, {"translation": cells})["C1"].left_out == {12: "unpaired: no run of id"}
+    part = decide(protocol, {"translation": cells})["C1"]
+    assert part.left_out == {12: "unpaired: no run of id"} and part.to_come == 1 and part.interim
+    other = cells["id"][13].origin.model_copy(update={"device": "another"})
+    cells["id"][13] = cells["id"][13].model_copy(update={"origin": other})
+    part = decide(protocol, {"translation": cells})["C1"]
+    assert [*part.left_out] == [12, 13] and part.to_come == 1, "13 is lost, and not to come"
+    cells["id"][13] = records(33.0)[13]
     rules = by_selection(protocol, {"translation": cells})["C1"]
     assert [(rule, found.outcome) for rule, found in rules.items()] == [
         ("best", "supported"),

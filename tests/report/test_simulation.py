@@ -7,10 +7,21 @@ import pytest
 
 from idlib.protocol import read
 from idlib.report.decisions import board, measured
-from idlib.report.simulation import Assumed, at_least_one, decided, outcomes_of, shares
+from idlib.report.simulation import (
+    BOARDS,
+    Assumed,
+    Drawn,
+    at_least_one,
+    decided,
+    draw,
+    larger,
+    looked_at,
+    outcomes_of,
+    shares,
+)
 
 PROTOCOL = read()
-LIMIT = 0.05 + 3 * np.sqrt(0.05 * 0.95 / 4000)  # three standard errors of 4,000 boards
+LIMIT = 0.05 + 3 * np.sqrt(0.05 * 0.95 / BOARDS)  # three standard errors
 ASSUMED = {
     name: Assumed(
         min(len(PROTOCOL.studies[line.study].seeds_of(cell)) for cell in line.contrast), spread
@@ -40,14 +51,38 @@ def test_it_decides_as_the_board_does() -> None:
         }
         means = np.array([[draw.mean() for draw in draws]])
         errors = np.array([[draw.std(ddof=1) / np.sqrt(len(draw)) for draw in draws]])
-        found = decided(means, errors, n, primary, PROTOCOL.rules)[0]
-        assert list(found) == [one.outcome for one in board(ours, PROTOCOL.rules).values()]
+        drawn = Drawn(means, errors, n, primary)
+        of_board = board(ours, PROTOCOL.rules).values()
+        assert list(decided(drawn, PROTOCOL.rules)[0]) == [one.outcome for one in of_board]
+        told = [one.size == "larger than δ" for one in of_board]
+        assert list(larger(drawn, PROTOCOL.rules)[0]) == told
 
 
 def test_a_board_without_any_effect_errs_in_at_most_one_of_twenty() -> None:
-    found = outcomes_of(np.zeros(len(ASSUMED)), ASSUMED, PROTOCOL)
     primary = [PROTOCOL.lines[name].primary for name in ASSUMED]
-    assert at_least_one(found[:, primary], "supported", "contradicted") < LIMIT
+    for gates in (True, False):
+        found = outcomes_of(np.zeros(len(ASSUMED)), ASSUMED, PROTOCOL, gates=gates)
+        share = at_least_one(found[:, primary], "supported", "contradicted")
+        assert share < LIMIT
+    # Holm's first step alone, over independent lines, and no needed line hides an error
+    exact = 1 - (1 - 0.05 / sum(primary)) ** sum(primary)
+    assert share == pytest.approx(exact, abs=3 * np.sqrt(exact * (1 - exact) / BOARDS))
+
+
+def test_effects_of_just_delta_are_rarely_called_larger() -> None:
+    primary = [PROTOCOL.lines[name].primary for name in ASSUMED]
+    for side in (1.0, -1.0):
+        found = larger(draw(np.full(len(ASSUMED), side), ASSUMED, PROTOCOL), PROTOCOL.rules)
+        assert found[:, primary].any(axis=1).mean() < LIMIT
+    large = draw(np.full(len(ASSUMED), 40.0), ASSUMED, PROTOCOL, boards=50)
+    assert larger(large, PROTOCOL.rules).all()
+
+
+def test_looking_at_every_seed_errs_more_often_than_looking_once() -> None:
+    found = looked_at(ASSUMED, PROTOCOL, [5, 6, 7, 8, 9, 10, 46], boards=1000)
+    assert (np.diff(found) >= 0).all()
+    once = looked_at(ASSUMED, PROTOCOL, [46], boards=1000)
+    assert found[-1] > 0.08 > once[-1]
 
 
 def test_effects_as_large_as_delta_are_rarely_called_none() -> None:

@@ -235,7 +235,8 @@ def under_each_rule(board: Board) -> pd.DataFrame:
             continue
         row = {"line": name}
         for rule in SELECTIONS:
-            found, own = rules[rule], board.decisions[name].line.selection == rule
+            own = board.decisions[name].line.selection == rule
+            found = board.decisions[name] if own else rules[rule]
             effect = board.effect(found).partition(" (")[0]
             text = f"{effect}, {found.outcome}" if effect else found.outcome
             row[RULES[rule]] = f"{text}\N{NO-BREAK SPACE}*" if own else text

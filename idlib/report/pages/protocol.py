@@ -16,12 +16,24 @@ from idlib.protocol import Protocol, sha256
 from idlib.records import Record
 from idlib.report.board import Board
 from idlib.report.cells import DOSE, cells_of
-from idlib.report.decisions import Values, measured, values_of
+from idlib.report.decisions import Values, measured, seeds_for, values_of
 from idlib.report.figures.style import panels
 from idlib.report.paired import Studies
-from idlib.report.simulation import Assumed, at_least_one, outcomes_of, shares
-from idlib.report.text import NOTHING, bullets, counted, ranges
+from idlib.report.simulation import (
+    BOARDS,
+    Assumed,
+    at_least_one,
+    draw,
+    larger,
+    looked_at,
+    outcomes_of,
+    shares,
+)
+from idlib.report.text import NOTHING, bullets, counted, joined, ranges
 
+NO_DIFFERENCE = "a difference where there is none"  # errors, by how they are told
+AS_DELTA = "no effect where it is δ"
+BEYOND = "larger than δ where it is δ"
 EFFECTS = np.linspace(0.0, 3.0, 13)  # true effects of the power curves, in units of δ
 
 
@@ -41,6 +53,9 @@ def rules(protocol: Protocol) -> str:
         f"Holm's procedure over the primary lines at {r.family:g}; alone, that is a "
         f"{r.equivalence:.0%} interval within ±δ. Where both hold, the difference is told, and "
         "that it is smaller than δ.",
+        "A difference is larger than δ where a one-sided t test says so, by Holm's procedure "
+        f"over the primary lines at {r.family:g}.",
+        "A line that is not judged yet takes part in each of these with p = 1.",
         "A line that needs another one is not applicable where that one has no effect or is "
         "contradicted: there is no gain whose cause could be asked for.",
         f"A record counts if it holds the SHA-256 of this protocol, {sha256()[:16]}…, or of a "
@@ -208,7 +223,9 @@ def spreads(
                 "line": name,
                 "seeds before": seeds,
                 "effect before": f"{effect}<br>{interval.rstrip(')')}" if interval else effect,
-                "spread before": f"{simulated[name].spread:.2f} δ" if simulated[name].seen else "δ",
+                "spread before": (
+                    f"{simulated[name].spread:.2f} δ" if simulated[name].seen else NOTHING
+                ),
                 "seeds now": str(len(now)),
                 "spread now": f"{np.std(now, ddof=1) / line.delta:.2f} δ" if now[1:] else NOTHING,
             }
@@ -220,40 +237,32 @@ def spreads(
 
 
 def errors(protocol: Protocol, lines_: Mapping[str, Assumed]) -> pd.DataFrame:
-    """False positives and false equivalences: of a board, and of each claim, by simulation."""
-    names = [name for name in lines_ if protocol.lines[name].primary]
-    places = [place for place, name in enumerate(lines_) if name in names]
-    none = outcomes_of(np.zeros(len(lines_)), lines_, protocol)[:, places]
-    sizes = [outcomes_of(np.full(len(lines_), side), lines_, protocol) for side in (1.0, -1.0)]
-    rows = [
+    """How often the rules err, of a board and of each claim, by simulation.
+
+    Every line is decided as if one that it needs held: an error cannot hide behind another line.
+    """
+    none = outcomes_of(np.zeros(len(lines_)), lines_, protocol, gates=False)
+    sides = [np.full(len(lines_), side) for side in (1.0, -1.0)]
+    sizes = [outcomes_of(side, lines_, protocol, gates=False) for side in sides]
+    beyond = [larger(draw(side, lines_, protocol), protocol.rules) for side in sides]
+    primary = {
+        place: protocol.lines[name].claim
+        for place, name in enumerate(lines_)
+        if protocol.lines[name].primary
+    }
+    groups = {f"the board, {counted(len(primary), 'primary line')}": [*primary]}
+    for claim in dict.fromkeys(primary.values()):
+        own = [place for place, other in primary.items() if other == claim]
+        groups[f"{claim}, {counted(len(own), 'line')}"] = own
+    return pd.DataFrame(
         {
-            "of": f"the board, {counted(len(names), 'primary line')}",
-            "a difference where there is none": _percent(
-                at_least_one(none, "supported", "contradicted")
-            ),
-            "no effect where it is δ": _percent(
-                max(at_least_one(found[:, places], "no effect") for found in sizes)
-            ),
+            "of": of,
+            NO_DIFFERENCE: _percent(at_least_one(none[:, own], "supported", "contradicted")),
+            AS_DELTA: _percent(max(at_least_one(one[:, own], "no effect") for one in sizes)),
+            BEYOND: _percent(max(float(one[:, own].any(axis=1).mean()) for one in beyond)),
         }
-    ]
-    claims = [protocol.lines[name].claim for name in names]
-    for claim in dict.fromkeys(claims):
-        own = [place for place, other in enumerate(claims) if other == claim]
-        rows.append(
-            {
-                "of": f"{claim}, {counted(len(own), 'line')}",
-                "a difference where there is none": _percent(
-                    at_least_one(none[:, own], "supported", "contradicted")
-                ),
-                "no effect where it is δ": _percent(
-                    max(
-                        at_least_one(found[:, [places[p] for p in own]], "no effect")
-                        for found in sizes
-                    )
-                ),
-            }
-        )
-    return pd.DataFrame(rows)
+        for of, own in groups.items()
+    )
 
 
 def errors_sentence(table: pd.DataFrame, lines_: Mapping[str, Assumed]) -> str:
@@ -261,21 +270,39 @@ def errors_sentence(table: pd.DataFrame, lines_: Mapping[str, Assumed]) -> str:
     whole = table.iloc[0]
     guessed = [name for name, one in lines_.items() if not one.seen]
     return (
-        "On boards where no line has an effect, some line is called supported or contradicted in "
-        f"{whole['a difference where there is none']}; where every effect is exactly δ, some line "
-        f"is called without effect in {whole['no effect where it is δ']}. The spread over seeds is "
-        f"that of earlier records for {len(lines_) - len(guessed)} lines, and assumed to be δ for "
-        f"the other {len(guessed)}."
+        "The *board* is all lines with their outcomes. Where no line has an effect, some line is "
+        f"called supported or contradicted on {whole[NO_DIFFERENCE]} of {BOARDS:,} drawn boards; "
+        f"where every effect is exactly δ, some line is called without effect on {whole[AS_DELTA]}, and some larger "
+        f"than δ on {whole[BEYOND]}. The spread over seeds is that of earlier records for "
+        f"{len(lines_) - len(guessed)} lines, and assumed to be δ for the other {len(guessed)}."
+    )
+
+
+def looks_sentence(protocol: Protocol, lines_: Mapping[str, Assumed]) -> str:
+    """How often an interim outcome errs, where a board is looked at while its seeds are made."""
+    fewest = protocol.rules.fewest_seeds
+    most = max(one.seeds for one in lines_.values())
+    looks = sorted({*range(fewest, min(most, 10) + 1), *range(10, most, 10), most})
+    share = looked_at(lines_, protocol, looks)[-1]
+    return (
+        "Looking at a board while its seeds are made costs certainty: where no line has an effect "
+        f"and the first difference at {joined([str(look) for look in looks])} seeds were believed, "
+        f"some line would be called supported or contradicted on {_percent(float(share))} of "
+        "boards. That is why an outcome is *interim* until its seeds are made."
     )
 
 
 def power_figure(protocol: Protocol, lines_: Mapping[str, Assumed]) -> Figure:
     """How often each primary line is supported, or without effect, by the true effect in δ.
 
-    A panel for each claim. The effect is the same in all lines of a board.
+    A panel for each claim. The effect is the same in all lines of a board; a line that needs
+    another one is decided as if that one held.
     """
     names = [*lines_]
-    found = [outcomes_of(np.full(len(names), e), lines_, protocol, boards=1000) for e in EFFECTS]
+    found = [
+        outcomes_of(np.full(len(names), e), lines_, protocol, boards=1000, gates=False)
+        for e in EFFECTS
+    ]
     supported = np.array([shares(one, "supported") for one in found])
     nothing = np.array([shares(one, "no effect") for one in found])
     claims = [
@@ -312,7 +339,10 @@ def power_figure(protocol: Protocol, lines_: Mapping[str, Assumed]) -> Figure:
 def power(protocol: Protocol, lines_: Mapping[str, Assumed]) -> pd.DataFrame:
     """For each primary line: how often it is decided at a true effect of 0, δ and 2 δ."""
     names = [*lines_]
-    at = {e: outcomes_of(np.full(len(names), e), lines_, protocol) for e in (0.0, 1.0, 2.0)}
+    at = {
+        e: outcomes_of(np.full(len(names), e), lines_, protocol, gates=False)
+        for e in (0.0, 1.0, 2.0)
+    }
     table = {
         "no effect at 0": shares(at[0.0], "no effect"),
         "supported at δ": shares(at[1.0], "supported"),
@@ -324,7 +354,13 @@ def power(protocol: Protocol, lines_: Mapping[str, Assumed]) -> pd.DataFrame:
             continue
         one = lines_[name]
         spread = f"{one.spread:.2f} δ" if one.seen else "δ (assumed)"
-        row = {"line": name, "seeds": str(one.seeds), "spread": spread}
+        wanted = seeds_for(one.spread, 1.0, protocol.rules.level)
+        row = {
+            "line": name,
+            "seeds": str(one.seeds),
+            "for a half-width of δ": str(wanted) if wanted else NOTHING,
+            "spread": spread,
+        }
         rows.append({**row, **{key: _percent(values[place]) for key, values in table.items()}})
     return pd.DataFrame(rows)
 
