@@ -316,6 +316,12 @@ def check_heads(
             raise ValueError(
                 f"head {name!r}: labels of shape {labels} do not fit logits of shape {shape} a pass"
             )
+        given = tuple(taught[name].shape) if taught else shape
+        if given != shape and (target.kind == "classes" or given not in (labels, (*labels, 1))):
+            raise ValueError(
+                f"head {name!r}: the teacher's logits have shape {given} and those of a pass "
+                f"{shape}: they must be the same"
+            )
         if target.class_mask is not None and target.class_mask.shape[-1] != shape[-1]:
             raise ValueError(
                 f"head {name!r}: class_mask is for {target.class_mask.shape[-1]} classes, the "

@@ -347,3 +347,17 @@ def test_what_cannot_be_meant_is_refused(wrong, says):
 def test_shapes_and_heads_that_do_not_fit_are_named(target, teacher, says):
     with pytest.raises(ValueError, match=says):
         of_logits(logits(B), target, teacher=teacher and (lambda b: teacher))
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("shape", [(B, T + 1, C), (B + 1, T, C), (T, B, C), (1, T, C), (B, T, 1)])
+def test_a_teacher_of_other_positions_or_classes_is_refused(shape, fused):
+    match = rf"'logits': the teacher's logits have shape \({shape[0]}, .*\({B}, {T}, {C}\)"
+    with pytest.raises(ValueError, match=match):
+        of_logits(logits(B, T), Target(LABELS), teacher=lambda b: torch.zeros(shape), fused=fused)
+
+
+def test_a_regressions_teacher_of_other_positions_is_refused():
+    target = Target(torch.zeros(B), kind="regression")
+    with pytest.raises(ValueError, match="teacher's logits have shape"):
+        of_logits(torch.rand(K, B, 1), target, teacher=lambda b: torch.zeros(1, B))
