@@ -46,7 +46,8 @@ from idlib.method.targets import Forward, Target, as_heads, check_counts, output
 class Parts(NamedTuple):
     """The objective's value and its parts, scalars in nats; ``alpha`` is the weight used.
 
-    Differentiate ``total`` alone: in the fused form the others carry no gradient.
+    ``task`` and ``divergence`` are for logging, and carry no gradient: differentiate ``total``. For
+    another weight of the divergence give ``alpha``.
     """
 
     total: Tensor
@@ -191,7 +192,7 @@ class IntraDistillation:
         task = task.mean()
         divergence = divergence.mean() if self.divergence_reduction == "mean" else divergence.sum()
         total = task + alpha * divergence if self.passes > 1 else task
-        return Parts(total, task, divergence, alpha)
+        return Parts(total, task.detach(), divergence.detach(), alpha)
 
     def _fused(
         self,

@@ -113,6 +113,16 @@ def test_the_weight_is_the_adaptive_one_of_its_own_alpha_p_and_q(batch, alpha, p
         torch.testing.assert_close(parts.total, parts.task + parts.alpha * parts.divergence)
 
 
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("passes", [1, K])
+def test_only_the_total_carries_a_gradient(passes, mode, fused, batch):
+    objective = IntraDistillation(passes=passes, mode=mode, fused=fused)
+    parts, gradients = value_and_gradients(objective, network(), batch)
+    assert not parts.task.requires_grad and not parts.divergence.requires_grad
+    assert parts.total.requires_grad and any(gradient.any() for gradient in gradients)
+
+
 def test_one_pass_is_the_ordinary_loss(batch):
     model = network(masks=False)
     parts, _ = value_and_gradients(IntraDistillation(passes=1, alpha=0.0), model, batch)
