@@ -259,13 +259,17 @@ class IntraDistillation:
     ) -> tuple[Tensor, Tensor]:
         """Mean task loss of the passes, and their divergence, of each position ``[B, ...]``."""
         labels = _counted_labels(target)
+        # Where nothing counts, logits may be anything (inf, NaN), and have no gradient.
+        counted = None if self.divergence_reduction == "sum_padded" else target.mask
         if target.kind == "regression":
             z = full_precision(z.squeeze(-1) if z.dim() > labels.dim() + 1 else z)  # [K, B, ...]
+            z = z if counted is None else z.masked_fill(~counted, 0)
             task = (z - labels).square().mean(0)
             if taught is not None:
                 task = task + (z - taught.view_as(z[0])).square().mean(0)
             return task, (z - z.mean(0)).square().mean(0)
         z, allowed = full_precision(z), target.class_mask  # once, so that gradients add up in it
+        z = z if counted is None else z.masked_fill(~counted.unsqueeze(-1), 0)
         task = cross_entropy(z, labels, self.smoothing, allowed, checked=True).mean(0)
         if taught is not None:
             taught_p = probabilities(taught, allowed)

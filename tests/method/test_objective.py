@@ -1,5 +1,6 @@
 """The objective: modes agree, parts add up, masks and heads mean what they say."""
 
+from functools import partial
 from typing import get_args
 
 import pytest
@@ -174,6 +175,26 @@ def test_masked_positions_do_not_count_whatever_their_label():
     torch.testing.assert_close(parts.total, task + 5 * x_divergence(kept).mean())
     parts.total.backward()
     assert (z.grad[:, ~MASK] == 0).all() and torch.isfinite(z.grad).all()
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("kind", ["classes", "regression"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_a_model_gives_where_nothing_counts_reaches_no_gradient(value, kind, fused):
+    """Values and gradients keep their bits, with a teacher too."""
+    z, labels, blank = logits(B, T), LABELS, ~MASK.unsqueeze(-1)
+    if kind == "regression":
+        z, labels, blank = z[..., 0], LABELS.double(), ~MASK
+    target, found = Target(labels, MASK, kind=kind), []
+    for there in (0.0, value):
+        weights = z.clone().requires_grad_()
+        given = weights + torch.zeros(z.shape[1:]).masked_fill(blank, there)
+        taught = partial(lambda z, _: z, given[0].detach())
+        parts = of_logits(given, target, teacher=taught, fused=fused)
+        parts.total.backward()
+        found.append((*parts[:3], weights.grad))
+    for clean, spoilt in zip(*found, strict=True):
+        assert torch.equal(clean, spoilt) and spoilt.isfinite().all()
 
 
 @pytest.mark.parametrize("taught", [False, True], ids=["labels", "teacher"])
