@@ -335,7 +335,10 @@ def check_heads(
         if target.kind == "classes":
             z = outline(logits[name])
             mask = check_logits(z, target.class_mask, passes=True)
-            checked_labels(_counted_labels(target), z[0], None if mask is None else ~mask)
+            excluded = None if mask is None else ~mask
+            if excluded is not None and target.mask is not None:
+                excluded = excluded & target.mask.unsqueeze(-1)  # where nothing counts, no label is
+            checked_labels(_counted_labels(target), z[0], excluded)
 
 
 def _can_be_fused(head: Head, target: Target) -> bool:

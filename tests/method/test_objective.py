@@ -218,6 +218,23 @@ def test_excluded_classes_equal_deleted_classes(taught):
     torch.testing.assert_close(masked[:3], deleted[:3])
 
 
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_the_first_class_may_be_excluded_where_positions_do_not_count(reduction, fused):
+    """As padding is, which may not be predicted and is the label of positions beyond the text."""
+    z, found = logits(B, T), []
+    allowed, labels = torch.tensor([False, True, True, True]), LABELS.masked_fill(MASK, 2)
+    for seen, classes, renamed in ((z, allowed, labels), (z[..., 1:], None, (labels - 1).clamp(0))):
+        seen = seen.clone().requires_grad_()
+        target = Target(renamed, MASK, classes)
+        parts = of_logits(seen, target, fused=fused, smoothing=0.1, divergence_reduction=reduction)
+        parts.total.backward()
+        found.append((*parts[:3], seen.grad[..., -3:]))
+    torch.testing.assert_close(*found)
+    with pytest.raises(ValueError, match="label 0 is a class that class_mask excludes"):
+        of_logits(z, Target(labels, MASK | (labels == 0), allowed), fused=fused)
+
+
 def test_heads_are_averaged():
     z = {"start": logits(B, seed=1), "end": logits(B, seed=2)}
     target = Target(LABELS[:, 0])
