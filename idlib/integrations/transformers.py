@@ -93,7 +93,7 @@ class IntraDistillationMixin(Base):
         self._compared = own  # with the model's own loss, if the labels are to be those of it
         self.uses_projection: bool | None = None if projection else False
         self._sums: Tensor | None = None  # task loss and divergence of the updates since the log
-        self._logged_at = 0
+        self._updates = 0  # that these are of
         self._alpha: float | Tensor = 0.0
 
     @property
@@ -106,11 +106,17 @@ class IntraDistillationMixin(Base):
     def model_accepts_loss_kwargs(self, value: bool) -> None:  # the Trainer's, for evaluation
         self._accepts_loss_kwargs = value
 
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """The Trainer's own; sums of an earlier training are not those of this one."""
+        self._sums, self._updates = None, 0
+        return super().train(*args, **kwargs)
+
     def get_batch_samples(
         self, epoch_iterator: Iterator[Batch], num_batches: int, *device: Any
     ) -> tuple[list[Any], Any]:
         """The batches of an update, and its counted positions by head, over all processes."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, *device)
+        self._updates += bool(batches)
         counts: dict[str, Tensor] = {}
         for batch in batches:
             for name, target in as_heads(self.targets(batch)).items():
@@ -160,11 +166,10 @@ class IntraDistillationMixin(Base):
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log, and with the training loss its parts and the weight of the divergence."""
         if "loss" in logs and self._sums is not None:
-            updates = self.state.global_step - self._logged_at
-            sums = self.accelerator.gather(self._sums[None]).mean(0) / max(updates, 1)
+            sums = self.accelerator.gather(self._sums[None]).mean(0) / max(self._updates, 1)
             task, divergence = sums.tolist()
             logs |= {"task_loss": task, "divergence": divergence, "alpha": float(self._alpha)}
-            self._sums, self._logged_at = None, self.state.global_step
+            self._sums, self._updates = None, 0
         super().log(logs, *args, **kwargs)
 
     def _inner(self, model: Any) -> Any:

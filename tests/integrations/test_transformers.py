@@ -302,6 +302,19 @@ def test_the_log_has_the_parts_and_the_weight(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_log_of_a_training_that_goes_on_and_of_a_second_one(tmp_path: Path) -> None:
+    """With no weight for the divergence the task loss is the mean that the Trainer logs."""
+    settings = {"max_steps": 10, "logging_steps": 4, "save_strategy": "steps", "save_steps": 6}
+    asked = {"objective": IntraDistillation(passes=2, alpha=0.0)}
+    trainer = trained(IntraDistillationTrainer, "tagging", tmp_path, asked=asked, **settings)
+    for go in (None, {}, {"resume_from_checkpoint": str(tmp_path / "checkpoint-6")}):
+        if go is not None:  # after two updates that no log has seen
+            trainer.train(**go)
+        assert len(losses(trainer)) == 2
+        assert losses(trainer, "task_loss") == pytest.approx(losses(trainer), abs=1e-4)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tagging", "classification", "seq2seq"])
 def test_micro_batches_add_up_to_the_update(kind: str, tmp_path: Path) -> None:
     """Unequal numbers of counted positions; without dropout, where passes are equal."""
