@@ -1,12 +1,14 @@
 """A run: from its spec to its record, found again by its signature.
 
 ``run`` makes one, ``load_model`` gives its trained model. A student's run trains its teacher first.
+Versions, commit, machine and protocol in a record are those with which its training was begun.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import torch
@@ -19,7 +21,7 @@ from idlib.experiments.specs import Plan, Spec
 from idlib.experiments.workspace import Workspace
 from idlib.method.distillation import frozen_teacher
 from idlib.metrics.names import BEST, LOSS, SELECTIONS
-from idlib.records import Cost, Record, origin
+from idlib.records import Cost, Origin, Record, origin
 from idlib.training import checkpoints
 from idlib.training.loop import Progress, Trained, train
 from idlib.training.processes import (
@@ -31,6 +33,8 @@ from idlib.training.processes import (
 )
 from idlib.training.randomness import derive_seed, seed_everything
 from idlib.training.settings import SettingsError, check_choice
+
+_log = logging.getLogger(__name__)
 
 LOCK = ".lock"  # in the folder of a run's checkpoints, held while it is worked on
 
@@ -99,6 +103,8 @@ def _trained(plan: Plan, workspace: Workspace, progress: Progress | None) -> Tra
             before = plan.spec.round(plan.settings.round - 1).plan
             weights = _trained(before, workspace, None).weights(LOSS)
             teacher = frozen_teacher(_load(before, weights), before.task.forward)
+        if is_main_process() and checkpoints.read_finished(folder) is None:
+            _begin(plan, folder)
         seed_everything(derive_seed(plan.spec.seed, "round", plan.settings.round, "weights"))
         return train(
             plan.task.model(),
@@ -127,8 +133,47 @@ def _load(plan: Plan, weights: Path) -> nn.Module:
     return model.to(plan.asked.device_type).eval()
 
 
-def _record(plan: Plan, trained: Trained) -> Record:
+def _begin(plan: Plan, folder: Path) -> None:
+    """Keep by whom a training is begun, or say where somebody else goes on with it."""
+    if checkpoints.state_path(folder) is None:
+        checkpoints.save_origin(folder, _origin(plan).model_dump(mode="json"))
+    else:
+        _begun(plan, folder, "goes on")
+
+
+def _begun(plan: Plan, folder: Path, now: str) -> Origin:
+    """Where and with what a training was begun; of this process, where that was not kept."""
+    here = _origin(plan)
+    with suppress(ValueError):  # of another version of idlib
+        begun = Origin.model_validate(checkpoints.read_origin(folder))
+        if differing := _differing(begun, here):
+            _log.warning(
+                "the run %s %s otherwise than it was begun, of which its record tells: %s",
+                *(plan.asked.signature, now, "; ".join(differing)),
+            )
+        return begun.model_copy(update={"created": here.created})
+    return here
+
+
+def _differing(then: Origin, now: Origin) -> list[str]:
+    """What is not the same of two processes, in words."""
+    before, after = (
+        {**one.versions, **one.model_dump(include={"commit", "device", "protocol"})}
+        for one in (then, now)
+    )
+    return [
+        f"{name} was {before.get(name)} and is {after.get(name)}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _origin(plan: Plan) -> Origin:
     device = torch.device(plan.asked.device_type)
+    return origin(torch.cuda.get_device_name(device) if device.type == "cuda" else None)
+
+
+def _record(plan: Plan, trained: Trained) -> Record:
     return Record(
         signature=plan.asked.signature,
         asked=plan.asked,
@@ -138,7 +183,7 @@ def _record(plan: Plan, trained: Trained) -> Record:
             peak_memory_bytes=trained.peak_memory_bytes,
             energy_joules=trained.energy_joules,
         ),
-        origin=origin(torch.cuda.get_device_name(device) if device.type == "cuda" else None),
+        origin=_begun(plan, trained.folder, "is measured"),
     )
 
 

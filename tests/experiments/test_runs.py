@@ -22,6 +22,7 @@ from made_up.toy import EXAMPLES, ToySettings
 from made_up.toy_run import ToyRunTask
 from safetensors.torch import load_file
 
+from idlib import protocol, records
 from idlib.data import DataError
 from idlib.experiments.grid import grid, recorded
 from idlib.experiments.measurement import HISTOGRAM_EDGES, QUANTILE_LEVELS
@@ -273,6 +274,67 @@ def test_a_record_costs_what_its_training_cost(toy, fresh):
     finished = checkpoints.read_finished(fresh.checkpoints / TOY.signature)
     cost = record.cost.model_dump()
     assert cost == {name: finished[name] for name in cost} and cost["seconds"] > 0
+
+
+def changed_since(monkeypatch) -> None:
+    """From here on it is another version of the code, under another protocol."""
+    monkeypatch.setattr(records, "_commit", lambda: "of later")
+    monkeypatch.setattr(protocol, "sha256", lambda: "f" * 64)
+
+
+def test_a_record_tells_of_its_training_and_not_of_who_measured(
+    toy, fresh, tmp_path, monkeypatch, caplog
+):
+    first = run(TOY, fresh).origin
+    assert "begun" not in caplog.text
+    changed_since(monkeypatch)
+    again = run(TOY, Workspace(Store(tmp_path / "again", also=()), fresh.checkpoints)).origin
+    assert (again.commit, again.protocol) == (first.commit, first.protocol)
+    assert f"{TOY.signature} is measured otherwise than it was begun" in caplog.text
+    assert f"protocol was {first.protocol} and is {'f' * 64}" in caplog.text
+
+
+def test_a_record_tells_of_who_began_a_training_that_others_went_on_with(
+    toy, fresh, monkeypatch, caplog
+):
+    def stop_after(updates):
+        told = []
+
+        def progress(count):
+            told.append(count)
+            if sum(told) == updates:
+                raise KeyboardInterrupt
+
+        return progress
+
+    made = records.origin()
+    spec = Spec("toy", "id", "smoke", overrides={"epochs": 3})
+    with pytest.raises(KeyboardInterrupt):
+        run(spec, fresh, stop_after(1))  # before there is a state
+    monkeypatch.setattr(records, "_commit", lambda: "of the beginning")
+    with pytest.raises(KeyboardInterrupt):
+        run(spec, fresh, stop_after(spec.plan.updates - 1))
+    assert checkpoints.state_path(fresh.folder(spec.signature)) and "begun" not in caplog.text
+    changed_since(monkeypatch)
+    record = run(spec, fresh)
+    assert "goes on otherwise" in caplog.text
+    assert (record.origin.commit, record.origin.protocol) == ("of the beginning", made.protocol)
+
+
+@pytest.mark.parametrize(
+    "kept", [None, b"", b"\xff", b"[]", b'{"digest": "", "origin": {}}', "of another idlib"]
+)
+def test_no_run_is_lost_for_who_began_it(kept, toy, fresh, tmp_path, monkeypatch):
+    run(TOY, fresh)
+    path = fresh.folder(TOY.signature) / checkpoints.ORIGIN
+    path.unlink()
+    if isinstance(kept, bytes):
+        path.write_bytes(kept)
+    elif kept:
+        checkpoints.save_origin(path.parent, {"of": kept})
+    changed_since(monkeypatch)
+    again = run(TOY, Workspace(Store(tmp_path / "again", also=()), fresh.checkpoints))
+    assert again.origin.commit == "of later"
 
 
 def test_a_students_lost_record_needs_no_teacher(toy, fresh, tmp_path):
