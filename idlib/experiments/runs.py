@@ -16,6 +16,7 @@ from accelerate.utils import gather_object, wait_for_everyone
 from filelock import FileLock
 from torch import nn
 
+from idlib import protocol
 from idlib.experiments.measurement import measure
 from idlib.experiments.specs import Plan, Spec
 from idlib.experiments.workspace import Workspace
@@ -49,6 +50,7 @@ def run(spec: Spec, workspace: Workspace | None = None, progress: Progress | Non
 
     Raises:
         SettingsError, idlib.data.DataError: see :attr:`idlib.experiments.specs.Spec.plan`.
+        idlib.protocol.ProtocolError: the protocol is not what its checksum says.
         idlib.training.loop.NonFiniteLoss: the loss became NaN or infinite.
         idlib.records.RecordError, idlib.training.checkpoints.CheckpointError: a damaged file.
     """
@@ -60,6 +62,7 @@ def run(spec: Spec, workspace: Workspace | None = None, progress: Progress | Non
         return finished
     if is_main_process():
         workspace.check()
+        protocol.sha256()  # of which a record tells; refused now, and not when training has ended
     with _threads(plan.settings.threads), together():
         trained = _trained(plan, workspace, progress)
         return from_main(_recorded(plan, workspace, trained) if is_main_process() else None)

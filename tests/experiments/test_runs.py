@@ -12,6 +12,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -102,6 +103,18 @@ def test_bad_specs_are_refused_before_anything_is_made(spec, says, fresh):
     with pytest.raises(SettingsError, match=says):
         run_all([ONE, spec], workspace=fresh)
     assert not fresh.checkpoints.exists()
+
+
+def test_a_protocol_that_was_changed_is_refused_before_anything_is_made(toy, fresh, monkeypatch):
+    def refuse() -> str:
+        raise protocol.ProtocolError("protocol.yaml is not what is listed")
+
+    done = []
+    monkeypatch.setattr(protocol, "sha256", refuse)
+    for go in (partial(run, TOY, fresh, done.append), partial(run_all, [TOY], workspace=fresh)):
+        with pytest.raises(protocol.ProtocolError):
+            go()
+    assert not done and not fresh.checkpoints.exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="wants a machine without a GPU")
