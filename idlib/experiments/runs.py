@@ -2,6 +2,10 @@
 
 ``run`` makes one, ``load_model`` gives its trained model. A student's run trains its teacher first.
 Versions, commit, machine and protocol in a record are those with which its training was begun.
+
+Both leave the caller's random generators and number of threads as they were. What stays with the
+process: on a CPU it keeps the memory that it frees (:mod:`idlib.training.memory`), and accelerate's
+state is that of this run, until the next.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from idlib.experiments.measurement import measure
 from idlib.experiments.specs import Plan, Spec
 from idlib.experiments.workspace import Workspace
 from idlib.method.distillation import frozen_teacher
+from idlib.method.random_state import RandomState
 from idlib.metrics.names import BEST, LOSS, SELECTIONS
 from idlib.records import Cost, Origin, Record, origin
 from idlib.training import checkpoints
@@ -63,7 +68,7 @@ def run(spec: Spec, workspace: Workspace | None = None, progress: Progress | Non
     if is_main_process():
         workspace.check()
         protocol.sha256()  # of which a record tells; refused now, and not when training has ended
-    with _threads(plan.settings.threads), together():
+    with _as_asked(plan.settings.threads), together():
         trained = _trained(plan, workspace, progress)
         return from_main(_recorded(plan, workspace, trained) if is_main_process() else None)
 
@@ -78,7 +83,7 @@ def load_model(spec: Spec, checkpoint: str = BEST, workspace: Workspace | None =
         workspace: where checkpoints lie.
     """
     check_choice("checkpoint", checkpoint, SELECTIONS)
-    with _threads(spec.plan.settings.threads):
+    with _as_asked(spec.plan.settings.threads):
         trained = _trained(spec.plan, workspace or Workspace(), None)
         return _load(spec.plan, trained.weights(checkpoint))
 
@@ -218,10 +223,12 @@ def _check_shared(folder: Path) -> None:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+def _as_asked(threads: int) -> Iterator[None]:
+    """So many threads inside; afterwards these and the random generators are as before."""
+    before, draws = torch.get_num_threads(), RandomState.now()
+    torch.set_num_threads(threads)
     try:
         yield
     finally:
+        draws.restore()
         torch.set_num_threads(before)

@@ -5,6 +5,7 @@ What goes from where to where is tested on the toy task, whose every number is a
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from made_up.tasks import write_images
@@ -363,6 +365,27 @@ def test_a_run_has_the_threads_that_it_asked_for_and_no_longer(toy, fresh):
     spec = Spec("toy", "id", "smoke", overrides={"threads": before + 1})
     run(spec, fresh)
     assert spec.plan.task.threads == before + 1 and torch.get_num_threads() == before
+
+
+def test_the_callers_random_generators_are_left_as_they_were(toy, fresh):
+    def draws() -> list[float]:
+        return [float(torch.rand(())), np.random.random(), random.random()]
+
+    seed_everything(5)
+    expected = [draws() for _ in range(4)]
+    seed_everything(5)
+    assert draws() == expected[0]
+    run(TOY, fresh)
+    assert draws() == expected[1]
+    load_model(TOY, workspace=fresh)
+    assert draws() == expected[2]
+    with pytest.raises(RuntimeError, match="on purpose"):
+        run(TOY.round(1), fresh, failing)
+    assert draws() == expected[3]
+
+
+def failing(updates: int) -> None:
+    raise RuntimeError("on purpose")
 
 
 def test_every_setting_and_all_else_that_is_asked_is_in_the_signature(toy, monkeypatch):
