@@ -54,10 +54,11 @@ class IntraDistillationMixin(Base):
 
     An update averages over all counted positions of all its micro-batches and processes. Beside
     ``loss`` the log has ``task_loss``, ``divergence`` (nats a position, means over the updates
-    since the last log) and ``alpha``, the weight in the last of them. Evaluation is the Trainer's
-    own: one pass, the model's own loss. A loss that a model adds to that of its labels (of the
-    balance of experts, say) is not trained on. Where no ``targets`` are given, one pass of the
-    first batch is compared with the model's own loss of it, both in evaluation mode.
+    since the last log) and ``alpha``, the weight in the last of them; updates are counted from 1.
+    Evaluation is the Trainer's own: one pass, the model's own loss. A loss that a model adds to
+    that of its labels (of the balance of experts, say) is not trained on. Where no ``targets`` are
+    given, one pass of the first batch is compared with the model's own loss of it, both in
+    evaluation mode.
 
     Raises:
         ValueError: another loss is given too (``compute_loss_func``), or two label smoothings; at
@@ -202,7 +203,7 @@ class IntraDistillationMixin(Base):
                     forward,
                     self.targets,
                     inputs,
-                    step=self.state.global_step,
+                    step=self.state.global_step + 1,  # of the update that is made
                     total_steps=max(1, self.state.max_steps),
                     counts=counts,
                 )

@@ -145,7 +145,7 @@ class IntraDistillation:
                 head.
             batch: a tensor or array whose first dimension is B, or a mapping, sequence or
                 dataclass of them; in ``loop`` and ``cached`` anything that ``forward`` takes.
-            step: the update, from 0 to ``total_steps``.
+            step: the update, counted from 1, up to ``total_steps``.
             total_steps: N, the updates of the whole run.
             teacher: from a batch to the teacher's logits, or their projection; adds the
                 cross-entropy to its distribution, with weight 1.

@@ -247,7 +247,7 @@ def test_losses_are_the_objectives_on_the_same_batches(
     trainer = IntraDistillationTrainer(
         model=model_of(kind, 0.2), args=arguments(tmp_path, max_steps=10), objective=objective
     )
-    trainer.state.max_steps, trainer.state.global_step = 10, 1
+    trainer.state.max_steps, trainer.state.global_step = 10, 0
     model, batch = trainer.model.train(), batch_of(kind)
     targets = targets_of(model, batch)
     torch.manual_seed(7)
@@ -289,9 +289,9 @@ def test_the_log_has_the_parts_and_the_weight(tmp_path: Path) -> None:
         max_steps=20,
     )
     trainer = go()
-    alphas = [adaptive_alpha(step, 20, 4.0, 5, 10) for step in range(20)]
+    alphas = [adaptive_alpha(update, 20, 4.0, 5, 10) for update in range(1, 21)]
     assert losses(trainer, "alpha") == pytest.approx(alphas)
-    assert alphas[0] == 0 and alphas[-1] == 4
+    assert 0 < alphas[0] < 1 and alphas[-1] == 4
     parts = zip(losses(trainer, "task_loss"), losses(trainer, "divergence"), alphas, strict=True)
     total = [task + alpha * divergence for task, divergence, alpha in parts]
     assert losses(trainer) == pytest.approx(total, abs=1e-4)  # which transformers 4 has rounded
