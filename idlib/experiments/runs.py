@@ -1,12 +1,18 @@
 """A run: from its spec to its record, found again by its signature.
 
 ``run`` makes one, ``load_model`` gives its trained model. A student's run trains its teacher first.
+Versions, commit, machine and protocol in a record are those with which its training was begun.
+
+Both leave the caller's random generators and number of threads as they were. What stays with the
+process: on a CPU it keeps the memory that it frees (:mod:`idlib.training.memory`), and accelerate's
+state is that of this run, until the next.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import torch
@@ -14,12 +20,14 @@ from accelerate.utils import gather_object, wait_for_everyone
 from filelock import FileLock
 from torch import nn
 
+from idlib import protocol
 from idlib.experiments.measurement import measure
 from idlib.experiments.specs import Plan, Spec
 from idlib.experiments.workspace import Workspace
 from idlib.method.distillation import frozen_teacher
+from idlib.method.random_state import RandomState
 from idlib.metrics.names import BEST, LOSS, SELECTIONS
-from idlib.records import Cost, Record, origin
+from idlib.records import Cost, Origin, Record, origin
 from idlib.training import checkpoints
 from idlib.training.loop import Progress, Trained, train
 from idlib.training.processes import (
@@ -31,6 +39,8 @@ from idlib.training.processes import (
 )
 from idlib.training.randomness import derive_seed, seed_everything
 from idlib.training.settings import SettingsError, check_choice
+
+_log = logging.getLogger(__name__)
 
 LOCK = ".lock"  # in the folder of a run's checkpoints, held while it is worked on
 
@@ -45,6 +55,7 @@ def run(spec: Spec, workspace: Workspace | None = None, progress: Progress | Non
 
     Raises:
         SettingsError, idlib.data.DataError: see :attr:`idlib.experiments.specs.Spec.plan`.
+        idlib.protocol.ProtocolError: the protocol is not what its checksum says.
         idlib.training.loop.NonFiniteLoss: the loss became NaN or infinite.
         idlib.records.RecordError, idlib.training.checkpoints.CheckpointError: a damaged file.
     """
@@ -56,7 +67,8 @@ def run(spec: Spec, workspace: Workspace | None = None, progress: Progress | Non
         return finished
     if is_main_process():
         workspace.check()
-    with _threads(plan.settings.threads), together():
+        protocol.sha256()  # of which a record tells; refused now, and not when training has ended
+    with _as_asked(plan.settings.threads), together():
         trained = _trained(plan, workspace, progress)
         return from_main(_recorded(plan, workspace, trained) if is_main_process() else None)
 
@@ -71,7 +83,7 @@ def load_model(spec: Spec, checkpoint: str = BEST, workspace: Workspace | None =
         workspace: where checkpoints lie.
     """
     check_choice("checkpoint", checkpoint, SELECTIONS)
-    with _threads(spec.plan.settings.threads):
+    with _as_asked(spec.plan.settings.threads):
         trained = _trained(spec.plan, workspace or Workspace(), None)
         return _load(spec.plan, trained.weights(checkpoint))
 
@@ -99,6 +111,8 @@ def _trained(plan: Plan, workspace: Workspace, progress: Progress | None) -> Tra
             before = plan.spec.round(plan.settings.round - 1).plan
             weights = _trained(before, workspace, None).weights(LOSS)
             teacher = frozen_teacher(_load(before, weights), before.task.forward)
+        if is_main_process() and checkpoints.read_finished(folder) is None:
+            _begin(plan, folder)
         seed_everything(derive_seed(plan.spec.seed, "round", plan.settings.round, "weights"))
         return train(
             plan.task.model(),
@@ -127,8 +141,47 @@ def _load(plan: Plan, weights: Path) -> nn.Module:
     return model.to(plan.asked.device_type).eval()
 
 
-def _record(plan: Plan, trained: Trained) -> Record:
+def _begin(plan: Plan, folder: Path) -> None:
+    """Keep by whom a training is begun, or say where somebody else goes on with it."""
+    if checkpoints.state_path(folder) is None:
+        checkpoints.save_origin(folder, _origin(plan).model_dump(mode="json"))
+    else:
+        _begun(plan, folder, "goes on")
+
+
+def _begun(plan: Plan, folder: Path, now: str) -> Origin:
+    """Where and with what a training was begun; of this process, where that was not kept."""
+    here = _origin(plan)
+    with suppress(ValueError):  # of another version of idlib
+        begun = Origin.model_validate(checkpoints.read_origin(folder))
+        if differing := _differing(begun, here):
+            _log.warning(
+                "the run %s %s otherwise than it was begun, of which its record tells: %s",
+                *(plan.asked.signature, now, "; ".join(differing)),
+            )
+        return begun.model_copy(update={"created": here.created})
+    return here
+
+
+def _differing(then: Origin, now: Origin) -> list[str]:
+    """What is not the same of two processes, in words."""
+    before, after = (
+        {**one.versions, **one.model_dump(include={"commit", "device", "protocol"})}
+        for one in (then, now)
+    )
+    return [
+        f"{name} was {before.get(name)} and is {after.get(name)}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _origin(plan: Plan) -> Origin:
     device = torch.device(plan.asked.device_type)
+    return origin(torch.cuda.get_device_name(device) if device.type == "cuda" else None)
+
+
+def _record(plan: Plan, trained: Trained) -> Record:
     return Record(
         signature=plan.asked.signature,
         asked=plan.asked,
@@ -138,7 +191,7 @@ def _record(plan: Plan, trained: Trained) -> Record:
             peak_memory_bytes=trained.peak_memory_bytes,
             energy_joules=trained.energy_joules,
         ),
-        origin=origin(torch.cuda.get_device_name(device) if device.type == "cuda" else None),
+        origin=_begun(plan, trained.folder, "is measured"),
     )
 
 
@@ -170,10 +223,12 @@ def _check_shared(folder: Path) -> None:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+def _as_asked(threads: int) -> Iterator[None]:
+    """So many threads inside; afterwards these and the random generators are as before."""
+    before, draws = torch.get_num_threads(), RandomState.now()
+    torch.set_num_threads(threads)
     try:
         yield
     finally:
+        draws.restore()
         torch.set_num_threads(before)

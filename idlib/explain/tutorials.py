@@ -68,7 +68,7 @@ def digits(seed: int, updates: int, passes: int, alpha: float) -> Digits:
             rows = train[torch.randint(len(train), (32,))]
             batch = {"x": x[rows], "y": y[rows]}
             forward = partial(_forward, model)
-            parts = objective(forward, lambda b: Target(b["y"]), batch, step, updates)
+            parts = objective(forward, lambda b: Target(b["y"]), batch, step + 1, updates)
             parts.total.backward()
             optimizer.step()
             optimizer.zero_grad()

@@ -46,7 +46,8 @@ from idlib.method.targets import Forward, Target, as_heads, check_counts, output
 class Parts(NamedTuple):
     """The objective's value and its parts, scalars in nats; ``alpha`` is the weight used.
 
-    Differentiate ``total`` alone: in the fused form the others carry no gradient.
+    ``task`` and ``divergence`` are for logging, and carry no gradient: differentiate ``total``. For
+    another weight of the divergence give ``alpha``.
     """
 
     total: Tensor
@@ -144,7 +145,7 @@ class IntraDistillation:
                 head.
             batch: a tensor or array whose first dimension is B, or a mapping, sequence or
                 dataclass of them; in ``loop`` and ``cached`` anything that ``forward`` takes.
-            step: the update, from 0 to ``total_steps``.
+            step: the update, counted from 1, up to ``total_steps``.
             total_steps: N, the updates of the whole run.
             teacher: from a batch to the teacher's logits, or their projection; adds the
                 cross-entropy to its distribution, with weight 1.
@@ -191,7 +192,7 @@ class IntraDistillation:
         task = task.mean()
         divergence = divergence.mean() if self.divergence_reduction == "mean" else divergence.sum()
         total = task + alpha * divergence if self.passes > 1 else task
-        return Parts(total, task, divergence, alpha)
+        return Parts(total, task.detach(), divergence.detach(), alpha)
 
     def _fused(
         self,
@@ -258,13 +259,17 @@ class IntraDistillation:
     ) -> tuple[Tensor, Tensor]:
         """Mean task loss of the passes, and their divergence, of each position ``[B, ...]``."""
         labels = _counted_labels(target)
+        # Where nothing counts, logits may be anything (inf, NaN), and have no gradient.
+        counted = None if self.divergence_reduction == "sum_padded" else target.mask
         if target.kind == "regression":
             z = full_precision(z.squeeze(-1) if z.dim() > labels.dim() + 1 else z)  # [K, B, ...]
+            z = z if counted is None else z.masked_fill(~counted, 0)
             task = (z - labels).square().mean(0)
             if taught is not None:
                 task = task + (z - taught.view_as(z[0])).square().mean(0)
             return task, (z - z.mean(0)).square().mean(0)
         z, allowed = full_precision(z), target.class_mask  # once, so that gradients add up in it
+        z = z if counted is None else z.masked_fill(~counted.unsqueeze(-1), 0)
         task = cross_entropy(z, labels, self.smoothing, allowed, checked=True).mean(0)
         if taught is not None:
             taught_p = probabilities(taught, allowed)
@@ -316,6 +321,12 @@ def check_heads(
             raise ValueError(
                 f"head {name!r}: labels of shape {labels} do not fit logits of shape {shape} a pass"
             )
+        given = tuple(taught[name].shape) if taught else shape
+        if given != shape and (target.kind == "classes" or given not in (labels, (*labels, 1))):
+            raise ValueError(
+                f"head {name!r}: the teacher's logits have shape {given} and those of a pass "
+                f"{shape}: they must be the same"
+            )
         if target.class_mask is not None and target.class_mask.shape[-1] != shape[-1]:
             raise ValueError(
                 f"head {name!r}: class_mask is for {target.class_mask.shape[-1]} classes, the "
@@ -324,7 +335,10 @@ def check_heads(
         if target.kind == "classes":
             z = outline(logits[name])
             mask = check_logits(z, target.class_mask, passes=True)
-            checked_labels(_counted_labels(target), z[0], None if mask is None else ~mask)
+            excluded = None if mask is None else ~mask
+            if excluded is not None and target.mask is not None:
+                excluded = excluded & target.mask.unsqueeze(-1)  # where nothing counts, no label is
+            checked_labels(_counted_labels(target), z[0], excluded)
 
 
 def _can_be_fused(head: Head, target: Target) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,19 @@ def test_signatures_are_kept_until_protocol_or_package_change(ours, monkeypatch)
     SIGNATURES.write_text(kept)
     with pytest.raises(TypeError):
         signatures_of(ours)
+
+
+def test_signatures_are_of_the_processes_and_the_maker_of_vocabularies(ours, monkeypatch):
+    alone, version = signatures_of(ours, "two"), metadata.version
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert not set(alone.values()) & set(signatures_of(ours, "two").values())
+    monkeypatch.delenv("WORLD_SIZE")
+    assert signatures_of(ours, "two") == alone
+    monkeypatch.setattr(registered, "specs_of", None)  # of which one would be asked
+    assert signatures_of(ours, "two") == alone
+    monkeypatch.setattr(metadata, "version", lambda name: version(name) + ".1")
+    with pytest.raises(TypeError):
+        signatures_of(ours, "two")
 
 
 def test_signatures_that_cannot_be_kept_are_made_all_the_same(ours):
