@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from idlib.metrics import bleu
+from idlib.metrics.names import LOSS, at, steps_of
 from idlib.records import Record
 from idlib.report.conditions import METHOD_NAMES
+from idlib.report.regime import turn
 from idlib.report.results import Results
 from idlib.report.tables import gains, of_build, size
 from idlib.report.tasks.translation import (
@@ -20,7 +22,7 @@ from idlib.report.tasks.translation import (
     TRANSLATION,
     UPDATES,
 )
-from idlib.report.text import NOT_STATED, NOTHING, bullets
+from idlib.report.text import NOT_STATED, NOTHING, bullets, counted, span
 
 
 def signature() -> str:
@@ -60,39 +62,53 @@ def brevity(results: Results) -> pd.DataFrame:
 def where_the_baseline_overfits(results: Results, near: float = 0.03) -> str:
     """Where the baselines' validation NLL is lowest, within ``near`` nats of that, and at the end.
 
-    One figure a seed.
+    Of each the least and the most over seeds. The curve tells where it is lowest, and not the
+    checkpoint of the record's plain names, which SacreBLEU chose in records of today.
     """
-    measured = [record.measured for record in results.base_models.get("baseline", ())]
-    if not measured:
+    records = results.base_models.get("baseline", ())
+    if not records:
         return "There is no record of a baseline."
-    lowest = [found.metrics["selected/step"] for found in measured]
-    losses = [np.array(found.curves["validation/nll"]) for found in measured]
-    steps = measured[0].curves["validation/step"]
-    reached = [steps[int(np.argmax(loss < loss.min() + near))] for loss in losses]
-    rises = [loss[-1] - loss.min() for loss in losses]
-    return (
+    turns = [turn(record) for record in records]
+    reached = [_first_within(record, near) for record in records]
+    last = steps_of(records[0].measured.curves, "validation/nll")[-1]
+    never = sum(one.share == 1 for one in turns)
+    text = (
         f"In the baselines ({results.label}) the validation NLL is lowest at update "
-        f"{_each(lowest, ',.0f')} of {steps[-1]:,.0f}, within {near:g} nats of that from update "
-        f"{_each(reached, ',.0f')} on, and at the last update {_each(rises, '.3f')} nats above it "
-        "(one figure a seed). Where the lowest is the last, the curve has become flat and not yet "
-        "turned."
+        f"{span([one.update for one in turns], ',.0f')} of {last:,.0f}, within {near:g} nats of "
+        f"that from update {span(reached, ',.0f')} on, and at the last update "
+        f"{span([one.rise for one in turns], '.3f')} nats above it (over seeds, the least and the "
+        "most)."
     )
+    some = f"With {never} of {counted(len(turns), 'seed')} the lowest is the last: the curve has"
+    return f"{text} {some} not turned." if never else text
+
+
+def _first_within(record: Record, near: float) -> float:
+    """The first update at which the validation NLL is within ``near`` nats of its lowest."""
+    losses = np.array(record.measured.curves["validation/nll"])
+    first = int(np.argmax(losses < losses.min() + near))
+    return steps_of(record.measured.curves, "validation/nll")[first]
 
 
 def likelihood_in_bits(results: Results) -> str:
-    """The earlier report's "cross-entropy" is a smoothed loss in bits; its NLL, and ours."""
+    """The earlier report's "cross-entropy" is a smoothed loss in bits; its NLL, and ours.
+
+    Ours at the checkpoint of lowest validation loss, as theirs.
+    """
     stated = TRANSLATION.earlier_report["validation/bits"]
     theirs = {condition.method: value for condition, value in stated.items()}
     ours = {}
     for method in theirs:
         records = results.base_models.get(method, ())
-        values = [record.measured.metrics["validation/bits"] for record in records]
+        found = [record.measured.metrics.get(at("validation/bits", LOSS)) for record in records]
+        values = [value for value in found if value is not None]
         ours[method] = f"{np.mean(values):.3f}" if values else NOTHING
     return (
         f"The earlier report gives a validation cross-entropy of {SMOOTHED_BITS['baseline']} for "
         f"the baseline and {SMOOTHED_BITS['id']} for intra-distillation. That is the "
         "label-smoothed loss in bits; the negative log-likelihood in its logs is "
-        f"{theirs['baseline']} and {theirs['id']} bits a token (A16). Here, on other data, it is "
+        f"{theirs['baseline']} and {theirs['id']} bits a token (A16). Here, on other data and at "
+        "the lowest validation loss too, it is "
         f"{ours['baseline']} and {ours['id']} bits ({results.label})."
     )
 
@@ -168,7 +184,3 @@ def published_cost() -> str:
         f"{CARD_GB} GB, with peaks of at most {cost['id'].logged_gb} and "
         f"{cost['baseline'].logged_gb} GB (A15)."
     )
-
-
-def _each(values: Sequence[float], form: str) -> str:
-    return " and ".join(f"{value:{form}}" for value in values)

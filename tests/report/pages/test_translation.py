@@ -47,18 +47,45 @@ def test_the_brevity_penalty_is_taken_off(shown):
 
 def test_where_the_baseline_overfits(shown):
     text = page.where_the_baseline_overfits(shown)  # 3.6 to 3.8, then 2.5, then 2.6 nats
-    assert "lowest at update 20 and 20 and 20 of 30" in text
-    assert "within 0.03 nats of that from update 20 and 20 and 20 on" in text
-    assert "0.100 and 0.100 and 0.100 nats above it" in text
+    assert "lowest at update 20 of 30, within 0.03 nats of that from update 20 on" in text
+    assert "at the last update 0.100 nats above it" in text and "not turned" not in text
     near = page.where_the_baseline_overfits(shown, near=2.0)
-    assert "within 2 nats of that from update 10 and 10 and 10 on" in near
+    assert "within 2 nats of that from update 10 on" in near
     without = page.where_the_baseline_overfits(results("translation", records()[3:]))
     assert without == "There is no record of a baseline."
 
 
-def test_ours_stands_beside_the_reports_bits():
+def test_the_curve_tells_where_the_loss_is_lowest_and_not_the_best_score():
+    losses = ([4.0, 3.0, 3.02, 3.5], [3.0, 4.0, 5.0, 5.0], [4.0, 3.5, 3.0, 2.9])
     made = [
-        record("translation", BASELINE, seed, metrics={"validation/bits": bits})
+        record(
+            "translation",
+            BASELINE,
+            seed,
+            metrics={"selected/step": 40.0},  # where SacreBLEU is best
+            curves={
+                "validation/nll": loss,
+                "validation/nll/step": [10.0, 20.0, 30.0, 40.0],
+            },
+        )
+        for seed, loss in enumerate(losses, start=1)
+    ]
+    text = page.where_the_baseline_overfits(results("translation", made[:2]))
+    assert "lowest at update 10 to 20 of 40, within 0.03 nats of that from update 10 to 20" in text
+    assert text.endswith("0.500 to 2.000 nats above it (over seeds, the least and the most).")
+    every = page.where_the_baseline_overfits(results("translation", made))
+    assert "lowest at update 10 to 40 of 40" in every and "0.000 to 2.000 nats above" in every
+    assert every.endswith("With 1 of 3 seeds the lowest is the last: the curve has not turned.")
+
+
+def test_ours_stands_beside_the_reports_bits_at_the_lowest_loss():
+    made = [
+        record(
+            "translation",
+            BASELINE,
+            seed,
+            metrics={"validation/bits": 9.0, "validation/bits@loss": bits},
+        )
         for seed, bits in ((1, 3.0), (2, 4.0))
     ]
     text = page.likelihood_in_bits(results("translation", made))
