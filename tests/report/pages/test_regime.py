@@ -327,7 +327,7 @@ MEASURE = Measure(NLL, "below", 0.05)
         ((0.01, 0.011, 0.012), "less than δ"),
         ((-0.2, -0.201, -0.199), "less than δ"),
         ((0.2, 0.201, 0.202), "more than δ: underfits"),
-        ((0.01, 0.04, 0.07), "not clear"),
+        ((0.01, 0.04, 0.07), "not clear of δ"),
         ((0.01, 0.01), "not known"),
     ],
 )
