@@ -30,6 +30,16 @@ def at(name: str, selection: str) -> str:
     return name if selection == BEST else f"{name}@{selection}"
 
 
+def one_checkpoint(metrics: Mapping[str, float], first: str, second: str) -> bool:
+    """Whether two rules chose one checkpoint of a record.
+
+    >>> one_checkpoint({"selected/step": 20, "selected/step@loss": 20}, BEST, LOSS)
+    True
+    """
+    steps = [metrics.get(at("selected/step", rule)) for rule in (first, second)]
+    return None not in steps and steps[0] == steps[1]
+
+
 def parted(name: str) -> tuple[str, str]:
     """The plain name and the selection of a metric's name.
 

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from idlib.metrics.names import LAST, at
 from idlib.records import Record
 from idlib.report.claims import CLAIMS, Claim
 from idlib.report.comparisons import Comparison, Contrast, Runs, difference, student_minus_base
 from idlib.report.conditions import METHOD_NAMES, Condition, role
-from idlib.report.designs import DESIGNS, Design
-from idlib.report.metrics import NLL, SENSITIVITY, STD
+from idlib.report.designs import DESIGNS, Design, selection_of
+from idlib.report.metrics import CV, NLL, SENSITIVITY, STD
 
 EXCESS = "excess gain, "
 
@@ -68,7 +69,8 @@ def _gain(runs: Runs, design: Design) -> list[Comparison]:
 
 
 def _balance(runs: Runs, design: Design) -> list[Comparison]:
-    smoothings = runs.report.smoothings
+    """C4: at the checkpoint that the protocol judges, and beside it at the last update."""
+    smoothings, rule = runs.report.smoothings, selection_of(runs.report.task, "C4")
     contrasts = [
         difference(
             f"intra-distillation − baseline, {role(0)}, s = {s:g}",
@@ -78,16 +80,21 @@ def _balance(runs: Runs, design: Design) -> list[Comparison]:
         for s in smoothings
     ]
     contrasts += [student_minus_base("baseline", 1, s) for s in smoothings]
+    main = at(STD.key, rule)
+    keys = [at(metric.key, rule) for metric in SENSITIVITY]
+    keys += [at(metric.key, LAST) for metric in (STD, CV)]
     compared = [
-        runs.compare(contrast, metric.key, "below", main=metric is STD)
-        for metric in SENSITIVITY
+        runs.compare(contrast, key, "below", main=key == main)
+        for key in keys
         for contrast in contrasts
     ]
-    return compared + [runs.compare(contrast, "train/nll") for contrast in contrasts]
+    return compared + [runs.compare(contrast, at("train/nll", rule)) for contrast in contrasts]
 
 
 def _rounds(runs: Runs, design: Design) -> list[Comparison]:
+    """C5: the loss at the checkpoint that the protocol judges."""
     compared: list[Comparison] = []
+    loss = at(NLL.key, selection_of(runs.report.task, "C5"))
     for round_, s in product((1, 2), runs.report.smoothings):
         pair = [Condition(method, round_, s) for method in ("baseline", "id")]
         if round_ > 1 and not any(condition in runs.by_condition for condition in pair):
@@ -100,9 +107,9 @@ def _rounds(runs: Runs, design: Design) -> list[Comparison]:
             tuple((-w, c) for w, c in id_.terms) + tuple((w / 2, c) for w, c in baseline.terms),
         )
         compared += [
-            runs.compare(excess, NLL.key, "below", main=True),
-            runs.compare(baseline, NLL.key, "below"),
-            runs.compare(id_, NLL.key),
+            runs.compare(excess, loss, "below", main=True),
+            runs.compare(baseline, loss, "below"),
+            runs.compare(id_, loss),
         ]
         compared += [runs.compare(c, key) for key in design.context for c in (baseline, id_)]
     return compared

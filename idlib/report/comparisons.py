@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from idlib.metrics.items import items_of
+from idlib.metrics.names import BEST, LAST, one_checkpoint, parted
 from idlib.protocol import Side
 from idlib.records import Record
 from idlib.report.bootstrap import bootstrap
@@ -124,7 +125,9 @@ class Runs:
             for condition in contrast.conditions
         }
         seeds = tuple(sorted(set.intersection(*map(set, having.values()))))
-        figures = self.report.earlier_report.get(key, {})
+        plain, selection = parted(key)
+        # The report has figures of one checkpoint a run, which was not the last.
+        figures = {} if selection == LAST else self.report.earlier_report.get(plain, {})
         earlier = contrast.of(figures) if set(contrast.conditions) <= figures.keys() else None
         if not seeds:
             return Comparison(
@@ -170,9 +173,18 @@ def _over_items(
 ) -> Interval | None:
     """Crossed bootstrap of the mean over seeds, with the same draws for every contrast."""
     systems = [
-        [items_of(having[c][seed].measured.curves, metric.key, metric.items) for seed in seeds]
+        [
+            items_of(record.measured.curves, _kept_as(record, metric.key), metric.items)
+            for record in map(having[c].__getitem__, seeds)
+        ]
         for c in contrast.conditions
     ]
     weights = [weight for weight, _ in contrast.terms]
     datasets = [condition.dataset for condition in contrast.conditions]
     return bootstrap(weights, systems, metric.items, datasets)
+
+
+def _kept_as(record: Record, key: str) -> str:
+    """The name of a metric whose items a record keeps: of the best validation score alone."""
+    plain, selection = parted(key)
+    return plain if one_checkpoint(record.measured.metrics, selection, BEST) else key

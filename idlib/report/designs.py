@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from idlib.protocol import Side
+from idlib import protocol
+from idlib.metrics.names import BEST, LOSS, at
+from idlib.protocol import Line, Side
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Design:
         claims: for which claims, by id.
         context: keys of metrics that stand beside the test NLL of the rounds (C5); nothing is
             claimed of them.
+
+    C4 and C5 are compared at the checkpoint of the protocol's lines (:func:`selection_of`).
     """
 
     quality: str
@@ -42,7 +46,7 @@ DESIGNS = {
         "above",
         (("test/chrf", "above"), ("test/nll", "below")),
         ("C1", "C4", "C5", "C8"),
-        context=("test/bleu",),
+        context=("test/bleu", at("test/bleu", LOSS)),
     ),
     "tagging": Design(
         "test/f1_parallel/others",
@@ -72,6 +76,24 @@ DESIGNS = {
 }
 
 
+def lines_of(task: str, claim: str) -> list[Line]:
+    """The protocol's lines of a claim on a task."""
+    registered = protocol.read()
+    return [
+        line
+        for line in registered.lines.values()
+        if line.claim == claim and registered.studies[line.study].task == task
+    ]
+
+
 def tasks_of(claim: str) -> tuple[str, ...]:
-    """The tasks that runs are compared on for a claim."""
-    return tuple(task for task, design in DESIGNS.items() if claim in design.claims)
+    """The tasks that the protocol judges a claim on."""
+    return tuple(task for task in DESIGNS if lines_of(task, claim))
+
+
+def selection_of(task: str, claim: str) -> str:
+    """The rule that chose the checkpoint of which a claim is judged, as the protocol has it.
+
+    The best validation score where the protocol has no line of the claim on the task.
+    """
+    return next((line.selection for line in lines_of(task, claim)), BEST)

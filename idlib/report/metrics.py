@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from idlib.metrics.items import RATIO, ItemScore
-from idlib.metrics.names import IN_WORDS, LAST, at
+from idlib.metrics.names import IN_WORDS, at
 from idlib.report.text import signed
 
 
@@ -72,14 +72,7 @@ GINI = Metric("sensitivity/gini", "Gini coefficient of sensitivity")
 STD_NORMALIZED = Metric(
     "sensitivity/std_normalized", "std of normalised sensitivity", "× 10⁻³", 1000.0, "#.3g"
 )
-SENSITIVITY = (  # the paper's measure of balance, and what stands beside it
-    STD,
-    CV,
-    STD_NORMALIZED,
-    GINI,
-    STD.at(LAST),
-    CV.at(LAST),
-)
+SENSITIVITY = (STD, CV, STD_NORMALIZED, GINI)  # the paper's measure of balance, and others
 COMMON = (  # what the records of every task have
     NLL,
     Metric("validation/nll", "validation NLL", "nats"),

@@ -182,7 +182,7 @@ class StudyRecords:
             lacks = {cell: number for cell, number in lacks.items() if number > 0}
             total = sum(len(study.seeds_of(cell)) for cell in matter)
             if lacks:
-                each = ", ".join(f"`{cell}` {number}" for cell, number in lacks.items())
+                each = ", ".join(f"`{cell}`: {number}" for cell, number in lacks.items())
                 lacking = sum(lacks.values())
                 of_cells = "" if lacking == total else f" ({each})"
                 lines.append(

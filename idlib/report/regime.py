@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from idlib.metrics.names import BEST, steps_of
+from idlib.metrics.names import BEST, LOSS, one_checkpoint, steps_of
 from idlib.records import Record
 from idlib.report.metrics import NLL
 from idlib.report.paired import Cells, Gain, Measure, StudyRecords, gain
@@ -100,6 +100,13 @@ def turn(record: Record) -> Turn:
     lowest = int(losses.argmin())
     share = steps[lowest] / steps[-1]
     return Turn(steps[lowest], share, float(losses[-1] - losses[lowest]))
+
+
+def coincide(cells: Cells, names: Sequence[str]) -> bool:
+    """Whether the score and the loss chose one checkpoint in every record of some cells."""
+    records = [record for name in names for record in cells.get(name, {}).values()]
+    same = [one_checkpoint(record.measured.metrics, BEST, LOSS) for record in records]
+    return bool(same) and all(same)
 
 
 class Point(NamedTuple):
@@ -205,12 +212,24 @@ class Rival(NamedTuple):
         price: updates times passes, the baseline's being 1; of a tuned setting all that were tried.
         gain: over the baseline.
         behind: gain of intra-distillation over it; ``None`` of intra-distillation itself.
+        cell: whose runs it is; ``None`` where nothing is tuned.
     """
 
     name: str
     price: float | None
     gain: Gain
     behind: Gain | None
+    cell: str | None
+
+    @property
+    def kept(self) -> bool:
+        """Whether tuning kept the baseline as it was, so that it is no other way to train."""
+        return self.cell == "baseline"
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a gain over the baseline of enough seeds to tell its side."""
+        return not self.kept and self.gain.sign != "unknown"
 
 
 TUNED = "tuned dropout"
@@ -229,18 +248,19 @@ def rivals(found: StudyRecords, line: str) -> list[Rival]:
     for cell, name in RIVALS[task].items():
         behind = None if cell == "id" else gain(cells, measure, "id", cell)
         own = gain(cells, measure, cell)
-        ways.append(Rival(name, relative_price(cells, [cell]), own, behind))
+        ways.append(Rival(name, relative_price(cells, [cell]), own, behind, cell))
     names = list(DROPOUTS[task])
     best = tuned(cells, names, found.measure(LINES[task]))
     if best is None:
         nothing = Gain(measure, {}, "dropout is not tuned: no seed has all its settings")
-        return [*ways, Rival(TUNED, None, nothing, nothing)]
+        return [*ways, Rival(TUNED, None, nothing, nothing, None)]
     # Over the seeds that it was tuned on, also where the baseline, which has more, was chosen.
     paired = {name: {s: r for s, r in cells[name].items() if s in best.seeds} for name in names}
     paired["id"] = dict(cells.get("id", {}))
     own, behind = gain(paired, measure, best.cell), gain(paired, measure, "id", best.cell)
-    title = f"{TUNED} ({DROPOUTS[task][best.cell]:g})"
-    return [*ways, Rival(title, relative_price(cells, names), own, behind)]
+    kept = ", the baseline's own" if best.cell == "baseline" else ""
+    title = f"{TUNED} ({DROPOUTS[task][best.cell]:g}{kept})"
+    return [*ways, Rival(title, relative_price(cells, names), own, behind, best.cell)]
 
 
 def slopes(points: Sequence[Mapping[int, tuple[float, float]]]) -> Interval | None:

@@ -15,13 +15,14 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from idlib.metrics.items import OTHERS, PARALLEL, TRAINED_ON, languages
+from idlib.metrics.names import IN_WORDS, at
 from idlib.records import Record
 from idlib.report.board import Board
 from idlib.report.claims import PAPER, PUBLISHED, REPORT
 from idlib.report.compared import Compared
 from idlib.report.comparisons import Comparison, Runs, difference
 from idlib.report.conditions import METHOD_NAMES, Condition, condition_of, task_of
-from idlib.report.designs import DESIGNS
+from idlib.report.designs import DESIGNS, selection_of
 from idlib.report.frame import frame_of, published, spread
 from idlib.report.metrics import CV, GINI, STD, STD_NORMALIZED, Metric
 from idlib.report.results import Results
@@ -99,8 +100,12 @@ def cost(results: Results) -> pd.DataFrame:
 
 
 def layers(results: Results) -> pd.DataFrame:
-    """Sensitivity by layer of the judged base models, by method: std × 1000 and std/mean."""
-    index = pd.Index(results.report.layers, name="layer")
+    """Sensitivity by layer of the judged base models, by method: std × 1000 and std/mean.
+
+    At the checkpoint of which C4 is judged, where it is.
+    """
+    rule = selection_of(results.task, "C4")
+    index = pd.Index(results.report.layers, name=f"layer{IN_WORDS[rule]}")
     columns: dict[tuple[str, str], list[str]] = {}
     for method, name in METHOD_NAMES.items():
         runs = [record.measured.metrics for record in results.base_models.get(method, ())]
@@ -108,7 +113,7 @@ def layers(results: Results) -> pd.DataFrame:
             continue
         for title, metric in (("std × 1000", STD), ("std / mean", CV)):
             columns[name, title] = [
-                spread([_of_layer(run, metric, layer) for run in runs], metric, len(runs))
+                spread([_of_layer(run, metric, layer, rule) for run in runs], metric, len(runs))
                 for layer in index
             ]
     names = ["model", "sensitivity"]
@@ -353,10 +358,12 @@ def _spread(part: pd.DataFrame, metric: Metric, nothing: str = NOTHING) -> str:
     return spread(part[metric.key].tolist(), metric, int(part["seeds"].iloc[0]))
 
 
-def _of_layer(metrics: Mapping[str, float], metric: Metric, layer: str) -> float:
+def _of_layer(metrics: Mapping[str, float], metric: Metric, layer: str, rule: str) -> float:
     """Std of sensitivity of a layer, or std over mean; NaN where a record lacks it."""
-    std = metrics.get(f"{STD.key}/{layer}", math.nan)
-    return std if metric is STD else std / (metrics.get(f"sensitivity/mean/{layer}") or math.nan)
+    std, mean = (metrics.get(at(f"sensitivity/{name}/{layer}", rule)) for name in ("std", "mean"))
+    if std is None:
+        return math.nan
+    return std if metric is STD else std / (mean or math.nan)
 
 
 def _tested(results: Results, kind: str) -> Iterator[tuple[str, str, int]]:

@@ -53,6 +53,16 @@ def test_earlier_records_have_one_rule() -> None:
     assert "+1.00 points" in said.splitlines()[-1]  # 3 − 2, at the lowest loss
 
 
+def test_what_stands_in_translation_is_told_with_the_rule_of_selection() -> None:
+    said = answer.direction(SOURCES, PROTOCOL)
+    assert "by the lowest validation loss +3.00 points" in said and "−1.00 points" in said
+    assert said.endswith("the direction is that of a rule of selection as much as of the method.")
+    same = Sources(translation=translated({"id": 2.0}))
+    assert "as much as of the method" not in answer.direction(same, PROTOCOL)
+    unclear = Sources(translation=translated({"id": {"best": 0.0, "loss": 3.0, "last": 0.0}}))
+    assert "as much as of the method" not in answer.direction(unclear, PROTOCOL)
+
+
 def test_what_no_record_can_tell_is_named() -> None:
     said = answer.answer(Sources(), PROTOCOL)
     assert "no record of id" in said and "and 16 have no interval yet" in said

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from idlib.metrics import bleu
+from idlib.metrics.names import BEST, LOSS, at, parted
 from idlib.records import Asked, Cost, Measured, Origin, Record
 from idlib.report.compared import Compared, compare
 from idlib.report.comparisons import Comparison
@@ -113,6 +114,9 @@ def record(
 ) -> Record:
     """A record of a task with all that the report reads, from how good the model is.
 
+    Unless ``metrics`` says otherwise, the best validation score and the lowest validation loss are
+    of one checkpoint.
+
     Args:
         task: its task.
         condition: its model; a data set goes into the settings.
@@ -135,7 +139,9 @@ def record(
         "answering": _across_languages,
     }.get(task, _one_score)
     more = own(task, condition, level, items)
-    every |= more[0] | dict(metrics or {})
+    every |= more[0]
+    every |= {at(name, LOSS): value for name, value in every.items() if parted(name)[1] == BEST}
+    every |= dict(metrics or {})
     lists |= more[1] | dict(curves or {})
     if condition.dataset:
         settings["dataset"] = condition.dataset

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from made_up.records import made_up_record
@@ -45,6 +46,7 @@ def run(
     passes: int = 1,
     updates: float = 40.0,
     curves: Mapping[str, Sequence[float]] | None = None,
+    **settings: float,
 ) -> Record:
     """A record of a task: its loss is lowest halfway, and α is 5 over the last three values."""
     every = {
@@ -58,7 +60,7 @@ def run(
     scored = {name: float(value) for name, value in metrics.items()}
     every |= {name: list(values) for name, values in (curves or {}).items()}
     return made_up_record(
-        Condition("", 0, 0.0), seed, "medium", scored, every, task=task, passes=passes
+        Condition("", 0, 0.0), seed, "medium", scored, every, task=task, passes=passes, **settings
     )
 
 
@@ -76,7 +78,7 @@ def translated(
     gains: Mapping[str, float | Mapping[str, float]],
     rise: float = 0.5,
     seeds: Sequence[int] = SEEDS,
-    **more: int,
+    **more: Any,
 ) -> Cells:
     """A study of translation: gain in SacreBLEU over its baseline by cell, one of each rule or all.
 
@@ -84,7 +86,7 @@ def translated(
         gains: of every cell but the baseline.
         rise: of the baseline's validation loss.
         seeds: of all cells.
-        more: passes of every cell but the baseline.
+        more: of :func:`run`, for every cell but the baseline.
     """
     cells: dict[str, dict[int, Record]] = {"baseline": {}}
     for seed in seeds:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from idlib.metrics.names import BEST, LOSS, parted
 from idlib.protocol import read
 from idlib.report.claims import CLAIMS, VOID
 from idlib.report.compared import COMPARED
-from idlib.report.designs import DESIGNS, tasks_of
+from idlib.report.designs import DESIGNS, lines_of, selection_of, tasks_of
 from idlib.report.tasks import REPORTS, report_of
 
 
@@ -33,7 +34,6 @@ def test_claims_are_complete():
 def test_what_is_compared_on_each_task(task, claims, quality, better):
     design = DESIGNS[task]
     assert design.claims == claims
-    assert tuple(name for name in CLAIMS if task in tasks_of(name)) == claims
     assert (design.quality, design.better) == (quality, better)
     assert report_of(task).compared[0] == quality
 
@@ -46,6 +46,30 @@ def test_every_line_of_the_protocol_is_of_a_claim_that_its_task_is_compared_for(
         assert report_of(task).metric(line.metric).name != line.metric, name
 
 
+def test_a_claim_is_judged_where_the_protocol_has_a_line_of_it():
+    assert {name: tasks_of(name) for name in CLAIMS} == {
+        "C1": ("translation",),
+        "C2": ("tagging",),
+        "C3": ("answering",),
+        "C4": ("images", "translation"),
+        "C5": ("images", "translation"),
+        "C6": ("images",),
+        "C7": ("classification",),
+        "C8": ("images", "translation", "tagging", "answering"),
+    }
+    assert all(set(tasks_of(name)) <= set(DESIGNS) for name in CLAIMS)
+    assert lines_of("tagging", "C5") == [] and lines_of("music", "C1") == []
+
+
+def test_the_rule_of_a_claim_is_that_of_its_lines():
+    for task, design in DESIGNS.items():
+        for claim in design.claims:
+            rules = {line.selection for line in lines_of(task, claim)} or {BEST}
+            assert rules == {selection_of(task, claim)}, (task, claim)
+    assert selection_of("translation", "C4") == selection_of("images", "C5") == LOSS
+    assert selection_of("translation", "C1") == selection_of("tagging", "C5") == BEST
+
+
 def test_every_metric_of_a_design_has_a_name_and_a_side():
     assert list(DESIGNS) == list(REPORTS)
     for task, design in DESIGNS.items():
@@ -54,4 +78,4 @@ def test_every_metric_of_a_design_has_a_name_and_a_side():
         for key, side in sides.items():
             assert report_of(task).metric(key).name != key
             assert side == ("below" if "nll" in key else "above"), key
-        assert set(design.context) <= sides.keys()
+        assert {parted(key)[0] for key in design.context} <= sides.keys()

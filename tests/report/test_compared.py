@@ -16,6 +16,7 @@ from made_up.records import (
     SEEDS,
     STD,
     TASKS,
+    WORLD,
     Level,
     compared_in,
     line_of,
@@ -23,16 +24,18 @@ from made_up.records import (
     world,
 )
 
+from idlib.metrics.names import LOSS, at
 from idlib.report.claims import CLAIMS
 from idlib.report.compared import EXCESS, compare
 from idlib.report.conditions import Condition
-from idlib.report.designs import DESIGNS, tasks_of
+from idlib.report.designs import DESIGNS, selection_of
 from idlib.report.tasks import REPORTS, report_of
 
 EVERY = pytest.mark.parametrize("task", TASKS)
 ONE_ROUND = [task for task in TASKS if task not in ("images", "classification")]
 GAINS = pytest.mark.parametrize("task", ONE_ROUND)  # one comparison in the task's quality
-C5 = pytest.mark.parametrize("task", tasks_of("C5"))
+C5 = pytest.mark.parametrize("task", [t for t, one in DESIGNS.items() if "C5" in one.claims])
+STD_AT_LOSS, NLL_AT_LOSS = at(STD, LOSS), at(NLL, LOSS)  # where C4 and C5 are judged
 
 
 def scale(task):
@@ -142,8 +145,9 @@ def test_what_stands_beside_the_gain(task, beside):
         ("tagging", "C2", F1_ENGLISH, [0.83412 - 0.82353]),
         ("answering", "C3", F1_ENGLISH, [0.66853 - 0.6354]),
         ("images", "C6", NLL, [-0.085, -0.12, -0.164, -0.023]),
-        ("images", "C4", STD, [0.001196, 0.0013, 0.007906, 0.0002]),
-        ("images", "C5", NLL, [-0.011, 0.092, 0.057, -0.1035, -0.075, 0.066]),
+        ("images", "C4", STD_AT_LOSS, [0.001196, 0.0013, 0.007906, 0.0002]),
+        ("images", "C5", NLL_AT_LOSS, [-0.011, 0.092, 0.057, -0.1035, -0.075, 0.066]),
+        ("images", "C4", "sensitivity/std@last", [None] * 4),
         ("images", "C8", NLL, [None, None]),
         ("classification", "C7", SCORE, [None] * 2),
     ],
@@ -200,12 +204,12 @@ def test_c4_has_both_kinds_of_distillation_at_each_smoothing():
         "baseline, student − base model, s = 0.1": -0.11e-3,
     }
     c4 = compared_in("images")["C4"]
-    assert named(c4) == [(label, STD) for label in expected]
+    assert named(c4) == [(label, STD_AT_LOSS) for label in expected]
     assert {c.label: c.interval.mean for c in c4.main} == pytest.approx(expected)
-    kinds = ("std", "cv", "std_normalized", "gini", "std@last", "cv@last")
+    kinds = ("std@loss", "cv@loss", "std_normalized@loss", "gini@loss", "std@last", "cv@last")
     others = {f"sensitivity/{name}" for name in kinds}
     assert {c.metric.key for c in c4.comparisons if c.better == "below"} == others
-    training = [c for c in c4.comparisons if c.metric.key == "train/nll"]
+    training = [c for c in c4.comparisons if c.metric.key == "train/nll@loss"]
     assert len(training) == 4 and {c.better for c in training} == {None}
     label = compared_in("translation")["C4"].main[0].label
     assert label == "intra-distillation − baseline, base model, s = 0.1"
@@ -216,15 +220,15 @@ def test_c4_has_both_kinds_of_distillation_at_each_smoothing():
 
 @C5
 def test_c5_is_the_paired_difference_of_gains(task):
-    c5, s = compared_in(task)["C5"], first(task)
-    line = line_of(c5, f"{EXCESS}student, s = {s:g}")
+    c5, s, key = compared_in(task)["C5"], first(task), at(NLL, selection_of(task, "C5"))
+    line = line_of(c5, f"{EXCESS}student, s = {s:g}", key)
     # distillation takes 0.01 off with intra-distillation and 0.10 off the baseline: 0.01 − 0.10/2
     half = HALF[SEEDS.get(task, 3)]
     assert line.interval == pytest.approx((-0.04, -0.04 - half, -0.04 + half, len(line.seeds)))
-    assert line.main and named(c5)[0] == (line.label, NLL)
+    assert line.main and named(c5)[0] == (line.label, key)
     assert len(c5.main) == len(report_of(task).smoothings)
     for method, change in (("baseline", -0.1), ("intra-distillation", -0.01)):
-        beside = line_of(c5, f"{method}, student − base model, s = {s:g}")
+        beside = line_of(c5, f"{method}, student − base model, s = {s:g}", key)
         assert beside.interval.mean == pytest.approx(change) and not beside.main
 
 
@@ -240,6 +244,44 @@ def test_c5_has_the_quality_of_the_rounds_beside_it(task, key, gains):
     beside = [c for c in compared_in(task)["C5"].comparisons if c.metric.key == key]
     assert [c.interval.mean for c in beside] == pytest.approx(gains)
     assert {c.better for c in beside} == {None}
+
+
+def test_c4_and_c5_are_compared_at_the_checkpoint_that_the_protocol_judges():
+    """Where the best SacreBLEU comes after the lowest loss, the two say different things."""
+    at_loss = {  # by method and round: loss, std of sensitivity in thousandths, SacreBLEU
+        ("baseline", 0): (2.0, 4.0, 17.0),
+        ("baseline", 1): (1.9, 3.0, 18.0),
+        ("id", 0): (1.8, 5.0, 20.0),
+        ("id", 1): (1.77, 4.0, 21.0),
+    }
+    made = [
+        record(
+            "translation",
+            Condition(method, round_, 0.1),
+            seed,
+            WORLD[method, round_],
+            metrics={
+                NLL_AT_LOSS: nll,
+                STD_AT_LOSS: std / 1000,
+                at(BLEU, LOSS): bleu,
+                "selected/step": 30.0,
+            },
+            items=24,
+        )
+        for (method, round_), (nll, std, bleu) in at_loss.items()
+        for seed in (1, 2, 3)
+    ]
+    found = compare(made, "translation")
+    c4 = {c.label: c.interval.mean for c in found["C4"].main}
+    assert list(c4.values()) == pytest.approx([0.001, -0.001])
+    (excess,) = found["C5"].main
+    assert excess.interval.mean == pytest.approx(0.03 - 0.1 / 2)
+    assert excess.items is None, "of that checkpoint no items are kept"
+    student = "baseline, student − base model, s = 0.1"
+    for key, mean in ((BLEU, 2.0), (at(BLEU, LOSS), 1.0)):
+        assert line_of(found["C5"], student, key).interval.mean == pytest.approx(mean)
+    same = world("translation", items=24)  # one checkpoint by both rules: its items are kept
+    assert compare(same, "translation")["C5"].main[0].items is not None
 
 
 def test_a_second_round_is_compared_where_there_is_one():

@@ -163,6 +163,17 @@ def test_histograms_of_other_edges_share_one_grid():
     assert np.log10([xs.min(), xs.max()]) == pytest.approx([-12, 0])
 
 
+def test_sensitivity_by_layer_is_of_the_checkpoint_that_is_judged():
+    names = {f"sensitivity/{name}/norm": 9.0 for name in ("std", "mean")}
+    names |= {"sensitivity/std/norm@loss": 0.008, "sensitivity/mean/norm@loss": 0.002}
+    made = [record("translation", Condition("id", 0, 0.1), metrics=names)]
+    std, ratio = figures.sensitivity_by_layer(results("translation", made)).axes
+    assert std.get_ylabel() == "std of sensitivity, lowest\nvalidation loss (× 10⁻³)"
+    for ax, value in ((std, 8.0), (ratio, 4.0)):
+        heights = [y for line in coloured(ax, "id") for y in line.get_ydata()]
+        assert pytest.approx(value) in heights and max(heights) < 9
+
+
 def test_sensitivity_by_layer_carries_std_and_ratio_of_base_models():
     page = results("images", world("images", seeds=[2]))
     std, ratio = figures.sensitivity_by_layer(page).axes

@@ -109,7 +109,7 @@ def test_cells_of_several_studies_are_taken_together() -> None:
 def test_missing_runs_are_counted_with_their_command() -> None:
     given = found({"pairs-1000": translated({"id": 1.0}, seeds=(11, 12))})
     assert given.missing(["pairs-1000"]) == (
-        "- pairs-1000: 2 of 6 runs not made yet (`baseline` 1, `id` 1); "
+        "- pairs-1000: 2 of 6 runs not made yet (`baseline`: 1, `id`: 1); "
         "`idlib evidence pairs-1000` makes them."
     )
     assert given.missing(["pairs-1000"], ["id"]).startswith("- pairs-1000: 1 of 3 runs")

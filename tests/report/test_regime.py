@@ -16,6 +16,7 @@ from idlib.report.regime import (
     PAIRS,
     RIVALS,
     SMOOTHINGS,
+    coincide,
     dose,
     mean_dose,
     overfit,
@@ -107,6 +108,7 @@ def test_rivals_of_translation() -> None:
     assert best.behind is not None and best.behind.interval is not None
     assert best.behind.interval.mean == pytest.approx(0.5)
     assert best.price == 3.0, "all three settings were trained"
+    assert best.cell == "dropout 0.5" and best.known and not best.kept
     assert ways["3 × the updates"].gain.interval is None
 
 
@@ -114,8 +116,18 @@ def test_dropout_that_stays_gains_nothing_over_the_seeds_of_all() -> None:
     cells = translated({"id": 1.0, "dropout 0.1": -1.0, "dropout 0.5": -0.5})
     few = {**cells, "dropout 0.5": {11: cells["dropout 0.5"][11]}}
     *_, best = rivals(found({"translation": few}), "C1")
-    assert best.name == "tuned dropout (0.3)" and best.gain.values == {11: 0.0}
+    assert best.name == "tuned dropout (0.3, the baseline's own)" and best.kept
+    assert best.gain.values == {11: 0.0} and not best.known
     assert best.behind is not None and set(best.behind.values) == {11}
+
+
+def test_one_checkpoint_by_two_rules() -> None:
+    apart, same = translated({"id": 1.0}), pictured({"baseline": (0, 0, 0), "id": (0.1, 0, 0)})
+    assert not coincide(apart, ["baseline", "id"]), "the loss turns before the score"
+    assert coincide(same, ["baseline", "id"]) and coincide(same, ["id", "js"])
+    assert not coincide(same, ["js"]) and not coincide({"js": {}}, ["js"]), "no record tells"
+    same["id"][12].measured.metrics["selected/step@loss"] = 10.0
+    assert not coincide(same, ["baseline", "id"])
 
 
 def test_dropout_that_is_not_tuned() -> None:

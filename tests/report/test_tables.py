@@ -104,7 +104,9 @@ def test_methods_are_compared_by_the_tasks_metrics(task):
                 expected = cell(values(page, method, metric.key), metric)
                 assert table.loc[(name, evidence), metric.title] == expected
     std = page.records[0].measured.metrics[STD]
-    assert table.loc[(BASE, ONE), report.metric(STD).title] == f"{1000 * std:#.3g}"
+    (title,) = (name for name in table if name.startswith("std of sensitivity"))
+    assert table.loc[(BASE, ONE), title] == f"{1000 * std:#.3g}"
+    assert ("lowest validation loss" in title) == (task == "translation"), "where C4 is judged"
 
 
 def test_a_cell_of_fewer_seeds_says_so():
@@ -195,6 +197,16 @@ def test_layers_have_std_and_ratio_of_base_models(task):
     stds = [r.measured.metrics[f"{STD}/{names[1]}"] for r in page.base_models["id"]]
     shown = table.loc[names[1], (ID, "std × 1000")]
     assert shown.startswith(f"{1000 * np.mean(stds):#.3g} ± ")
+
+
+def test_layers_are_of_the_checkpoint_that_is_judged():
+    first = report_of("translation").layers[0]
+    names = {f"{STD}/{first}@loss": 0.008, f"sensitivity/mean/{first}@loss": 0.002}
+    made = [record("translation", Condition("id", 0, 0.1), metrics=names)]
+    table = tables.layers(results("translation", made))
+    assert table.index.name == "layer, lowest validation loss"
+    assert list(table.loc[first]) == ["8.00", "4.00"]
+    assert tables.layers(both("tagging")).index.name == "layer"
 
 
 def test_a_record_without_measures_of_sensitivity_has_cells_of_nothing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,9 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from idlib.metrics.names import at
 from idlib.report.conditions import METHOD_NAMES, ByCondition, Condition
+from idlib.report.designs import selection_of
 from idlib.report.figures.style import (
     MARKERS,
     PALETTE,
@@ -20,6 +23,7 @@ from idlib.report.figures.style import (
     panels,
     present,
 )
+from idlib.report.metrics import CV, STD
 from idlib.report.results import Results
 
 ROOM = 30  # letters below a panel; beyond them they are drawn aslant
@@ -69,19 +73,23 @@ def sensitivity_distribution(
 def sensitivity_by_layer(results: Results, methods: Sequence[str] = tuple(METHOD_NAMES)) -> Figure:
     """Std of sensitivity by layer (log axis), and std/mean; bars span the seeds' range.
 
-    Of the judged base models at the task's first smoothing.
+    Of the judged base models at the task's first smoothing, at the checkpoint of which C4 is
+    judged, where it is.
     """
-    layers = results.report.layers
+    layers, rule = results.report.layers, selection_of(results.task, "C4")
     rows = []
     for method in methods:
         for record in results.base_models.get(method, ()):
             metrics = record.measured.metrics
             for layer in layers:
-                if mean := metrics.get(f"sensitivity/mean/{layer}"):
-                    std = metrics[f"sensitivity/std/{layer}"]
+                if mean := metrics.get(at(f"sensitivity/mean/{layer}", rule)):
+                    std = metrics[at(f"sensitivity/std/{layer}", rule)]
                     rows.append((layer, METHOD_NAMES[method], 1000 * std, std / mean))
     data = pd.DataFrame(rows, columns=["layer", "model", "std", "ratio"])
-    labels = {"std": "std of sensitivity (× 10⁻³)", "ratio": "std/mean of sensitivity"}
+    labels = {
+        column: textwrap.fill(metric.at(rule).title, 30)
+        for column, metric in (("std", STD), ("ratio", CV))
+    }
     with panels(1, 2, size=(4.6, 3.2)) as (figure, axes):
         for ax, (column, label) in zip(axes[0], labels.items(), strict=True):
             if not data.empty:
@@ -97,7 +105,7 @@ def sensitivity_by_layer(results: Results, methods: Sequence[str] = tuple(METHOD
                     palette=PALETTE,
                     markers=[markers[name] for name in names],
                     errorbar=("pi", 100),
-                    dodge=0.3,
+                    dodge=0.3 if len(names) > 1 else False,
                     linewidth=1.2,
                     ax=ax,
                 )

@@ -15,7 +15,7 @@ from idlib.report.board import Board, in_words
 from idlib.report.claims import CLAIMS, PAPER, REPORT
 from idlib.report.decisions import DECIDED, Decision, Outcome
 from idlib.report.designs import tasks_of
-from idlib.report.pages.regime.room import UNDERFITS, more_updates, reading
+from idlib.report.pages.regime.room import underfits
 from idlib.report.paired import StudyRecords
 from idlib.report.tables import unbroken
 from idlib.report.text import NOTHING, counted, joined
@@ -77,7 +77,7 @@ def helps_of(lines: Sequence[Decision]) -> str:
 
 def _where(board: Board, lines: Mapping[str, Decision]) -> list[str]:
     """A sentence for each study that is decided, and one of those that are not, in HTML."""
-    sentences = []
+    sentences, found = [], StudyRecords(board.protocol, board.records)
     decided = {one.line.study for one in lines.values() if one.outcome in DECIDED}
     studies = dict.fromkeys(one.line.study for one in lines.values())
     for study in filter(decided.__contains__, studies):
@@ -89,7 +89,7 @@ def _where(board: Board, lines: Mapping[str, Decision]) -> list[str]:
         ]
         sentences.append(f"<strong>{escape(study.capitalize())}</strong>: {', '.join(parts)}")
         sentences += [_otherwise(board, name) for name in of_study if board.otherwise(name)]
-        sentences += filter(None, (_underfits(board, study), _calibrated(board, study)))
+        sentences += filter(None, (underfits(found, study), _calibrated(board, study)))
     if waiting := [study for study in studies if study not in decided]:
         sentences.append(f"Not decided yet: {escape(joined(waiting))}")
     return sentences
@@ -144,18 +144,6 @@ def _otherwise(board: Board, name: str) -> str:
     rule = f"{RULES[LOSS]}, which the published scripts keep"
     others = escape(board.otherwise(name).replace(RULES[LOSS], rule))
     return f"By another choice of the checkpoint {board.linked(name, name)} is {others}"
-
-
-def _underfits(board: Board, study: str) -> str:
-    """That a longer baseline gains more than δ, where it does: nothing to regularise by then."""
-    found = StudyRecords(board.protocol, board.records)
-    one = more_updates(found).get(study)
-    if one is None or reading(one) != UNDERFITS:
-        return ""
-    return (
-        f"The baseline there gains {one.words} from K times the updates alone, more than δ: by "
-        "this score it underfits, and a regulariser cannot be judged well"
-    )
 
 
 def _calibrated(board: Board, study: str) -> str:

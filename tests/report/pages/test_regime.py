@@ -81,7 +81,7 @@ def test_standing_counts_base_models_alone() -> None:
     assert opening.standing(given) == (
         f"6 of the {len(base)} runs behind this page are made. What is missing may change it."
     )
-    assert opening.missing(given, "pairs-1000") == "All runs of this section are made."
+    assert opening.missing(given, "pairs-1000") == "All of these runs are made."
     assert "student" not in opening.missing(EMPTY, "translation")
 
 
@@ -102,13 +102,16 @@ def test_the_outcome_depends_on_the_rule() -> None:
         "the gain itself is larger than chosen by the score, by 3.00 points (+3.00 to +3.00, "
         "n = 3)."
     )
-    assert second == "- 2,000 pairs, test NLL: above zero by all three rules."
+    assert second.startswith("- 2,000 pairs, test NLL: above zero by all three rules. The gain")
     assert selection.practice(given) == (
         "**For practice:** choose the checkpoint of both arms by the metric that you report, and "
-        "name the rule, since the outcome depends on it on 2,000 pairs: chosen by that metric the "
+        "name the rule, since the gain depends on it on 2,000 pairs: chosen by that metric the "
         "gain is not clear of zero there."
     )
-    assert "The outcome depends on the rule: the gain is not clear" in opening.answers(given)
+    assert (
+        "It depends on the rule: the difference is +3.00 points (+3.00 to +3.00, n = 3); the "
+        "gain is not clear of zero by best validation score, above zero"
+    ) in opening.answers(given)
 
 
 def test_a_smaller_gain_by_the_loss_is_told_by_its_size() -> None:
@@ -116,16 +119,44 @@ def test_a_smaller_gain_by_the_loss_is_told_by_its_size() -> None:
     assert "itself is smaller than chosen by the score, by 2.00 points (+2.00 to +2.00" in said
 
 
-def test_the_outcome_does_not_depend_on_the_rule() -> None:
+def test_a_gain_that_is_as_large_by_both_rules_says_nothing_of_them() -> None:
     given = text(2.0)
     assert selection.depends(selection.by_rule(given)["2,000 pairs, test SacreBLEU"]) is False
     assert selection.practice(given) == (
-        "**For practice:** any of the three rules will do, for the outcome is the same by each of "
-        "them: the gain is above zero on 2,000 pairs."
+        "**For practice:** name the rule that chose the checkpoints. Whether the gain depends on "
+        "it cannot be said: by the loss minus by the score it is +0.00 points (+0.00 to +0.00, "
+        "n = 3) on 2,000 pairs, not clear of zero."
     )
-    assert "does not depend on the rule: the gain is above zero by all three" in opening.answers(
-        given
+    assert "Whether it depends on the rule cannot be said: the difference" in opening.answers(given)
+
+
+def test_that_one_interval_holds_zero_and_another_does_not_is_no_difference() -> None:
+    """By the loss the gain is above zero, by the score not clear; so is what lies between."""
+    cells = translated({"id": 0.0})
+    steps = {11: (-0.5, 0.6), 12: (0.3, 0.8), 13: (1.2, 1.0)}  # the second is the loss's
+    for seed, (by_score, by_loss) in steps.items():
+        metrics = cells["id"][seed].measured.metrics
+        metrics["test/bleu"] += by_score
+        metrics["test/bleu@loss"] += by_loss
+    given = found({"translation": cells})
+    gains = selection.by_rule(given)["2,000 pairs, test SacreBLEU"]
+    assert (gains["best"].sign, gains["loss"].sign) == ("either", "better")
+    assert selection.depends(gains) is False
+    assert "minus that by the score" in selection.words(given).splitlines()[0]
+    assert "cannot be said" in selection.practice(given)
+
+
+def test_one_checkpoint_by_two_rules_counts_once() -> None:
+    given = pictures(id=(0.02, 0.01, 0.01))
+    assert selection.coinciding(given) == {
+        "images, s = 0, test NLL",
+        "images, s = 0.1, test NLL",
+    }
+    assert selection.words(given).splitlines()[0] == (
+        "- images, s = 0, test NLL: above zero by best validation score and lowest validation "
+        "loss, which choose the same checkpoint here; above zero by last update."
     )
+    assert "nothing can be said" in selection.practice(given)
 
 
 def test_two_seeds_leave_it_open() -> None:
@@ -159,11 +190,24 @@ def flat(row: Iterable[str]) -> list[str]:
 def test_a_gain_in_likelihood_that_costs_accuracy() -> None:
     given = pictures(id=(0.02, 0.01, -0.005), far=(0.03, 0.01, -0.02))
     assert dose.practice(given) == (
-        "**For practice:** without label smoothing α = 15 is the best of those tried, with a gain "
-        "in test NLL of +0.030 nats (+0.028 to +0.032, n = 3), but expect to lose accuracy, "
-        "−2.00 points (−2.25 to −1.75, n = 3)."
+        "**For practice:** without label smoothing α = 15, which validation chose of 5 and 15, "
+        "gains +0.030 nats (+0.028 to +0.032, n = 3) in test NLL, where δ is 0.049 nats, but "
+        "expect to lose accuracy, −2.00 points (−2.25 to −1.75, n = 3)."
     )
     assert "At α = 15 the gain in accuracy is −2.00 points" in opening.answers(given)
+
+
+def test_validation_chooses_the_dose_and_test_tells_its_gain() -> None:
+    given = pictures(id=(0.02, 0.01, 0.01), far=(0.03, 0.01, 0.01))
+    for record in given.by_study["images"]["id"].values():
+        record.measured.metrics["validation/nll"] -= 0.1
+    said = dose.practice(given)
+    assert "α = 5, which validation chose of 5 and 15, gains +0.020 nats" in said
+
+
+def test_of_one_dose_nothing_is_the_best() -> None:
+    said = dose.practice(pictures(id=(0.02, 0.01, 0.01)))
+    assert "α = 5, the only one with records, gains" in said and "chose" not in said
 
 
 def test_a_gain_that_a_temperature_takes() -> None:
@@ -186,11 +230,15 @@ def test_a_gain_that_costs_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nll", "end"), [(0.0005, "so the interval holds zero."), (-0.02, "so it is worse.")]
+    ("nll", "start", "end"),
+    [
+        (0.0005, "nothing can be said of images without label smoothing", "not clear of zero."),
+        (-0.02, "do not expect a lower loss", "where δ is 0.049 nats."),
+    ],
 )
-def test_no_gain_in_likelihood(nll: float, end: str) -> None:
+def test_no_gain_in_likelihood(nll: float, start: str, end: str) -> None:
     said = dose.practice(pictures(id=(nll, 0.01, 0.01)))
-    assert said.startswith("**For practice:** do not expect a lower loss") and said.endswith(end)
+    assert said.startswith(f"**For practice:** {start}") and said.endswith(end)
 
 
 def test_answers_tell_of_smoothing_where_it_is() -> None:
@@ -221,9 +269,9 @@ def test_a_gain_where_the_baseline_overfits() -> None:
     given = sized([2.0, 0.5, 0.0005, -1.0], [0.7, 0.4, 0.1, 0.0])
     assert overfitting.practice(given) == (
         "**For practice:** use intra-distillation where the baseline's validation loss rises after "
-        "its lowest by 0.40 nats or more: with the checkpoint of best validation SacreBLEU the "
-        "gain is above zero with 1,000 pairs and 2,000 pairs, not clear of zero with 4,000 pairs, "
-        "below zero with 8,000 pairs."
+        "its lowest by 0.40 nats or more, and not where it rises by 0.00 nats or less: with the "
+        "checkpoint of best validation SacreBLEU the gain is above zero with 1,000 pairs and 2,000 "
+        "pairs, not clear of zero with 4,000 pairs, below zero with 8,000 pairs."
     )
     (_, _, regime) = opening.answers(given).splitlines()
     assert "With 1,000 pairs that is 0.70 nats, and the gain +2.00 points" in regime
@@ -233,9 +281,12 @@ def test_a_gain_where_the_baseline_overfits() -> None:
 @pytest.mark.parametrize(
     ("gains", "rule"),
     [
-        ([0.0005, -1.0], "that a model overfits is no reason to use intra-distillation"),
-        ([1.0, 2.0], "how far the model overfits does not decide whether to use"),
+        ([-2.0, -1.0], "that a model overfits is no reason to use intra-distillation"),
+        ([1.0, 2.0], "how far the model overfits did not decide whether intra-distillation"),
         ([-1.0, 2.0], "do not go by how far the model overfits"),
+        ([0.0005, -1.0], "whether it matters how far the model overfits cannot be said"),
+        ([0.0005, 1.0], "whether it matters how far the model overfits cannot be said"),
+        ([0.0005, 0.0], "whether it matters how far the model overfits cannot be said"),
     ],
 )
 def test_other_orders(gains: list[object], rule: str) -> None:
@@ -253,6 +304,14 @@ def test_slope_is_told_for_a_tenth_of_a_nat() -> None:
     )
 
 
+def test_a_slope_that_holds_zero_says_so() -> None:
+    given = sized([1.0, 1.0], [0.6, 0.2])
+    for seed, step in ((11, -3.0), (12, 0.0), (13, 3.1)):
+        given.by_study["pairs-1000"]["id"][seed].measured.metrics["test/bleu"] += step
+    first = overfitting.words(given).splitlines()[0]
+    assert ", not clear of zero, of gain for each 0.1 nats" in first
+
+
 def test_points_are_those_of_studies_with_records() -> None:
     assert list(overfitting.points_of(sized([1.0, 2.0], [0.1, 0.2]), "best")) == list(PAIRS)[:2]
 
@@ -267,39 +326,57 @@ def test_regime_table() -> None:
 
 
 def tuned(ours: float, dropout: float) -> StudyRecords:
-    gains = {"id": ours, "dropout 0.1": -1.0, "dropout 0.5": dropout, "r-drop": 0.9}
-    return found({"translation": translated(gains)})
+    """Intra-distillation of three passes, and three settings of dropout."""
+    cells = translated({"id": ours, "passes": 0.1}, passes=3, alpha=5.0)
+    cells |= {**translated({"dropout 0.1": -1.0, "dropout 0.5": dropout}), **cells}
+    return found({"translation": cells})
 
 
-@pytest.mark.parametrize(
-    ("ours", "head", "how"),
-    [
-        (
-            1.0,
-            "tuning dropout on validation does not replace intra-distillation",
-            "intra-distillation is better than that by +0.50 points",
-        ),
-        (
-            0.25,
-            "tune dropout on validation before paying for K passes",
-            "that is better than intra-distillation by 0.25 points",
-        ),
-    ],
-)
-def test_tuned_dropout(ours: float, head: str, how: str) -> None:
-    said = rivals.practice(tuned(ours, 0.5))
-    assert said.startswith(f"**For practice:** {head}: on translation {how}")
-    assert said.endswith("and on images dropout is not tuned yet.")
-
-
-def test_a_gain_over_tuned_dropout_that_is_not_clear() -> None:
-    given = tuned(0.0005, -0.5)  # the baseline's own dropout is best: its gain has no steps
-    assert "the gain over that, +0.00 points (−0.00 to +0.00, n = 3), is not clear of zero" in (
-        rivals.practice(given)
+def test_tuned_dropout_that_costs_as_much() -> None:
+    said = rivals.practice(tuned(1.0, 0.5))
+    assert said == (
+        "**For practice:** what costs as much did not replace intra-distillation. On translation, "
+        "in test SacreBLEU: intra-distillation gained more than 3 passes with α = 0 (by 0.90 "
+        "points) and tuned dropout (0.5) (by 0.50 points). On images, in test NLL: dropout is not "
+        "tuned yet."
     )
+    other = rivals.practice(tuned(0.25, 0.5))
+    assert "before paying for K passes, try what gained more for the same price" in other
+    assert "tuned dropout (0.5) (by 0.25 points) gained more than intra-distillation" in other
+    assert "intra-distillation gained more than 3 passes with α = 0 (by 0.15 points)" in other
+
+
+def test_a_difference_that_is_not_clear_is_no_advice() -> None:
+    given = tuned(0.5, 0.4)
+    for seed, step in ((11, -0.5), (12, 0.0), (13, 0.6)):
+        given.by_study["translation"]["dropout 0.5"][seed].measured.metrics["test/bleu"] += step
+        given.by_study["translation"]["passes"][seed].measured.metrics["test/bleu"] += 9 * step
+    said = rivals.practice(given)
+    assert said.startswith("**For practice:** compare intra-distillation with what costs as much.")
+    assert "the difference from 3 passes with α = 0 (" in said and "is not clear of zero" in said
+
+
+def test_dropout_that_stays_is_no_rival() -> None:
+    given = tuned(-0.5, -0.5)  # the baseline's own dropout is best
     assert rivals.tuned_words(given).splitlines()[0] == (
-        "- translation: of 0.1, 0.3 and 0.5 validation chose 0.3, the baseline's own (3 seeds)."
+        "- translation: of 0.1, 0.3 and 0.5 validation kept the baseline's own, 0.3, so that "
+        "tuning bought nothing (3 seeds)."
     )
+    (first, *_) = rivals.words(given).splitlines()
+    assert "tuned dropout" not in first and "not clear" not in first
+    assert first.endswith("Better than intra-distillation: 3 passes with α = 0 at 3 ×.")
+    said = rivals.practice(given)
+    assert "3 passes with α = 0 (by 0.60 points) gained more than intra-distillation" in said
+    assert "validation kept the baseline's own dropout, so that tuning bought nothing" in said
+    row = rivals.table(given, "C1").loc["tuned dropout (0.3, the baseline's own)"]
+    assert row["over the baseline"] == "the same runs" and row["price"] == "3 ×"
+
+
+def test_what_is_cheaper_does_not_cost_as_much() -> None:
+    cells = translated({"r-drop": 2.0}, passes=2) | translated({"id": 1.0, "passes": 0.5}, passes=3)
+    given = found({"translation": cells})
+    assert "R-Drop" not in rivals.practice(given)
+    assert "Better than intra-distillation: R-Drop (K = 2) at 2 ×." in rivals.words(given)
 
 
 def test_what_beats_intra_distillation_is_named() -> None:
@@ -307,13 +384,34 @@ def test_what_beats_intra_distillation_is_named() -> None:
     assert rivals.words(given).splitlines()[0] == (
         "- translation, test SacreBLEU: the gain over the baseline is above zero with "
         "intra-distillation (K = 3) and R-Drop (K = 2), below zero with 3 passes with α = 0."
-        " Better than intra-distillation: R-Drop (K = 2)."
+        " Better than intra-distillation: R-Drop (K = 2) at 1 ×."
     )
+
+
+def test_the_alpha_of_r_drop_was_not_tuned() -> None:
+    lengths = {"test/length_ratio": 0.9}
+    cells = translated({"id": 1.0, "r-drop": -1.0}, passes=2, alpha=5.0)
+    for record in cells["r-drop"].values():
+        record.measured.metrics.update(lengths)
+    images = pictured({"baseline": NONE, "id": (0.1, 0.1, 0.1)})
+    pair = {seed: run("images", seed, {}, passes=2, alpha=5.0) for seed in STEP}
+    far = {seed: run("images", seed, {}, passes=3, alpha=15.0) for seed in STEP}
+    dosed = {"r-drop": pair, "s = 0, α = 15": far}
+    given = found({"translation": cells, "images": images, "image-dose": dosed})
+    assert rivals.alpha_words(given).splitlines() == [
+        "- translation: R-Drop has α = 5, which was not tuned for it; no other α was tried.",
+        "- images: R-Drop has α = 5, which was not tuned for it; α = 15 was tried with "
+        "intra-distillation alone.",
+    ]
+    assert rivals.alpha_words(EMPTY).count("no record of R-Drop yet") == 2
+    row = rivals.table(given, "C1").loc["R-Drop (K = 2)"]
+    assert list(row)[:4] == ["2 ×", "5", "0.30", "0.900"]
+    assert "hypotheses / references" not in rivals.table(given, "C6")
 
 
 def test_rivals_table() -> None:
     row = rivals.table(tuned(1.0, 0.5), "C1").loc["tuned dropout (0.5)"]
-    assert flat(row) == ["3 ×", narrow(0.5), narrow(0.5), "3"]
+    assert flat(row) == ["3 ×", "–", "–", "–", narrow(0.5), narrow(0.5), "3"]
 
 
 # ---- whether there is something to regularise
@@ -327,7 +425,7 @@ MEASURE = Measure(NLL, "below", 0.05)
         ((0.01, 0.011, 0.012), "less than δ"),
         ((-0.2, -0.201, -0.199), "less than δ"),
         ((0.2, 0.201, 0.202), "more than δ: underfits"),
-        ((0.01, 0.04, 0.07), "not clear"),
+        ((0.01, 0.04, 0.07), "not clear of δ"),
         ((0.01, 0.01), "not known"),
     ],
 )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from idlib.report.pages.regime.words import PRACTICE, SIGNS, grouped, not_yet, seeds_of
 from idlib.report.paired import Gain, StudyRecords, gain
-from idlib.report.regime import DOSES, ENCODER, GRID, IMAGE_LINES, IMAGES, mean_dose
+from idlib.report.regime import DOSES, ENCODER, GRID, IMAGE_LINES, IMAGES, mean_dose, tuned
 from idlib.report.text import NOTHING, joined
 
 
@@ -75,24 +75,36 @@ def encoder_words(found: StudyRecords) -> str:
 
 
 def practice(found: StudyRecords) -> str:
-    """What to do about the dose, from the images without smoothing and what is lost there."""
+    """What to do about the dose, from the images without smoothing and what is lost there.
+
+    Where several α have records, validation chooses the one whose gain on test is told.
+    """
     at_alpha = _of_alpha(found)
-    known = {alpha: gains for alpha, gains in at_alpha.items() if gains[0].sign != "unknown"}
-    if not known:
+    known = [alpha for alpha, gains in at_alpha.items() if gains[0].sign != "unknown"]
+    cells = {GRID[0.0, alpha][1]: alpha for alpha in known}
+    best = tuned(found.cells(*IMAGES), list(cells), found.measure("C6")) if known else None
+    if best is None:
         return not_yet("images at some α")
-    best = max(known, key=lambda alpha: known[alpha][0].interval.mean)  # type: ignore[union-attr]
-    nll, calibrated, accuracy = known[best]
-    if nll.sign != "better":
-        said = "the interval holds zero" if nll.sign == "either" else "it is worse"
+    nll, calibrated, accuracy = at_alpha[cells[best.cell]]
+    tried = joined(f"{alpha:g}" for alpha in known)
+    how = f"which validation chose of {tried}" if len(known) > 1 else "the only one with records"
+    delta = f"{nll.measure.metric.written(nll.measure.delta or 0.0)} {nll.measure.metric.unit}"
+    alpha = f"α = {cells[best.cell]:g}, {how}"
+    gained = f"gains {nll.words} in test NLL, where δ is {delta}"
+    if nll.sign == "worse":
         return (
             f"{PRACTICE} do not expect a lower loss of intra-distillation on images like these: "
-            f"at the best α tried, {best:g}, the gain in test NLL is {nll.words}, so {said}."
+            f"{alpha}, {gained}."
+        )
+    if nll.sign == "either":
+        return (
+            f"{PRACTICE} nothing can be said of images without label smoothing: {alpha}, {gained}, "
+            f"{SIGNS[nll.sign]}."
         )
     if calibrated.sign == "worse":
         return (
-            f"{PRACTICE} fit a temperature on validation instead: without label smoothing the gain "
-            f"in test NLL at the best α tried, {best:g}, is {nll.words}, but after a temperature "
-            f"{calibrated.words}."
+            f"{PRACTICE} fit a temperature on validation instead: without label smoothing {alpha}, "
+            f"{gained}, but after a temperature {calibrated.words}."
         )
     if accuracy.sign == "worse":
         tail = f"but expect to lose accuracy, {accuracy.words}"
@@ -103,10 +115,7 @@ def practice(found: StudyRecords) -> str:
         )
     else:
         tail = f"where accuracy, {accuracy.words}, is {SIGNS[accuracy.sign]}"
-    return (
-        f"{PRACTICE} without label smoothing α = {best:g} is the best of those tried, with a gain "
-        f"in test NLL of {nll.words}, {tail}."
-    )
+    return f"{PRACTICE} without label smoothing {alpha}, {gained}, {tail}."
 
 
 def _of_alpha(found: StudyRecords, s: float = 0.0) -> dict[float, list[Gain]]:

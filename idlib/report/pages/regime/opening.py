@@ -20,8 +20,8 @@ def standing(found: StudyRecords) -> str:
 
 
 def missing(found: StudyRecords, *studies: str) -> str:
-    """Which runs of a section are not made, and how to make them."""
-    return found.missing(studies, _cells(found)) or "All runs of this section are made."
+    """Which runs of some studies are not made, and how to make them."""
+    return found.missing(studies, _cells(found)) or "All of these runs are made."
 
 
 def _cells(found: StudyRecords) -> set[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from idlib.metrics.names import BEST, RULES, SELECTIONS
-from idlib.report.pages.regime.words import PRACTICE, grouped, not_yet, seeds_of
-from idlib.report.paired import StudyRecords, gain
+from idlib.report.pages.regime.words import PRACTICE, SIGNS, grouped, not_yet, seeds_of
+from idlib.report.paired import Sign, StudyRecords, gain
 from idlib.report.regime import PAIRS, Point, overfit, pairs_label, slopes
 from idlib.report.statistics import Interval
 from idlib.report.text import NOTHING, counted
@@ -63,6 +63,8 @@ def words(found: StudyRecords) -> str:
         text = f"{metric.difference(fitted.mean, unit=True)}"
         if fitted.bounded:
             text += f" ({metric.bounds(fitted.low, fitted.high)})"
+            if fitted.low <= 0 <= fitted.high:
+                text += f", {SIGNS['either']},"
         lines.append(
             f"- {RULES[rule]}: {text} of gain for each {STEP:g} nats more of rise, over "
             f"{sizes} numbers of pairs and {counted(fitted.n, 'seed')} that have them all."
@@ -78,24 +80,38 @@ def practice(found: StudyRecords) -> str:
     if len(known) < 2:
         return not_yet("two numbers of pairs")
     rise = {study: _mean(list(points[study].values()), 0) for study in known}
-    good = [study for study, sign in known.items() if sign == "better"]
-    rest = [study for study in known if study not in good]
     outcomes = grouped({pairs_label(study): sign for study, sign in known.items()}, "with")
-    if not good:
-        rule = "that a model overfits is no reason to use intra-distillation"
-    elif not rest:
-        rule = "how far the model overfits does not decide whether to use intra-distillation"
-    elif min(rise[study] for study in good) > max(rise[study] for study in rest):
-        least = min(rise[study] for study in good)
-        rule = (
-            "use intra-distillation where the baseline's validation loss rises after its lowest by "
-            f"{least:.2f} nats or more"
-        )
-    else:
-        rule = "do not go by how far the model overfits"
     return (
-        f"{PRACTICE} {rule}: with the checkpoint of best validation SacreBLEU the gain is "
-        f"{outcomes}."
+        f"{PRACTICE} {_rule(known, rise)}: with the checkpoint of best validation SacreBLEU the "
+        f"gain is {outcomes}."
+    )
+
+
+def _rule(known: Mapping[str, Sign], rise: Mapping[str, float]) -> str:
+    """What clear gains and losses say of how far a model overfits; one that is not clear, nothing.
+
+    Args:
+        known: side of zero of the gain, by study.
+        rise: of the baseline's validation loss, in nats, by study.
+    """
+    good, bad, unclear = (
+        [rise[study] for study, sign in known.items() if sign == which]
+        for which in ("better", "worse", "either")
+    )
+    if good and bad and min(good) > max(bad):
+        return (
+            "use intra-distillation where the baseline's validation loss rises after its lowest by "
+            f"{min(good):.2f} nats or more, and not where it rises by {max(bad):.2f} nats or less"
+        )
+    if good and bad:
+        return "do not go by how far the model overfits"
+    if unclear:
+        return "whether it matters how far the model overfits cannot be said"
+    if bad:
+        return "that a model overfits is no reason to use intra-distillation"
+    return (
+        "how far the model overfits did not decide whether intra-distillation gained, from "
+        f"{min(good):.2f} to {max(good):.2f} nats of rise"
     )
 
 

@@ -9,7 +9,7 @@ from idlib.report.paired import Gain, StudyRecords, gain
 from idlib.report.regime import ROOM
 from idlib.report.text import joined
 
-UNDERFITS = "more than δ: underfits"
+UNDERFITS, NOT_CLEAR, NOT_KNOWN = "more than δ: underfits", "not clear of δ", "not known"
 
 
 def more_updates(found: StudyRecords) -> dict[str, Gain]:
@@ -30,10 +30,21 @@ def reading(one: Gain) -> str:
     if delta is None:
         raise ValueError(f"{one.measure.metric.key} has no δ to be read against")
     if interval is None or one.sign == "unknown":
-        return "not known"
+        return NOT_KNOWN
     if interval.high < delta:
         return "less than δ"
-    return UNDERFITS if interval.low > delta else "not clear"
+    return UNDERFITS if interval.low > delta else NOT_CLEAR
+
+
+def underfits(found: StudyRecords, study: str) -> str:
+    """That K times the updates gain a baseline more than δ, without a full stop; else empty."""
+    one = more_updates(found).get(study)
+    if one is None or reading(one) != UNDERFITS:
+        return ""
+    return (
+        f"The baseline gains {one.words} from K times the updates alone, more than δ: by this "
+        "score it underfits, and a regulariser cannot be judged well on it"
+    )
 
 
 def table(found: StudyRecords) -> pd.DataFrame:
@@ -56,13 +67,13 @@ def practice(found: StudyRecords) -> str:
     groups: dict[str, list[str]] = {}
     for study, one in more_updates(found).items():
         groups.setdefault(reading(one), []).append(study)
-    groups.pop("not known", None)
+    groups.pop(NOT_KNOWN, None)
     if not groups:
         return not_yet("a longer baseline")
     words = {
         "less than δ": "it holds on",
         UNDERFITS: "the baseline underfits on",
-        "not clear": "the interval reaches past δ, so that it is not clear, on",
+        NOT_CLEAR: "the interval reaches past δ, so that it is not clear, on",
     }
     said = [f"{text} {joined(groups[name])}" for name, text in words.items() if name in groups]
     return (
