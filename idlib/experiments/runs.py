@@ -11,13 +11,14 @@ state is that of this run, until the next.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import torch
 from accelerate.utils import gather_object, wait_for_everyone
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import nn
 
 from idlib import protocol
@@ -73,7 +74,12 @@ def run(spec: Spec, workspace: Workspace | None = None, progress: Progress | Non
         return from_main(_recorded(plan, workspace, trained) if is_main_process() else None)
 
 
-def load_model(spec: Spec, checkpoint: str = BEST, workspace: Workspace | None = None) -> nn.Module:
+def load_model(
+    spec: Spec,
+    checkpoint: str = BEST,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+) -> nn.Module:
     """A run's model in evaluation mode, trained now if its weights are not there.
 
     Args:
@@ -81,10 +87,11 @@ def load_model(spec: Spec, checkpoint: str = BEST, workspace: Workspace | None =
         checkpoint: ``best`` (by the task's validation metric), ``loss`` (lowest validation loss)
             or ``last`` (after the last update).
         workspace: where checkpoints lie.
+        progress: called with numbers of updates, where it is trained.
     """
     check_choice("checkpoint", checkpoint, SELECTIONS)
     with _as_asked(spec.plan.settings.threads):
-        trained = _trained(spec.plan, workspace or Workspace(), None)
+        trained = _trained(spec.plan, workspace or Workspace(), progress)
         return _load(spec.plan, trained.weights(checkpoint))
 
 
@@ -202,7 +209,12 @@ def _lock(workspace: Workspace, plan: Plan) -> AbstractContextManager[object]:
     workspace.check_checkpoints()
     folder = workspace.folder(plan.asked.signature)
     folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / LOCK)
+    lock = FileLock(folder / LOCK)
+    try:
+        return lock.acquire(timeout=0)
+    except Timeout:
+        print(f"another process works on this run; waiting for it ({folder})", file=sys.stderr)
+        return lock
 
 
 def _check_shared(folder: Path) -> None:

@@ -166,7 +166,10 @@ class IntraDistillation:
         """
         labelled = as_heads(targets(batch))
         logits, modules = self._run_passes(forward, batch)
-        taught = {} if teacher is None else outputs_of(teacher(batch))
+        taught = {}
+        if teacher is not None:
+            with torch.no_grad():  # a teacher is a constant
+                taught = outputs_of(teacher(batch))
         check_heads(labelled if at_hand is None else at_hand, logits, taught)
         if modules is not None:  # before anything is written over logits
             states = {name: states_of(head) for name, head in logits.items()}

@@ -227,3 +227,13 @@ def test_the_command_makes_them_once(ours, command):
     assert Store("records/evidence").all() == made
     status, out, _ = command("evidence", "--list")
     assert "6 of 6 registered runs are made" in out
+
+
+def test_committed_records_do_not_stand_for_those_of_another_folder(ours, command):
+    """Who makes the runs again wants them made, and not found."""
+    for run in ours.runs("one"):
+        Store("records/evidence", also=()).save(record_of(ours, run, protocol.sha256()))
+    _, out, _ = command("evidence", "one", "--list", "--records", "mine")
+    assert "0 of 4 registered runs are made" in out
+    _, out, _ = command("evidence", "one", "--list")
+    assert "4 of 4 registered runs are made" in out

@@ -591,3 +591,19 @@ def test_a_corrupt_image_is_named_before_anything_is_trained(fresh, tmp_path, mo
     with pytest.raises(DataError, match="3.png"):
         run_all([Spec("images", "id", "smoke", str(root))], workspace=fresh)
     assert not fresh.checkpoints.exists()
+
+
+def test_who_waits_for_another_process_on_the_same_run_is_told(fresh, capsys):
+    import threading
+
+    from filelock import FileLock
+
+    folder = fresh.folder(ONE.signature)
+    folder.mkdir(parents=True)
+    held = FileLock(folder / ".lock", thread_local=False)
+    held.acquire()
+    threading.Timer(1.0, held.release).start()
+    run(ONE, fresh)
+    assert (
+        f"another process works on this run; waiting for it ({folder})" in capsys.readouterr().err
+    )

@@ -409,3 +409,17 @@ def test_a_regressions_teacher_of_other_positions_is_refused():
     target = Target(torch.zeros(B), kind="regression")
     with pytest.raises(ValueError, match="teacher's logits have shape"):
         of_logits(torch.rand(K, B, 1), target, teacher=lambda b: torch.zeros(1, B))
+
+
+@pytest.mark.parametrize("kind", ["classes", "regression"])
+def test_a_teacher_that_is_a_module_learns_nothing(kind):
+    torch.manual_seed(3)
+    student, teacher = torch.nn.Linear(4, 1), torch.nn.Linear(4, 1)
+    x = torch.randn(5, 4)
+    labels = torch.zeros(5, dtype=torch.long) if kind == "classes" else torch.randn(5)
+    objective = IntraDistillation(passes=2)
+    parts = objective(
+        student, lambda b: Target(labels, kind=kind), x, step=0, total_steps=1, teacher=teacher
+    )
+    parts.total.backward()
+    assert teacher.weight.grad is None and student.weight.grad is not None

@@ -128,7 +128,7 @@ def _advice(board: Board, lines: Sequence[Decision]) -> str:
         else "Not for these scores, on what has been measured."
     )
     found = StudyRecords(board.protocol, board.records)
-    longer = [study for study, one in more_updates(found).items() if reading(one) == UNDERFITS]
+    longer = [study for study in board.protocol.studies if underfits(found, study)]
     calibrated = [study for study in board.protocol.studies if _calibrated(board, study)]
     cheaper = [f"longer training (more than δ on {joined(longer)})"] if longer else []
     if calibrated:
