@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +13,8 @@ from idlib.report.figures.style import panels, say_nothing
 from idlib.report.pages.performance import SUITES, Measured, beside, cases, headlines, title
 
 OURS, OTHERS, FLOOR = "#0072B2", "#8C8C8C", "#009E73"
-HEIGHT = 0.32  # inches of an arm's line
+HEIGHT = 0.36  # inches of an arm's line
+LABEL = 36  # characters of its name beside the panels before it is broken
 LINES = {"id-plain": ("#D55E00", "o"), "id": (OURS, "s"), "floor": (FLOOR, "^")}
 SWEPT = {"passes": "K", "positions": "positions", "classes": "classes"}
 
@@ -74,7 +76,7 @@ def _times(ax: Axes, measured: Measured, reference: str) -> None:
         xlabel=f"time ÷ {beside(measured.case.suite, reference)}",
         title=measured.machine,
     )
-    ax.set_yticks(range(len(arms)), [title(arm) for arm in arms])
+    ax.set_yticks(range(len(arms)), [fill(title(arm), LABEL) for arm in arms])
     ax.invert_yaxis()
 
 
@@ -85,7 +87,7 @@ def _peaks(ax: Axes, measured: Measured, reference: str) -> None:
         if memory is not None and arm.arm != "floor":  # which holds no optimizer's state
             ax.barh(place, memory, color=OURS if arm.arm.startswith(("id", "sens")) else OTHERS)
     ax.axvline(1, color="grey", linewidth=0.8)
-    ax.set(xlim=(0, None), xlabel=f"peak memory ÷ {beside(measured.case.suite, reference)}")
+    ax.set(xlim=(0, None), xlabel=f"peak ÷ {beside(measured.case.suite, reference)}")
 
 
 def _sweep(found: Sequence[Measured], name: str) -> list[Measured]:

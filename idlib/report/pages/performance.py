@@ -47,8 +47,8 @@ TODAY = {  # what arms are called now, by what files call them that were measure
     "ID, passes replayed, projection and loss together": (
         "ID, one pass at a time in memory, projection and loss together"
     ),
-    "baseline, dropout from bulk bits": "baseline, quicker masks of dropout",
-    "ID, dropout from bulk bits": "ID, quicker masks of dropout",
+    "baseline, dropout from bulk bits": "baseline, quicker dropout masks",
+    "ID, dropout from bulk bits": "ID, quicker dropout masks",
 }
 SIZES = {  # in words; of another the name stands behind the number
     "passes": "K = {}",

@@ -159,6 +159,14 @@ def test_figures_have_a_row_for_each_machine(stored) -> None:
     assert [2, 3, 5] in lines
 
 
+def test_a_long_name_of_an_arm_is_broken_into_lines() -> None:
+    long = arm("id", 1.0, 1, baseline=1.0).model_copy(update={"title": "word " * 20})
+    case = update_case(3.0).model_copy(update={"arms": (arm("baseline", 1.0, 1), long)})
+    left, _ = costs_figure([of(made_up_costs("CPU 1", case))], "step").axes
+    short, broken = (text.get_text() for text in left.get_yticklabels())
+    assert "\n" not in short and max(map(len, broken.splitlines())) <= 36
+
+
 def test_without_results_the_page_says_so() -> None:
     assert (
         page.sentences([], "step")
