@@ -20,6 +20,7 @@ from scipy import stats
 from idlib.metrics.names import SELECTIONS, at
 from idlib.protocol import Line, Protocol, Rules
 from idlib.records import Record
+from idlib.report.conditions import cell_name
 from idlib.report.statistics import Interval, finite, p_value, t_interval
 from idlib.report.text import counted
 
@@ -226,7 +227,7 @@ def weighted(
         for cell in contrast
     }
     lacking = [
-        f"no {key} of {cell}" if records.get(cell) else f"no record of {cell}"
+        f"no {key} of {cell_name(cell)}" if records.get(cell) else f"no record of {cell_name(cell)}"
         for cell, by_seed in having.items()
         if not by_seed
     ]
@@ -239,7 +240,8 @@ def weighted(
         figures = {cell: record.measured.metrics[key] for cell, record in runs.items()}
         if logarithm:
             if low := [cell for cell, value in figures.items() if value <= 0]:
-                left_out[seed] = f"no logarithm: {key} of {', '.join(low)} is not above 0"
+                of = ", ".join(map(cell_name, low))
+                left_out[seed] = f"no logarithm: {key} of {of} is not above 0"
                 continue
             figures = {cell: math.log(value) for cell, value in figures.items()}
         values[seed] = math.fsum(weight * figures[cell] for cell, weight in contrast.items())
@@ -253,11 +255,11 @@ def _why_left_out(cells: Iterable[str], runs: Mapping[str, Record]) -> str:
     not be the processor.
     """
     if missing := [cell for cell in cells if cell not in runs]:
-        return f"unpaired: no run of {', nor of '.join(missing)}"
+        return f"unpaired: no run of {', nor of '.join(map(cell_name, missing))}"
     made_on = {record.origin.device: cell for cell, record in runs.items()}
     if len(made_on) > 1:
         return "unpaired: " + ", ".join(
-            f"{cell} made on {where}" for where, cell in made_on.items()
+            f"{cell_name(cell)} made on {where}" for where, cell in made_on.items()
         )
     return ""
 

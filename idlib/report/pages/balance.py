@@ -20,6 +20,7 @@ from idlib.report.association import (
 from idlib.report.balance import CV, REST, STD, interval_of, paired, ratio
 from idlib.report.board import Board
 from idlib.report.conditions import METHOD_NAMES
+from idlib.report.conditions import cell_name as label
 from idlib.report.decisions import Decision
 from idlib.report.equal_loss import EqualLoss, equal_loss
 from idlib.report.kinds import KINDS, NORM, by_kind, shares
@@ -47,17 +48,6 @@ RATIOS = {  # figures of sensitivity by the key of a part's; all parameters have
 NOT_YET = "there are no runs to compare yet"  # head of an empty table
 _Rows = dict[tuple[str, ...], dict[str, str]]  # cells of a table by label and column
 AREAS = {"added": "NLL added", "added_light": "NLL added", "level": "NLL"}
-
-
-def label(cell: str) -> str:
-    """A cell's name on the page.
-
-    >>> label("passes"), label("id student")
-    ('K passes, α = 0', 'ID student')
-    """
-    if cell == "id":
-        return "ID"
-    return METHOD_NAMES.get(cell) or (f"ID{cell[2:]}" if cell.startswith("id ") else cell)
 
 
 LABELS = {pair: f"{label(pair[0])} − {label(pair[1])}" for pair in CONTRASTS}
