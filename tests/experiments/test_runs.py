@@ -11,15 +11,18 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from made_up.tasks import write_images
 from made_up.toy import EXAMPLES, ToySettings
 from made_up.toy_run import ToyRunTask
@@ -594,16 +597,12 @@ def test_a_corrupt_image_is_named_before_anything_is_trained(fresh, tmp_path, mo
 
 
 def test_who_waits_for_another_process_on_the_same_run_is_told(fresh, capsys):
-    import threading
-
-    from filelock import FileLock
-
     folder = fresh.folder(ONE.signature)
     folder.mkdir(parents=True)
     held = FileLock(folder / ".lock", thread_local=False)
-    held.acquire()
-    threading.Timer(1.0, held.release).start()
-    run(ONE, fresh)
-    assert (
-        f"another process works on this run; waiting for it ({folder})" in capsys.readouterr().err
-    )
+    with ThreadPoolExecutor(1) as another:  # a lock is one thread's
+        another.submit(held.acquire).result()
+        Timer(1.0, held.release).start()
+        run(ONE, fresh)
+    said = f"another process works on this run; waiting for it ({folder})"
+    assert said in capsys.readouterr().err

@@ -417,7 +417,7 @@ def test_a_teacher_that_is_a_module_learns_nothing(kind):
     student, teacher = torch.nn.Linear(4, 1), torch.nn.Linear(4, 1)
     x = torch.randn(5, 4)
     labels = torch.zeros(5, dtype=torch.long) if kind == "classes" else torch.randn(5)
-    objective = IntraDistillation(passes=2)
+    objective = IntraDistillation(passes=1)
     parts = objective(
         student, lambda b: Target(labels, kind=kind), x, step=0, total_steps=1, teacher=teacher
     )

@@ -91,7 +91,7 @@ def test_effects_and_remarks_are_in_the_lines_own_unit(board):
     assert board.effect(ratio) == "× 0.50 (95 % interval × 0.50 to × 0.50)"
     assert board.delta(ratio.line) == "× 1.11"
     assert board.effect(board.decisions["C8 translation, compute"]) == ""
-    assert board.remarks("C8 translation, compute") == "no record of compute"
+    assert board.remarks("C8 translation, compute") == "no record of K × the updates"
     assert board.decisions["C8 translation, K passes"].outcome == "supported"
 
 
@@ -119,7 +119,7 @@ def test_tables_have_every_line(board):
         board.remarks("C1"),
     ]
     assert list(table.loc["C2"])[1:3] == ["not judged", "–"]
-    assert "no record of id" in table.loc["C2"]["remarks"]
+    assert "no record of ID" in table.loc["C2"]["remarks"]
     assert tables.lines(board).data.equals(board.table())
     short = by_claim(board).data
     words = short.pop("line").str.extract('<strong>(.*)</strong><small class="words">(.*)</small>')

@@ -7,9 +7,9 @@ import math
 import pandas as pd
 
 from idlib.report.association import BALANCE, across_means, associate, qualities, runs_of
+from idlib.report.conditions import cell_name
 from idlib.report.pages.balance.words import (
     Rows,
-    label,
     rho,
     signed_number,
     table,
@@ -51,7 +51,7 @@ def by_method(studies: Studies, fewest: int) -> pd.DataFrame:
             for cell, runs in runs_of(cells, *quality.asked).groupby("group", sort=False):
                 if len(runs) >= fewest:
                     found = associate(runs, "std", "worse", within=True)
-                    rows[study, quality.metric.name, label(str(cell))] = {
+                    rows[study, quality.metric.name, cell_name(str(cell))] = {
                         "rank correlation": rho(found),
                         "p": NOTHING if math.isnan(found.p) else f"{found.p:.2g}",
                         "seeds": str(found.n),

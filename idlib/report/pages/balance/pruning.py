@@ -7,9 +7,9 @@ import pandas as pd
 
 from idlib.metrics.names import LOSS, at
 from idlib.report.balance import interval_of, paired
-from idlib.report.conditions import METHOD_NAMES
+from idlib.report.conditions import METHOD_NAMES, cell_name
 from idlib.report.metrics import NLL
-from idlib.report.pages.balance.words import CONTRASTS, LABELS, Rows, label, signed_bounds, table
+from idlib.report.pages.balance.words import CONTRASTS, LABELS, Rows, signed_bounds, table
 from idlib.report.paired import Studies
 from idlib.report.pruning import RANKS
 from idlib.report.text import NOTHING, span
@@ -52,5 +52,5 @@ def added(studies: Studies) -> pd.DataFrame:
                 if values:
                     text = NLL.written(float(np.mean(values)))
                     text += f" ({span(values, NLL.form)})" if len(values) > 1 else ""
-                    rows.setdefault((study, f"by {rank}"), {})[label(method)] = text
+                    rows.setdefault((study, f"by {rank}"), {})[cell_name(method)] = text
     return table(rows, "study", "ranked").fillna(NOTHING)

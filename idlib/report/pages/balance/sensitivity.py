@@ -11,11 +11,11 @@ import pandas as pd
 from idlib.metrics.names import LAST, LOSS
 from idlib.report.balance import CV, REST, STD, ratio
 from idlib.report.board import Board
-from idlib.report.conditions import METHOD_NAMES
+from idlib.report.conditions import METHOD_NAMES, cell_name
 from idlib.report.decisions import Decision
 from idlib.report.equal_loss import EqualLoss, equal_loss
 from idlib.report.kinds import KINDS, by_kind, shares
-from idlib.report.pages.balance.words import Rows, exponential, label, ratio_cell, table, times
+from idlib.report.pages.balance.words import Rows, exponential, ratio_cell, table, times
 from idlib.report.paired import Cells, Studies
 from idlib.report.text import NOTHING, span
 
@@ -36,7 +36,7 @@ def outcomes(board: Board, studies: Iterable[str]) -> pd.DataFrame:
             rows.append(
                 {
                     "line": line,
-                    "compared": " ÷ ".join(map(label, decision.line.contrast)),
+                    "compared": " ÷ ".join(map(cell_name, decision.line.contrast)),
                     "outcome": decision.outcome,
                     "ratio of std": ratio_cell(exponential(decision.interval)),
                     "δ": board.delta(decision.line),
@@ -73,7 +73,7 @@ def held_by_kind(studies: Studies, cells: Sequence[str] = ("baseline", "id")) ->
                 rows[study, kind] = {
                     "parameters": f"{there[0][0]:.2%}",
                     **{
-                        f"variance, {label(cell)}": _held(by_kind_.get(kind))
+                        f"variance, {cell_name(cell)}": _held(by_kind_.get(kind))
                         for cell, by_kind_ in held.items()
                     },
                 }
@@ -95,7 +95,7 @@ def ratios(studies: Studies, selection: str = LOSS, against: str = "baseline") -
                 if any(found.values()):
                     rows[study, figure, part] = {m: ratio_cell(one) for m, one in found.items()}
         rows[study, "seeds", ""] = {m: str(one.n) if one else "0" for m, one in counts.items()}
-    heads = {method: f"{label(method)} ÷ {label(against)}" for method in methods}
+    heads = {method: f"{cell_name(method)} ÷ {cell_name(against)}" for method in methods}
     return table(rows, "study", "figure", "of").rename(columns=heads)
 
 

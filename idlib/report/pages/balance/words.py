@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from idlib.report.association import Association
-from idlib.report.conditions import METHOD_NAMES
+from idlib.report.conditions import cell_name
 from idlib.report.metrics import NLL
 from idlib.report.paired import NO_BREAK
 from idlib.report.statistics import Interval
@@ -26,18 +26,7 @@ NOT_YET = "there are no runs to compare yet"  # head of an empty table
 Rows = dict[tuple[str, ...], dict[str, str]]  # cells of a table by label and column
 
 
-def label(cell: str) -> str:
-    """A cell's name on the page.
-
-    >>> label("passes"), label("id student")
-    ('K passes, α = 0', 'ID student')
-    """
-    if cell == "id":
-        return "ID"
-    return METHOD_NAMES.get(cell) or (f"ID{cell[2:]}" if cell.startswith("id ") else cell)
-
-
-LABELS = {pair: f"{label(pair[0])} − {label(pair[1])}" for pair in CONTRASTS}
+LABELS = {pair: f"{cell_name(pair[0])} − {cell_name(pair[1])}" for pair in CONTRASTS}
 
 
 def table(rows: Rows, *names: str) -> pd.DataFrame:
