@@ -410,10 +410,14 @@ class Run:
         return state
 
     def stop(self, reason: str) -> NoReturn:
-        """Stop the run; the message names the last good checkpoint."""
-        state = checkpoints.load(self.folder)
-        good = "There is no checkpoint before it."
-        if state is not None:
+        """Stop the run; the message names the last good checkpoint, which need not be read."""
+        try:
             path = checkpoints.state_path(self.folder)
-            good = f"The last good checkpoint is {path}, update {state['step']}."
+        except checkpoints.CheckpointError as error:
+            good = str(error)
+        else:
+            good = "There is no checkpoint before it."
+            if path is not None:
+                update = path.stem.rpartition("-")[2]
+                good = f"The last good checkpoint is {path}, update {update}."
         raise NonFiniteLoss(f"{reason}. {good}")
