@@ -84,9 +84,10 @@ def train(
     They are those of the task's best validation metric, of the lowest validation loss, and of the
     last update.
 
-    A run that was stopped at any point goes on from its last evaluation and ends, on processors
-    of one kind (the same instruction sets) with the same threads and versions of the libraries,
-    with the same bits as one that never stopped. A finished one is read back at once.
+    A run that was stopped at any point goes on from its last evaluation. On a CPU it ends, on
+    processors of one kind (the same instruction sets) with the same threads and versions of the
+    libraries, with the same bits as one that never stopped; on a GPU, where sums may be formed in
+    another order each time, that is not promised. A finished one is read back at once.
 
     Args:
         model: freshly initialised; it is trained in place.
