@@ -22,7 +22,7 @@ from idlib.integrations.heads import (
 )
 from idlib.method.objective import IntraDistillation, Parts
 from idlib.method.projection import Head
-from idlib.method.targets import Target, as_heads
+from idlib.method.targets import Target, given_targets
 from idlib.method.unprojected import unprojected
 
 ROUNDING, ROUNDING_HALF = 1e-4, 2e-2  # of a loss in 32 bits or more, and in 16
@@ -120,7 +120,7 @@ class IntraDistillationMixin(Base):
         self._updates += bool(batches)
         counts: dict[str, Tensor] = {}
         for batch in batches:
-            for name, target in as_heads(self.targets(batch)).items():
+            for name, target in given_targets(self.targets, batch).items():
                 counts[name] = counts.get(name, 0) + target.count
         if self.accelerator.num_processes > 1:
             at = self.accelerator.device
@@ -185,7 +185,7 @@ class IntraDistillationMixin(Base):
         seen: dict[str, Tensor] | None,
     ) -> Parts:
         """The objective's parts; ``seen`` takes the model's outputs, if they are wanted."""
-        names = list(as_heads(self.targets(inputs)))
+        names = list(given_targets(self.targets, inputs))
         run = forward_of(model, self._inner(model))
 
         def forward(batch: Batch) -> dict[str, Head]:
@@ -223,7 +223,7 @@ class IntraDistillationMixin(Base):
 
     def _compare(self, model: nn.Module, inputs: Batch, names: list[str]) -> None:
         """Refuse labels of which the model's own loss is another than that of one pass."""
-        if not all(target.count > 0 for target in as_heads(self.targets(inputs)).values()):
+        if not all(target.count > 0 for target in given_targets(self.targets, inputs).values()):
             return  # the next batch tells
         inner = self._inner(model)
         # Not compiled, which would be done again for this, nor as several losses of as many GPUs.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import torch
@@ -40,7 +41,7 @@ from idlib.method.projection import (
     with_states,
 )
 from idlib.method.schedules import adaptive_alpha
-from idlib.method.targets import Forward, Target, as_heads, check_counts, outputs_of
+from idlib.method.targets import Forward, Target, check_counts, given_targets, outputs_of
 
 
 class Parts(NamedTuple):
@@ -107,8 +108,8 @@ class IntraDistillation:
     overwrite_logits: bool = False
 
     def __post_init__(self) -> None:
-        if self.passes < 1:
-            raise ValueError(f"passes must be at least 1, not {self.passes}")
+        if not isinstance(self.passes, Integral) or self.passes < 1:
+            raise ValueError(f"passes must be a whole number, at least 1, not {self.passes!r}")
         if not 0 <= self.smoothing < 1:
             raise ValueError(f"smoothing must lie in [0, 1), not {self.smoothing}")
         for name, value, choices in (
@@ -123,7 +124,7 @@ class IntraDistillation:
     def __call__(
         self,
         forward: Forward,
-        targets: Callable[[Any], Target | Mapping[str, Target]],
+        targets: Callable[[Any], Target | Mapping[str, Target]] | Target | Mapping[str, Target],
         batch: Any,
         step: int,
         total_steps: int,
@@ -141,8 +142,8 @@ class IntraDistillation:
                 :func:`~idlib.method.unprojected.unprojected` gives it: then the logits of all
                 positions never exist at once. Where its model is compiled, it must be it, close
                 over it or name it (for batch norm in ``loop`` and ``cached``).
-            targets: from a batch to its :class:`~idlib.method.targets.Target`, or to one for each
-                head.
+            targets: the :class:`~idlib.method.targets.Target` of the batch, or one for each head,
+                or a function from a batch to these.
             batch: a tensor or array whose first dimension is B, or a mapping, sequence or
                 dataclass of them; in ``loop`` and ``cached`` anything that ``forward`` takes.
             step: the update, counted from 1, up to ``total_steps``.
@@ -160,11 +161,11 @@ class IntraDistillation:
                 step that is recorded once and run again with other weights.
 
         Raises:
-            ValueError: heads without targets (or the reverse), heads that are no logits and no
-                projection, shapes that do not fit, an update without a counted position, or a
-                batch of a type that ``stack`` cannot copy.
+            ValueError: heads without targets (or the reverse), targets that are none, heads that
+                are no logits and no projection, shapes that do not fit, an update without a counted
+                position, or a batch of a type that ``stack`` cannot copy.
         """
-        labelled = as_heads(targets(batch))
+        labelled = given_targets(targets, batch)
         logits, modules = self._run_passes(forward, batch)
         taught = {}
         if teacher is not None:

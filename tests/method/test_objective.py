@@ -369,7 +369,9 @@ def test_autocast_changes_the_model_and_not_the_loss():
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"passes": 0}, "passes"),
+        ({"passes": 0}, "passes must be a whole number, at least 1, not 0"),
+        ({"passes": 2.5}, "passes must be a whole number, at least 1, not 2.5"),
+        ({"passes": "3"}, "passes must be a whole number, at least 1, not '3'"),
         ({"divergence": "kld"}, "x, js, kl"),
         ({"mode": "stacked"}, "stack, loop, cached"),
         ({"divergence_reduction": "max"}, "mean, sum, sum_padded"),
