@@ -18,7 +18,7 @@ from idlib.metrics.items import OTHERS, PARALLEL, TRAINED_ON, languages
 from idlib.metrics.names import IN_WORDS, at
 from idlib.records import Record
 from idlib.report.board import Board
-from idlib.report.claims import PAPER, PUBLISHED, REPORT
+from idlib.report.claims import PAPER, PUBLISHED, REPORT, caveat
 from idlib.report.compared import Compared
 from idlib.report.comparisons import Comparison, Runs, difference
 from idlib.report.conditions import METHOD_NAMES, Condition, condition_of, task_of
@@ -236,16 +236,21 @@ def unbroken(table: pd.DataFrame, *columns: str) -> Styler:
 def compared(found: Compared) -> pd.DataFrame:
     """The comparisons of a claim: difference, intervals, and the earlier report's difference.
 
-    One without a difference says why in its place.
+    One without a difference says why in its place. Beside the earlier report's difference stands
+    what the audit says of it.
     """
     rows: dict[tuple[str, str], Cells] = {}
     for c in found.comparisons:
         earlier = c.earlier_report
+        smoothed = any(condition.smoothing > 0 for condition in c.conditions)
+        said = caveat(found.claim.id, smoothed)
         rows[c.metric.title, c.label] = {
             "difference": c.reason or _difference(c),
             OVER_SEEDS: _bounds(c.interval, c.metric),
             OVER_BOTH: _bounds(c.items, c.metric),
-            REPORT: NOT_STATED if earlier is None else c.metric.difference(earlier),
+            REPORT: NOT_STATED
+            if earlier is None
+            else ", ".join(filter(None, (c.metric.difference(earlier), said))),
         }
     return _indexed(rows, ("metric", "comparison"))
 

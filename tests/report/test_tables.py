@@ -353,8 +353,11 @@ def test_a_claims_comparisons():
     table = tables.compared(c6)
     assert list(table.index) == [(c.metric.title, c.label) for c in c6.comparisons]
     assert list(table) == ["difference", tables.OVER_SEEDS, tables.OVER_BOTH, "earlier report"]
-    row = "−0.200 | −0.201 to −0.199 | – | −0.085"
+    row = "−0.200 | −0.201 to −0.199 | – | −0.085, confounded (A2, A11)"
     assert rows_of(table)[0] == f"test NLL (nats) | base model, s = 0 | {row}"
+    assert rows_of(table)[2].endswith("| −0.164, void (A1)"), "its baseline was not smoothed"
+    c5 = rows_of(tables.compared(compared_in("images")["C5"]))
+    assert c5[0].endswith("| −0.011, void (A1, A3, A7)")
     c1 = compare(world("translation", items=24), "translation")["C1"]
     low, high = c1.main[0].items[1:3]
     assert list(tables.compared(c1)[tables.OVER_BOTH])[:2] == [
