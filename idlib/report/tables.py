@@ -22,7 +22,7 @@ from idlib.report.claims import PAPER, PUBLISHED, REPORT, caveat
 from idlib.report.compared import Compared
 from idlib.report.comparisons import Comparison, Runs, difference
 from idlib.report.conditions import METHOD_NAMES, Condition, condition_of, task_of
-from idlib.report.designs import DESIGNS, selection_of
+from idlib.report.designs import selection_of
 from idlib.report.frame import frame_of, published, spread
 from idlib.report.metrics import CV, GINI, STD, STD_NORMALIZED, Metric
 from idlib.report.results import Results
@@ -45,9 +45,8 @@ def methods(results: Results) -> pd.DataFrame:
     return _by_model(_base_models(results), [results.metric(k) for k in results.report.compared])
 
 
-def gap(results: Results) -> pd.DataFrame:
-    """The score of the task's gain on English, on the other languages, and the gap, by method."""
-    kind = DESIGNS[results.task].quality.rpartition("/")[0]
+def gap(results: Results, kind: str = "test/f1") -> pd.DataFrame:
+    """A score on English, its mean over the other languages, and the gap, by method."""
     english, others = (results.metric(f"{kind}/{which}") for which in (TRAINED_ON, OTHERS))
     data = _base_models(results)
     if {english.key, others.key} <= {*data}:

@@ -35,7 +35,7 @@ def test_what_the_audit_says_of_a_figure_stands_in_its_claim_too():
     [
         ("images", ("C4", "C5", "C6", "C8"), "test/nll", "below"),
         ("translation", ("C1", "C4", "C5", "C8"), "test/bleu", "above"),
-        ("tagging", ("C2", "C5", "C8"), "test/f1_parallel/others", "above"),
+        ("tagging", ("C2", "C5", "C8"), "test/f1/others", "above"),
         ("answering", ("C3", "C5", "C8"), "test/f1/others", "above"),
         ("classification", ("C7", "C8"), "test/score", "above"),
     ],
@@ -45,6 +45,12 @@ def test_what_is_compared_on_each_task(task, claims, quality, better):
     assert design.claims == claims
     assert (design.quality, design.better) == (quality, better)
     assert report_of(task).compared[0] == quality
+
+
+def test_a_gain_is_headed_by_the_metric_that_the_protocol_judges():
+    for claim in ("C1", "C2", "C3", "C6", "C7", "C8"):
+        for task in tasks_of(claim):
+            assert lines_of(task, claim)[0].metric == DESIGNS[task].quality, (task, claim)
 
 
 def test_every_line_of_the_protocol_is_of_a_claim_that_its_task_is_compared_for():

@@ -125,15 +125,16 @@ def test_a_cell_of_fewer_seeds_says_so():
 )
 def test_gap_is_between_english_and_the_mean_of_the_others(task, kind, gap):
     page = both(task)
-    table, metric = tables.gap(page), page.metric(f"test/{kind}/en")
+    table, metric = tables.gap(page, f"test/{kind}"), page.metric(f"test/{kind}/en")
     english, others = (values(page, "id", f"test/{kind}/{which}") for which in ("en", "others"))
     cells = [cell(numbers, metric) for numbers in (english, others, english - others)]
     assert list(table.loc[(ID, THREE)]) == cells and list(table)[-1] == "gap (points)"
     assert list(table.index.get_level_values("model").unique()) == [*METHOD_NAMES.values()]
     level = record(task, PAIR[0])  # where tagging has 0.7 in English, and 0.4 on average
-    assert tables.gap(results(task, [level])).iloc[0].iloc[-1] == gap
+    assert tables.gap(results(task, [level]), f"test/{kind}").iloc[0].iloc[-1] == gap
     lacking = record(task, PAIR[0], drop=(f"test/{kind}/others",))
-    assert list(tables.gap(results(task, [lacking])).iloc[0])[1:] == ["–", "–"]
+    table = tables.gap(results(task, [lacking]), f"test/{kind}")
+    assert list(table.iloc[0])[1:] == ["–", "–"]
 
 
 def test_calibration_has_all_models():
