@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
@@ -15,7 +15,7 @@ from idlib.metrics.items import items_of
 from idlib.metrics.names import RULES, at
 from idlib.protocol import Line, Protocol
 from idlib.report.bootstrap import bootstrap
-from idlib.report.claims import PAPER, REPORT, VOID
+from idlib.report.claims import PAPER, REPORT, caveat, is_void
 from idlib.report.conditions import Condition
 from idlib.report.decisions import DECIDED, Decision, Outcome, by_selection, decide
 from idlib.report.links import to_records
@@ -23,7 +23,7 @@ from idlib.report.metrics import Metric
 from idlib.report.paired import Studies
 from idlib.report.statistics import Interval
 from idlib.report.tasks import report_of
-from idlib.report.tasks.base import Figures
+from idlib.report.tasks.base import Figures, TaskReport
 from idlib.report.text import NOTHING, counted, joined
 
 
@@ -218,23 +218,14 @@ class Board:
         unscaled, as in records.
         """
         line = self.decisions[name].line
-        study = self.protocol.studies[line.study]
-        report = report_of(study.task)
-        conditions = {
-            cell: Condition(
-                study.cells[cell].method,
-                study.cells[cell].settings.get("round", 0),
-                study.cells[cell].settings.get("smoothing", report.smoothings[0]),
-            )
-            for cell in line.contrast
-        }
+        report, conditions = self._report(line), self._conditions(line)
         sources: tuple[tuple[str, Figures], ...] = (
             (PAPER, report.paper),
             (REPORT, report.earlier_report),
         )
         for source, figures in sources:
             stated = figures.get(line.metric, {})
-            if source == REPORT and line.claim in VOID:
+            if source == REPORT and is_void(line.claim, _smoothed(conditions)):
                 continue
             if not {*conditions.values()} <= stated.keys():
                 continue
@@ -242,6 +233,31 @@ class Board:
             if line.scale == "log":
                 values = {cell: math.log(value) for cell, value in values.items()}
             yield source, math.fsum(w * values[cell] for cell, w in line.contrast.items())
+
+    def caveat(self, name: str) -> str:
+        """What must be said beside the earlier report's figure of a line; empty if nothing."""
+        line = self.decisions[name].line
+        return caveat(line.claim, _smoothed(self._conditions(line)))
+
+    def _report(self, line: Line) -> TaskReport:
+        return report_of(self.protocol.studies[line.study].task)
+
+    def _conditions(self, line: Line) -> dict[str, Condition]:
+        """The conditions of a line's cells."""
+        cells = self.protocol.studies[line.study].cells
+        first = self._report(line).smoothings[0]
+        return {
+            cell: Condition(
+                cells[cell].method,
+                cells[cell].settings.get("round", 0),
+                cells[cell].settings.get("smoothing", first),
+            )
+            for cell in line.contrast
+        }
+
+
+def _smoothed(conditions: Mapping[str, Condition]) -> bool:
+    return any(condition.smoothing > 0 for condition in conditions.values())
 
 
 def in_words(line: Line) -> str:

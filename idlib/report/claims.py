@@ -86,5 +86,30 @@ CLAIMS = {
     )
 }
 
-# Of these the earlier report's figures are void (A1, A3, A7; A12 to A14).
-VOID = ("C4", "C5")
+# What the audit says of the earlier report's figures of a claim. Of C6 that is of models without
+# label smoothing: the baseline that is named smoothed was not, so that no comparison of it stands.
+_VOID = "void"
+CAVEATS = {
+    "C4": f"{_VOID} (A12–A14)",
+    "C5": f"{_VOID} (A1, A3, A7)",
+    "C6": "confounded (A2, A11)",
+}
+SMOOTHED = {"C6": f"{_VOID} (A1)"}
+
+
+def caveat(claim: str, smoothed: bool = False) -> str:
+    """What must be said beside a figure of the earlier report; empty if nothing.
+
+    Args:
+        claim: whose figure it is, by id.
+        smoothed: whether it is of models that are named smoothed.
+
+    >>> caveat("C6"), caveat("C6", smoothed=True), caveat("C1", smoothed=True)
+    ('confounded (A2, A11)', 'void (A1)', '')
+    """
+    return (SMOOTHED.get(claim) if smoothed else None) or CAVEATS.get(claim, "")
+
+
+def is_void(claim: str, smoothed: bool = False) -> bool:
+    """Whether nothing can be read from that figure at all, so that it is no benchmark."""
+    return caveat(claim, smoothed).startswith(_VOID)

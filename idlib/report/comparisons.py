@@ -55,6 +55,7 @@ class Comparison:
         earlier_report: the same sum over the earlier report's table.
         seeds: those that all conditions have.
         signatures: of the records behind it.
+        conditions: that it compares.
     """
 
     label: str
@@ -67,6 +68,7 @@ class Comparison:
     earlier_report: float | None = None
     seeds: tuple[int, ...] = ()
     signatures: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
 
     def in_words(self) -> str:
         """The difference with its unit and interval, or why there is none."""
@@ -138,6 +140,7 @@ class Runs:
                 reason=self._what_lacks(contrast, having, key),
                 main=main,
                 earlier_report=earlier,
+                conditions=contrast.conditions,
             )
         values = [
             contrast.of({c: runs[seed].measured.metrics[key] for c, runs in having.items()})
@@ -153,6 +156,7 @@ class Runs:
             earlier_report=earlier,
             seeds=seeds,
             signatures=tuple(sorted({r[s].signature for r in having.values() for s in seeds})),
+            conditions=contrast.conditions,
         )
 
     def _what_lacks(self, contrast: Contrast, having: Mapping[Condition, BySeed], key: str) -> str:

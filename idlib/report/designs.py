@@ -49,10 +49,10 @@ DESIGNS = {
         context=("test/bleu", at("test/bleu", LOSS)),
     ),
     "tagging": Design(
-        "test/f1_parallel/others",
+        "test/f1/others",
         "above",
         (
-            ("test/f1/others", "above"),
+            ("test/f1_parallel/others", "above"),
             ("test/f1/en", "above"),
             ("test/nll", "below"),
             ("test/nll/others", "below"),

@@ -19,7 +19,7 @@ from idlib.metrics.names import IN_WORDS, at
 from idlib.records import Record
 from idlib.report import times
 from idlib.report.board import Board
-from idlib.report.claims import PAPER, PUBLISHED, REPORT
+from idlib.report.claims import PAPER, PUBLISHED, REPORT, caveat
 from idlib.report.compared import Compared
 from idlib.report.comparisons import Comparison, Runs, difference
 from idlib.report.conditions import (
@@ -29,7 +29,7 @@ from idlib.report.conditions import (
     condition_of,
     task_of,
 )
-from idlib.report.designs import DESIGNS, selection_of
+from idlib.report.designs import selection_of
 from idlib.report.frame import frame_of, published, spread
 from idlib.report.metrics import CV, GINI, STD, STD_NORMALIZED, Metric
 from idlib.report.results import Results
@@ -52,9 +52,8 @@ def methods(results: Results) -> pd.DataFrame:
     return _by_model(_base_models(results), [results.metric(k) for k in results.report.compared])
 
 
-def gap(results: Results) -> pd.DataFrame:
-    """The score of the task's gain on English, on the other languages, and the gap, by method."""
-    kind = DESIGNS[results.task].quality.rpartition("/")[0]
+def gap(results: Results, kind: str = "test/f1") -> pd.DataFrame:
+    """A score on English, its mean over the other languages, and the gap, by method."""
     english, others = (results.metric(f"{kind}/{which}") for which in (TRAINED_ON, OTHERS))
     data = _base_models(results)
     if {english.key, others.key} <= {*data}:
@@ -252,16 +251,21 @@ def unbroken(table: pd.DataFrame, *columns: str) -> Styler:
 def compared(found: Compared) -> pd.DataFrame:
     """The comparisons of a claim: difference, intervals, and the earlier report's difference.
 
-    One without a difference says why in its place.
+    One without a difference says why in its place. Beside the earlier report's difference stands
+    what the audit says of it.
     """
     rows: dict[tuple[str, str], Cells] = {}
     for c in found.comparisons:
         earlier = c.earlier_report
+        smoothed = any(condition.smoothing > 0 for condition in c.conditions)
+        said = caveat(found.claim.id, smoothed)
         rows[c.metric.title, c.label] = {
             "difference": c.reason or _difference(c),
             OVER_SEEDS: _bounds(c.interval, c.metric),
             OVER_BOTH: _bounds(c.items, c.metric),
-            REPORT: NOT_STATED if earlier is None else c.metric.difference(earlier),
+            REPORT: NOT_STATED
+            if earlier is None
+            else ", ".join(filter(None, (c.metric.difference(earlier), said))),
         }
     return _indexed(rows, ("metric", "comparison"))
 

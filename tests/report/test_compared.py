@@ -9,6 +9,7 @@ from made_up.records import (
     BLEU,
     F1_ENGLISH,
     F1_OTHERS,
+    F1_PARALLEL,
     GAIN,
     HALF,
     NLL,
@@ -120,7 +121,7 @@ def test_the_gain_is_the_paired_difference_in_the_tasks_quality(task):
     ("task", "beside"),
     [
         ("translation", {"test/chrf": 2.0, NLL: -0.2}),
-        ("tagging", {F1_OTHERS: 0.04, F1_ENGLISH: 0.02, NLL: -0.2, "test/nll/others": -0.4}),
+        ("tagging", {F1_PARALLEL: 0.04, F1_ENGLISH: 0.02, NLL: -0.2, "test/nll/others": -0.4}),
         (
             "answering",
             {"test/em/others": 0.02, F1_ENGLISH: 0.02, NLL: -0.2, "test/nll/others": -0.4},

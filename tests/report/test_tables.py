@@ -125,15 +125,16 @@ def test_a_cell_of_fewer_seeds_says_so():
 )
 def test_gap_is_between_english_and_the_mean_of_the_others(task, kind, gap):
     page = both(task)
-    table, metric = tables.gap(page), page.metric(f"test/{kind}/en")
+    table, metric = tables.gap(page, f"test/{kind}"), page.metric(f"test/{kind}/en")
     english, others = (values(page, "id", f"test/{kind}/{which}") for which in ("en", "others"))
     cells = [cell(numbers, metric) for numbers in (english, others, english - others)]
     assert list(table.loc[(ID, THREE)]) == cells and list(table)[-1] == "gap (points)"
     assert list(table.index.get_level_values("model").unique()) == [*METHOD_NAMES.values()]
     level = record(task, PAIR[0])  # where tagging has 0.7 in English, and 0.4 on average
-    assert tables.gap(results(task, [level])).iloc[0].iloc[-1] == gap
+    assert tables.gap(results(task, [level]), f"test/{kind}").iloc[0].iloc[-1] == gap
     lacking = record(task, PAIR[0], drop=(f"test/{kind}/others",))
-    assert list(tables.gap(results(task, [lacking])).iloc[0])[1:] == ["–", "–"]
+    table = tables.gap(results(task, [lacking]), f"test/{kind}")
+    assert list(table.iloc[0])[1:] == ["–", "–"]
 
 
 def test_calibration_has_all_models():
@@ -357,8 +358,11 @@ def test_a_claims_comparisons():
     table = tables.compared(c6)
     assert list(table.index) == [(c.metric.title, c.label) for c in c6.comparisons]
     assert list(table) == ["difference", tables.OVER_SEEDS, tables.OVER_BOTH, "earlier report"]
-    row = "−0.200 | −0.201 to −0.199 | – | −0.085"
+    row = "−0.200 | −0.201 to −0.199 | – | −0.085, confounded (A2, A11)"
     assert rows_of(table)[0] == f"test NLL (nats) | base model, s = 0 | {row}"
+    assert rows_of(table)[2].endswith("| −0.164, void (A1)"), "its baseline was not smoothed"
+    c5 = rows_of(tables.compared(compared_in("images")["C5"]))
+    assert c5[0].endswith("| −0.011, void (A1, A3, A7)")
     c1 = compare(world("translation", items=24), "translation")["C1"]
     low, high = c1.main[0].items[1:3]
     assert list(tables.compared(c1)[tables.OVER_BOTH])[:2] == [

@@ -195,10 +195,11 @@ def by_claim(board: Board) -> Styler:
     """The short table of the landing page: the primary lines, in words, and their outcomes."""
     rows = []
     for name, one in board.primary.items():
-        stated = dict(board.published(name))
+        stated, caveat = dict(board.published(name)), board.caveat(name)
+        report = f"{REPORT}, {caveat}" if caveat else REPORT
         published = [
-            f"{board.written(one.line, stated[source])}<br><small>{source}</small>"
-            for source in (PAPER, REPORT)
+            f"{board.written(one.line, stated[source])}<br><small>{said}</small>"
+            for source, said in ((PAPER, PAPER), (REPORT, report))
             if source in stated
         ]
         words = escape(_in_words(board, one.line))

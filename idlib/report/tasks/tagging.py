@@ -27,8 +27,8 @@ TAGGING = TaskReport(
     layers=LAYERS,
     settings=(*MODEL, *TRAINING),
     compared=(
-        F1_PARALLEL.key,
         F1_OTHERS.key,
+        F1_PARALLEL.key,
         F1_ENGLISH.key,
         "test/nll",
         STD.key,

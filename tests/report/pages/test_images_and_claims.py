@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from made_up.records import results, world
 
-from idlib.report.pages.images import gains_after_temperature
+from idlib.report.pages.images import causes_beside, gains_after_temperature
 
 
 def test_gains_before_and_after_a_temperature():
@@ -21,3 +21,15 @@ def test_gains_before_and_after_a_temperature():
         assert after == pytest.approx(before / 2, abs=6e-4)
     base_models = [record for record in records if record.asked.settings["round"] == 0]
     assert len(gains_after_temperature(results("images", base_models)).splitlines()) == 2
+
+
+def test_what_c8_compares_stands_beside_it_in_what_is_not_registered():
+    head, _, passes, compute = causes_beside(results("images", world("images"))).splitlines()
+    assert "not registered and decides nothing" in head and "(profile medium, 5 seeds)" in head
+    # half of a loss is left after a temperature, as made up: of 2.45 − 2.3 and of 2.6 − 2.3
+    assert passes.startswith("- against K passes, α = 0: test accuracy +3.00 points (95 % interval")
+    assert "test NLL after temperature −0.075 nats (95 % interval" in passes
+    assert compute.startswith("- against K × the updates: test accuracy +5.00 points")
+    assert "−0.150 nats" in compute
+    none = [record for record in world("images") if record.asked.method in ("id", "baseline")]
+    assert causes_beside(results("images", none)).startswith("There are no controls")
