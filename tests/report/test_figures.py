@@ -136,6 +136,28 @@ def test_training_parts_are_those_of_base_models_at_the_first_smoothing():
         assert coloured(ax, "id")[0].get_xdata() == pytest.approx(STEPS)
 
 
+def test_each_data_set_has_rows_of_its_own():
+    """What is one data set's is drawn in its panels alone, on its own axis of updates."""
+    made = world("classification", {("id", 1): None, ("baseline", 1): None}, seeds=[1])
+    own = {"application": 1.0, "heading": 2.0}
+    for one in made:
+        dataset = one.asked.settings["dataset"]
+        one.measured.curves["validation/nll"] = [own[dataset]] * len(STEPS)
+        one.measured.curves["train/task"] = [own[dataset]] * len(STEPS)
+    page = results("classification", made)
+    axes = drawn(figures.validation_curves(page))
+    titles = [f"base model, s = 0, {name}" for name in own]
+    assert [ax.get_title() for ax in axes] == titles
+    assert all(ax.get_xlabel() == "updates" and ticks(ax.xaxis) for ax in axes)
+    for ax, value in zip(axes, own.values(), strict=True):
+        assert {*coloured(ax, "id")[0].get_ydata()} == {value}
+    parts = drawn(figures.training_parts(page))
+    assert [ax.get_title() for ax in parts] == ["application", "", "", "heading", "", ""]
+    assert [{*coloured(ax, "id")[0].get_ydata()} for ax in parts[::3]] == [{1.0}, {2.0}]
+    ((_, one),) = [part for part in page.by_dataset() if part[0] == "heading"]
+    assert [ax.get_title() for ax in figures.training_parts(one).axes] == ["", "", ""]
+
+
 # ---- sensitivity
 
 
@@ -172,6 +194,26 @@ def test_sensitivity_by_layer_is_of_the_checkpoint_that_is_judged():
     for ax, value in ((std, 8.0), (ratio, 4.0)):
         heights = [y for line in coloured(ax, "id") for y in line.get_ydata()]
         assert pytest.approx(value) in heights and max(heights) < 9
+
+
+def test_the_axis_of_the_distribution_ends_where_nothing_can_be_seen():
+    """A bin counts by its share over all seeds; the lowest one, of zeros, if it can be seen."""
+    edges = np.linspace(-14, 1, 16).tolist()
+
+    def limits(*counts):
+        made = [record("tagging", Condition("id", 0, 0.0), seed) for seed in range(len(counts))]
+        for one, numbers in zip(made, counts, strict=True):
+            one.measured.curves["sensitivity/histogram/edges"] = edges
+            row = [float(numbers.get(edge, 0)) for edge in edges[:-1]]
+            one.measured.curves["sensitivity/histogram/counts"] = row
+        (ax,) = drawn(figures.sensitivity_distribution(results("tagging", made)))
+        return np.log10(ax.get_xlim()).round(9).tolist()
+
+    some = {-8: 5000, -6: 4000, -5: 990}
+    assert limits(some | {-14: 5, -3: 5}) == [-8, -4]
+    assert limits(some | {-14: 10}) == [-14, -4]
+    assert limits(some | {-3: 19, -8: 4991}, some | {-3: 0}) == [-8, -4]
+    assert limits(some | {-3: 21, -8: 4989}, some | {-3: 0}) == [-8, -2]
 
 
 def test_sensitivity_by_layer_carries_std_and_ratio_of_base_models():

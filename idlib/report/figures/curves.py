@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ from idlib.report.figures.style import (
     model_lines,
     names_in,
     panels,
+    plain,
     present,
 )
 from idlib.report.results import Results
@@ -25,23 +27,27 @@ _FEW = 3  # evaluations
 def validation_curves(results: Results, methods: Sequence[str] = ("baseline", "id")) -> Figure:
     """What validation shows over updates, a column for each round, a row for each smoothing.
 
-    The line is the mean over seeds, the band their range.
+    Several data sets stand one below the other, each on axes of its own. The line is the mean over
+    seeds, the band their range.
     """
     shown = present(results, methods)
     metrics = [results.metric(key) for key in results.report.curves]
     smoothings, rounds = facets(shown, results)
-    rows = [(metric, smoothing) for smoothing in smoothings for metric in metrics]
-    with panels(len(rows), len(rounds), size=(3.2, 2.1), sharex=True) as (figure, axes):
-        for row, (metric, smoothing) in enumerate(rows):
+    datasets = _datasets(shown)
+    rows = [*product(datasets, smoothings, metrics)]
+    height = len(smoothings) * len(metrics)  # rows of a data set
+    shape, one = (len(rows), len(rounds)), len(datasets) == 1
+    with panels(*shape, size=(3.2, 2.1), sharex=one) as (figure, axes):
+        for row, (dataset, smoothing, metric) in enumerate(rows):
             for column, round_ in enumerate(rounds):
                 ax = axes[row, column]
-                ax.sharey(axes[row % len(metrics), 0])
-                where = Condition("", round_, smoothing)
+                ax.sharey(axes[row - row % height + row % len(metrics), 0])
+                where = Condition("", round_, smoothing, dataset)
                 data = _curve(shown, where, "validation/step", metric.key, metric.scale)
-                last = row == len(rows) - 1
+                last = (row + 1) % height == 0
                 _lines(ax, data, "updates" if last else "", "" if column else metric.title)
                 if row % len(metrics) == 0:
-                    ax.set_title(where.label)
+                    ax.set_title(plain(where.label))
         legend(figure, [m for m in methods if any(c.method == m for c in shown)])
     return figure
 
@@ -49,21 +55,31 @@ def validation_curves(results: Results, methods: Sequence[str] = ("baseline", "i
 def training_parts(results: Results, methods: Sequence[str] = ("baseline", "id")) -> Figure:
     """The parts of the training loss over updates: task loss, divergence, and its weight α.
 
-    Of the base models at the task's first smoothing. The line is the mean over seeds, the band
-    their range.
+    Of the base models at the task's first smoothing, a row for each data set. The line is the mean
+    over seeds, the band their range.
     """
     shown = present(results, methods)
-    where = Condition("", 0, results.report.smoothings[0])
+    places = [
+        Condition("", 0, results.report.smoothings[0], dataset) for dataset in _datasets(shown)
+    ]
     parts = {
         "train/task": "task loss (nats)",
         "train/divergence": "X-divergence (nats)",
         "train/alpha": "weight α",
     }
-    with panels(1, len(parts), size=(3.6, 3.0)) as (figure, axes):
-        for ax, (curve, label) in zip(axes[0], parts.items(), strict=True):
-            _lines(ax, _curve(shown, where, "train/step", curve), "updates", label)
-        legend(figure, [m for m in methods if where._replace(method=m) in shown])
+    with panels(len(places), len(parts), size=(3.6, 3.0)) as (figure, axes):
+        for row, where in zip(axes, places, strict=True):
+            for ax, (curve, label) in zip(row, parts.items(), strict=True):
+                _lines(ax, _curve(shown, where, "train/step", curve), "updates", label)
+            row[0].set_title(plain(where.dataset))
+        there = [m for m in methods if any(where._replace(method=m) in shown for where in places)]
+        legend(figure, there)
     return figure
+
+
+def _datasets(shown: ByCondition) -> list[str]:
+    """The data sets that are told apart; one without a name where there are not several."""
+    return sorted({condition.dataset for condition in shown}) or [""]
 
 
 def _curve(
@@ -72,7 +88,7 @@ def _curve(
     """One row a point of a curve, of the methods in one condition: model, seed, update, value."""
     rows = []
     for condition, runs in shown.items():
-        if (condition.round, condition.smoothing) != (where.round, where.smoothing):
+        if condition[1:] != where[1:]:  # of any method
             continue
         for seed, record in runs.items():
             curves = record.measured.curves

@@ -27,6 +27,7 @@ from idlib.report.metrics import CV, STD
 from idlib.report.results import Results
 
 ROOM = 30  # letters below a panel; beyond them they are drawn aslant
+SEEN = 0.1  # percent of a model's parameters: a bin with fewer is too low to be seen
 _COUNTS, _EDGES = "sensitivity/histogram/counts", "sensitivity/histogram/edges"
 
 
@@ -35,16 +36,19 @@ def sensitivity_distribution(
 ) -> Figure:
     """Distribution of the sensitivity of single parameters, a panel for each role and smoothing.
 
-    Shares of parameters over all seeds; the first bin also holds those with none at all.
+    Shares of parameters over all seeds; the first bin also holds those with none at all. The axis
+    ends where no bin of any model holds as much as ``SEEN``.
     """
     shown = present(results, methods)
     smoothings, rounds = facets(shown, results)
     edges = _edges(shown)
     shape = (len(smoothings), len(rounds))
+    drawn = []
     with panels(*shape, size=(3.2, 2.5), sharex=True, sharey=True) as (figure, axes):
         for (row, column), ax in np.ndenumerate(axes):
             round_, smoothing = rounds[column], smoothings[row]
             data = _histogram(shown, round_, smoothing)
+            drawn.append(data)
             if not data.empty:
                 sns.histplot(
                     data,
@@ -66,6 +70,8 @@ def sensitivity_distribution(
                 ylabel="" if column else "parameters in the bin (%)",
                 title=Condition("", round_, smoothing).label,
             )
+        if ends := _ends(drawn, edges):
+            axes[0, 0].set_xlim(*ends)
         legend(figure, [m for m in methods if any(c.method == m for c in shown)])
     return figure
 
@@ -130,6 +136,22 @@ def _edges(shown: ByCondition) -> np.ndarray:
         return np.array(used.pop())
     low, high = min(edges[0] for edges in used), max(edges[-1] for edges in used)
     return np.linspace(low, high, max(len(edges) for edges in used))
+
+
+def _ends(drawn: Sequence[pd.DataFrame], edges: np.ndarray) -> tuple[float, float] | None:
+    """Where the bins that can be seen begin and end; ``None`` without any.
+
+    Args:
+        drawn: rows of :func:`_histogram` of each panel.
+        edges: of the bins in log10.
+    """
+    seen: list[int] = []
+    for data in drawn:
+        for _, model in data.groupby("model"):
+            places = np.log10(model["sensitivity"])
+            shares, _ = np.histogram(places, edges, weights=model["share"])
+            seen += np.flatnonzero(shares >= SEEN).tolist()
+    return (10 ** edges[min(seen)], 10 ** edges[max(seen) + 1]) if seen else None
 
 
 def _histogram(shown: ByCondition, round_: int, smoothing: float) -> pd.DataFrame:
