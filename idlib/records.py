@@ -12,7 +12,7 @@ import json
 import math
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
 from importlib import metadata
@@ -298,14 +298,27 @@ def _can_be_written(value: object) -> bool:
 
 
 def _to_json(record: Record) -> str:
-    # One curve a line: diffs stay readable and files small.
     payload = record.model_dump(mode="json")
     payload = {"signature": payload.pop("signature"), "digest": record.digest, **payload}
-    curves = payload["measured"].pop("curves")
-    text = json.dumps(payload, indent=1)
-    lines = ",\n".join(f"   {json.dumps(k)}: {json.dumps(v)}" for k, v in curves.items())
-    marker = '\n "measured": {'  # of the record's own: settings of that name stand further in
-    return text.replace(marker, f'{marker}\n  "curves": {{\n{lines}\n  }},', 1) + "\n"
+    measured = payload["measured"]
+    # One curve a line: diffs stay readable and files small.
+    curves = {name: json.dumps(values) for name, values in measured["curves"].items()}
+    parts = {name: _indented(value, 1) for name, value in payload.items()}
+    parts["measured"] = _object(
+        {"curves": _object(curves, 2), "metrics": _indented(measured["metrics"], 2)}, 1
+    )
+    return _object(parts, 0) + "\n"
+
+
+def _indented(value: object, depth: int) -> str:
+    """The JSON of a value that stands ``depth`` objects deep."""
+    return json.dumps(value, indent=1).replace("\n", "\n" + " " * depth)
+
+
+def _object(parts: Mapping[str, str], depth: int) -> str:
+    """The JSON of an object from that of its values."""
+    lines = ",\n".join(f"{' ' * (depth + 1)}{json.dumps(k)}: {v}" for k, v in parts.items())
+    return f"{{\n{lines}\n{' ' * depth}}}"
 
 
 def _commit(file: Path = Path(__file__).resolve()) -> str | None:

@@ -210,6 +210,18 @@ def test_processes_writing_the_same_record_leave_one_whole(tmp_path):
     assert Store(tmp_path, also=()).find(asked().signature).asked.seed == 1
 
 
+@pytest.mark.parametrize("folder", ["records", "records/evidence"])
+def test_committed_records_are_written_with_the_same_bytes(folder, tmp_path):
+    for path in records.paths(ROOT / folder)[::10]:
+        kept = Store(tmp_path, also=()).save(read(path))
+        assert kept.name == path.name and kept.read_bytes() == path.read_bytes()
+
+
+def test_a_record_without_curves_or_metrics_is_read_again(tmp_path):
+    empty = record().model_copy(update={"measured": Measured(metrics={}, curves={})})
+    assert read(Store(tmp_path, also=()).save(empty)) == empty
+
+
 def test_the_origin_names_versions_and_machine():
     made = origin()
     assert torch.__version__.startswith(made.versions["torch"]) and made.device

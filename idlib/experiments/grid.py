@@ -136,7 +136,11 @@ def _todays(task: str, profile: str, folder: Path, sweep: bool, source: str) -> 
         own = {name: asked.settings.get(name) for name in names}
         todays = (
             Spec(
-                *(task, asked.method, profile, source, asked.seed),
+                task=task,
+                method=asked.method,
+                profile=profile,
+                source=source,
+                seed=asked.seed,
                 overrides={**changes, **own},
                 device=asked.device_type,
             )

@@ -78,7 +78,11 @@ def _spec_of(protocol: Protocol, run: Registered) -> Spec:
     study = protocol.studies[run.study]
     cell = study.cells[run.cell]
     return Spec(
-        *(study.task, cell.method, study.profile, "embedded", run.seed),
+        task=study.task,
+        method=cell.method,
+        profile=study.profile,
+        source="embedded",
+        seed=run.seed,
         overrides={**study.settings, **cell.settings},
         device=study.device,
     )

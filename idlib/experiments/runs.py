@@ -164,7 +164,9 @@ def _begun(plan: Plan, folder: Path, now: str) -> Origin:
         if differing := _differing(begun, here):
             _log.warning(
                 "the run %s %s otherwise than it was begun, of which its record tells: %s",
-                *(plan.asked.signature, now, "; ".join(differing)),
+                plan.asked.signature,
+                now,
+                "; ".join(differing),
             )
         return begun.model_copy(update={"created": here.created})
     return here

@@ -286,7 +286,8 @@ class Run:
             _log.warning(
                 "setting compile = %s: updates are not recorded as CUDA graphs, since %s; the "
                 "model is compiled as with compile = default",
-                *(s.compile, " and ".join(found)),
+                s.compile,
+                " and ".join(found),
             )
             return None
 
