@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from idlib.book.execution import LAST, NOTEBOOKS
 from idlib.book.notes import uncommitted
@@ -20,7 +21,7 @@ YES_NO, UNKNOWN = {True: "yes", False: "no"}, "–"
 
 
 def pages(executed: str | Path, notebooks: Path = NOTEBOOKS) -> pd.DataFrame:
-    """The executed notebooks: seconds of the run that made each, its profile, and when it ended.
+    """The executed notebooks: seconds of the run that made each, its profile, day and minute.
 
     And whether the notebook that was run is as committed, where there is a repository.
     """
@@ -35,11 +36,20 @@ def pages(executed: str | Path, notebooks: Path = NOTEBOOKS) -> pd.DataFrame:
                 "notebook": path.stem,
                 "seconds": math.nan if failed else run["duration"],
                 "profile": run.get("parameters", {}).get("profile", "any"),
-                "finished": "failed" if failed else run["end_time"][:19].replace("T", " "),
+                "finished": "failed" if failed else run["end_time"][:16].replace("T", " "),
                 "as committed": UNKNOWN if changed is None else YES_NO[path.stem not in changed],
             }
         )
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def listed(table: pd.DataFrame) -> Styler:
+    """What :func:`pages` gives as a table, in which a day is never broken into lines."""
+    days = table["finished"].str.replace(
+        r"^(\S+-\S+)", r'<span class="nowrap">\1</span>', regex=True
+    )
+    shown = table.assign(finished=days).style.hide(axis="index")
+    return shown.format({"seconds": "{:.1f}"}, na_rep=UNKNOWN)
 
 
 def verdicts(found: Evidence) -> pd.DataFrame:

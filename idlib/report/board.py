@@ -184,16 +184,19 @@ class Board:
         return f"{said}{open_ if interim else ''}"
 
     def table(self) -> pd.DataFrame:
-        """A row for each line that is shown, with the interval under the mean, in HTML."""
+        """A row for each line that is shown, with the interval under the mean, in HTML.
+
+        The outcome stands beside the line, where a narrow screen has it too.
+        """
         rows = []
         for name, one in self.decisions.items():
             rows.append(
                 {
                     "line": name if one.line.primary else f"{name} (secondary)",
-                    "compared": in_words(one.line),
                     "outcome": one.outcome,
                     "effect": self.cell(name),
                     "δ": self.delta(one.line),
+                    "compared": in_words(one.line),
                     "seeds": f"{len(one.seeds)} of {one.registered}",
                     "remarks": self.remarks(name),
                 }

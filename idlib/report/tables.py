@@ -238,14 +238,22 @@ def by_language(
 
 def lines(board: Board) -> Styler:
     """The protocol's lines that a board shows: what each compares, its outcome and effect."""
-    return unbroken(board.table(), "outcome", "effect", "δ", "seeds")
+    columns = ("outcome", "effect", "δ", "seeds")
+    return unbroken(board.table(), *columns, sentences=("compared", "remarks"))
 
 
-def unbroken(table: pd.DataFrame, *columns: str) -> Styler:
-    """A table without its index, whose cells in these columns are never broken into lines."""
+def unbroken(table: pd.DataFrame, *columns: str, sentences: Sequence[str] = ()) -> Styler:
+    """A table without its index, whose cells in these columns are never broken into lines.
+
+    Args:
+        table: to show.
+        columns: whose cells are not broken; those that it has.
+        sentences: columns of text, which stay wide enough to be read on a narrow screen.
+    """
+    kinds = {**dict.fromkeys(columns, "nowrap"), **dict.fromkeys(sentences, "sentence")}
+    classes = {name: [kind] * len(table) for name, kind in kinds.items() if name in table}
     shown = table.style.hide(axis="index")
-    names = [name for name in columns if name in table]
-    return shown.set_td_classes(table[names].map(lambda _: "nowrap"))
+    return shown.set_td_classes(pd.DataFrame(classes, index=table.index))
 
 
 def compared(found: Compared) -> pd.DataFrame:

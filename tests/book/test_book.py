@@ -226,6 +226,23 @@ def test_nothing_is_cut_off_and_no_page_scrolls_sideways(browser, site: str, bui
     assert wrong == []
 
 
+def test_a_phone_shows_each_line_and_its_outcome(browser, site: str) -> None:
+    """What is not on the screen is announced by a shadow, until the table is at its end."""
+    page = browser.new_context(viewport={"width": 390, "height": 900}).new_page()
+    for name in ("index.html", "_executed/claims.html", "_executed/images.html"):
+        page.goto(site + name)
+        table = page.locator(".bd-article table", has=page.get_by_text("outcome", exact=True)).first
+        assert table.locator("th").all_inner_texts()[:2] == ["line", "outcome"]
+        right = table.locator("td:nth-child(2)").evaluate_all(
+            "all => Math.max(...all.map(e => e.getBoundingClientRect().right))"
+        )
+        assert right <= 390, f"{name}: the outcome ends at {right}"
+        assert table.evaluate("e => e.scrollWidth > e.clientWidth"), f"{name} needs no shadow"
+        kinds = table.evaluate("e => getComputedStyle(e).backgroundAttachment")
+        assert kinds == "local, local, scroll, scroll"
+    page.context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_shuts_readers_out(browser, site: str, built: Path, scheme: str) -> None:
     """By axe-core: nothing serious or critical."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -127,6 +128,22 @@ def test_the_status_page_names_what_takes_no_part(protocol: Protocol) -> None:
     assert list(table.loc["C6"]) == ["not judged", "1 of 10"]
     whole = Evidence({"images": Answers({}, [], [])}, [])
     assert status.left_out(whole) == "Nothing is left out.\n\nAll registered runs are made."
+
+
+def test_the_status_page_lists_the_pages_of_the_book(tmp_path: Path) -> None:
+    run = {"duration": 12.34, "end_time": "2026-01-02T03:04:05.678", "parameters": {}}
+    for name, metadata in {
+        "images": {"papermill": {**run, "parameters": {"profile": "smoke"}}},
+        "method": {"papermill": run, "idlib": {"failed": "cell 1"}},
+        "status": {},
+    }.items():
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps({"metadata": metadata}))
+    table = status.pages(tmp_path).drop(columns="as committed")
+    assert table.iloc[0].tolist() == ["images", 12.34, "smoke", "2026-01-02 03:04"]
+    assert table.iloc[1]["finished"] == "failed" and len(table) == 2
+    page = status.listed(table).to_html()
+    assert '<span class="nowrap">2026-01-02</span> 03:04' in page and ">12.3<" in page
+    assert ">failed<" in page and ">–<" in page and "nan" not in page
 
 
 @pytest.mark.slow

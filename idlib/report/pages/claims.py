@@ -203,18 +203,19 @@ def by_claim(board: Board) -> Styler:
             if source in stated
         ]
         words = escape(_in_words(board, one.line))
-        others = f"<br>{escape(text)}" if (text := board.otherwise(name)) else ""
+        others = board.otherwise(name)
+        others = f'<small class="words">{escape(others)}</small>' if others else ""
         seeds = f"{len(one.seeds)} of {one.registered} seeds{', interim' if one.interim else ''}"
         rows.append(
             {
                 "line": f'<strong>{name}</strong><small class="words">{words}</small>',
+                "outcome": f"{one.told}<br><small>{seeds}</small>{others}",
                 "ours": board.cell(name),
                 "δ": board.delta(one.line),
                 "published": "<br>".join(published) or NOTHING,
-                "outcome": f"{one.told}<br><small>{seeds}{others}</small>",
             }
         )
-    return unbroken(pd.DataFrame(rows), "ours", "δ", "published", "outcome")
+    return unbroken(pd.DataFrame(rows), "outcome", "ours", "δ", "published")
 
 
 def _in_words(board: Board, line: Line) -> str:
