@@ -133,8 +133,8 @@ def test_tables_have_every_line(board):
     assert [*short.index] == [*board.primary]
     assert words[1][0] == "intra-distillation minus baseline, SacreBLEU; translation, medium"
     assert list(short.loc["C1"]) == [
-        'supported, larger than δ<br><small>10 of 10 seeds</small><small class="words">no effect at '
-        "the last update (+0.10 points)</small>",
+        "supported, larger than δ<br><small>10 of 10 seeds</small>"
+        '<small class="words">no effect at the last update (+0.10 points)</small>',
         f"{LINK}+3.00 points</a><br>+2.76 to +3.24",
         "1.50 points",
         "+3.03 points<br><small>paper</small><br>+2.21 points<br><small>earlier report</small>",
