@@ -5,6 +5,9 @@ What takes seconds to import, torch above all, is imported by the command that n
 
 from __future__ import annotations
 
+from importlib import metadata
+from typing import Annotated
+
 import typer
 
 from idlib.commands.bench import bench_command
@@ -18,10 +21,22 @@ from idlib.commands.verify import verify_command
 
 app = typer.Typer(
     cls=Commands,
-    help="Intra-distillation, reproduced: make runs, look at their records, build the book.",
+    rich_markup_mode="markdown",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback(invoke_without_command=True)
+def show_version(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Intra-distillation, reproduced: make runs, look at their records, build the book."""
+    if version:
+        typer.echo(f"idlib {metadata.version('idlib')}")
+        raise typer.Exit
+
+
 app.add_typer(records_app, name="records")
 app.command("run")(run_command)
 app.command("grid")(grid_command)

@@ -36,6 +36,7 @@ from idlib.files import digest_of, replacing
 WORKING_STORE = Path(".idlib/records")
 COMMITTED_STORE = Path("records")
 EVIDENCE_STORE = COMMITTED_STORE / "evidence"  # of the runs that the protocol registers
+CHANGED = "+changed"  # after a commit: files of the code were not as they are in it
 MANIFEST = "earlier.json"  # in a folder of records, no record itself: see idlib.earlier
 
 # Whose versions stand in a record.
@@ -116,7 +117,10 @@ class Origin(_Part):
     versions: dict[str, str] = Field(
         description="Of the packages that numbers may depend on, and of Python."
     )
-    commit: str | None = Field(description="Of the code; none outside a checkout.")
+    commit: str | None = Field(
+        description="Of the code, with +changed where it was not as committed; none outside a "
+        "checkout."
+    )
     device: str = Field(description="Name of the processor or GPU.")
     created: str = Field(description="When the run ended, UTC.")
     protocol: str | None = Field(
@@ -304,12 +308,21 @@ def _to_json(record: Record) -> str:
     return text.replace(marker, f'{marker}\n  "curves": {{\n{lines}\n  }},', 1) + "\n"
 
 
-def _commit() -> str | None:
-    folder = Path(__file__).resolve().parent
+def _commit(file: Path = Path(__file__).resolve()) -> str | None:
+    """The commit of the package that a file of it is in, if that is what the repository holds."""
+
+    def git(*command: str) -> str:
+        return subprocess.check_output(
+            ["git", "--no-optional-locks", *command],
+            cwd=file.parent,
+            text=True,
+            stderr=subprocess.DEVNULL,
+        )
+
     with suppress(OSError, subprocess.CalledProcessError):
-        command = ["git", "rev-parse", "--short=12", "HEAD"]
-        commit = subprocess.check_output(command, cwd=folder, text=True, stderr=subprocess.DEVNULL)
-        return commit.strip() or None
+        git("ls-files", "--error-unmatch", file.name)  # or it is installed in somebody's folder
+        commit = git("rev-parse", "--short=12", "HEAD").strip()
+        return commit + CHANGED if git("status", "--porcelain", "--", ".") else commit
     return None
 
 

@@ -3,11 +3,13 @@
 import json
 import multiprocessing
 import random
+import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 
+from idlib import records
 from idlib.records import (
     Asked,
     Cost,
@@ -211,3 +213,28 @@ def test_processes_writing_the_same_record_leave_one_whole(tmp_path):
 def test_the_origin_names_versions_and_machine():
     made = origin()
     assert torch.__version__.startswith(made.versions["torch"]) and made.device
+
+
+def test_the_commit_is_that_of_the_code_and_says_where_it_was_changed(tmp_path):
+    def git(*command: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        return subprocess.check_output(["git", *who, *command], cwd=tmp_path, text=True).strip()
+
+    code = tmp_path / "package" / "records.py"
+    code.parent.mkdir()
+    code.write_text("")
+    git("init", "--quiet")
+    (tmp_path / "README").write_text("somebody's, in whose folder it is installed")
+    git("add", "README")
+    git("commit", "--quiet", "-m", "theirs")
+    assert records._commit(code) is None
+    git("add", ".")
+    git("commit", "--quiet", "-m", "the package")
+    commit = git("rev-parse", "--short=12", "HEAD")
+    (tmp_path / "README").write_text("no code")
+    assert records._commit(code) == commit
+    code.write_text("changed")
+    assert records._commit(code) == f"{commit}+changed"
+    git("commit", "--quiet", "--all", "-m", "the change")
+    code.with_name("more.py").write_text("new")
+    assert records._commit(code) == git("rev-parse", "--short=12", "HEAD") + "+changed"

@@ -22,8 +22,9 @@ logger = logging.getLogger(__name__)
 
 BANNERS = {
     "smoke": (
-        "<strong>Built at profile <code>smoke</code>:</strong> the numbers on these pages mean "
-        "nothing. Everything was run far too small, only to see that it runs."
+        "<strong>Built at profile <code>smoke</code>:</strong> the numbers of what this build "
+        "trained mean nothing: it was run far too small, only to see that it runs. Outcomes rest "
+        "on committed records."
     ),
 }
 OUTCOMES = (

@@ -134,7 +134,7 @@ class UpdateCase(Case):
         ]
         forward_backward = partial(prepare, WAYS["baseline"], step=False)
         factor = setup.settings.passes
-        title = "floor: K × the baseline's forward and backward"
+        title = "K × the baseline's forward and backward"
         arms.append(Arm("floor", title, forward_backward, factor=factor))
         if flops:
             arms.append(Arm("ceiling", TITLES["ceiling"], product, flops=2 * LARGE**3))

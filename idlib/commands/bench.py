@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from idlib.commands.output import AsJson, print_json
+from idlib.commands.output import AsJson, console, print_json
 from idlib.tasks import TASKS
 from idlib.training.settings import PROFILES, SettingsError
 
@@ -16,8 +16,6 @@ SUITES = (
     *("loss", "kernel", "sizes", "malloc", "projection", "step", "compiled", "tasks"),
     "sensitivity",
 )
-
-WIDTH = 160  # characters of a table in a file
 
 
 def bench_command(
@@ -57,15 +55,13 @@ def bench_command(
     Example: idlib bench --task translation --profile smoke
     """
     if task is not None or profile is not None:
-        if suites or quick or out is not None:
+        if suites or quick or out is not None or device == "cuda":
             raise SettingsError(
-                "--task and --profile time a run's own updates: leave the suites, --quick and "
-                "--out away, or these two"
+                "--task and --profile time a run's own updates, on a CPU: leave the suites, "
+                "--quick, --out and --device cuda away, or these two"
             )
         _time_updates(task or "images", profile or "small", rounds, as_json)
         return
-    from rich.console import Console
-
     from idlib.bench.running import Asked, run
     from idlib.bench.tables import tables
 
@@ -78,11 +74,9 @@ def bench_command(
     if as_json:
         typer.echo(costs.model_dump_json(indent=1))
         return
-    console = Console()
-    if not console.is_terminal:  # a file takes lines of any length
-        console.width = WIDTH
+    shown = console()
     for table in tables(costs):
-        console.print(table)
+        shown.print(table)
     if out is not None:
         typer.echo(f"results: {out}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -31,6 +32,9 @@ class Commands(TyperGroup):
             status, message = INTERRUPTED, "stopped"
             if ctx.invoked_subcommand in RESUMABLE:
                 message += "; the same command goes on where it was"
+        except BrokenPipeError:  # who reads, as head does, has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
         except Exception as error:
             if hasattr(error, "exit_code"):  # typer's own, as a missing argument
                 raise

@@ -11,10 +11,9 @@ from typing import Any
 
 import torch
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
-from idlib.commands.output import print_json
+from idlib.commands.output import console, print_json
 from idlib.experiments.registered import answers, specs_of
 from idlib.experiments.workers import run_all
 from idlib.experiments.workspace import Workspace
@@ -52,12 +51,12 @@ def show(protocol: Protocol, studies: list[str], store: Store, as_json: bool = F
     if as_json:
         print_json({"cells": cells, "refused": refused})
         return
-    console = Console()
-    console.print(_table(cells))
+    shown = console()
+    shown.print(_table(cells))
     made, registered = (sum(row[name] for row in cells) for name in ("made", "registered"))
-    console.print(f"{made} of {registered} registered runs are made, in {hours:,.1f} hours of runs")
+    shown.print(f"{made} of {registered} registered runs are made, in {hours:,.1f} hours of runs")
     for signature, reason in refused.items():
-        console.print(f"left out of verdicts: {signature}: {reason}")
+        shown.print(f"left out of verdicts: {signature}: {reason}")
 
 
 def _table(cells: Sequence[dict[str, Any]]) -> Table:
@@ -97,7 +96,7 @@ def make(
         SettingsError: a named study waits for a GPU, and torch finds none.
         idlib.experiments.workers.RunsFailed: some failed; the others are recorded.
     """
-    workspace = Workspace(Store(records), checkpoints)
+    workspace = Workspace(Store(records, also=()), checkpoints)
     names = list(dict.fromkeys(run.study for run in protocol.runs(*studies)))
     waiting = _waiting(protocol, names, workspace.store)
     if waiting and studies:

@@ -28,3 +28,6 @@ Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes side by side; on a GPU as many as fit.")
 ]
 Folder = Annotated[Path, typer.Option(help="Folder that new records go to.")]
+Searched = Annotated[
+    Path, typer.Option("--records", help="Folder that is searched before the committed records.")
+]

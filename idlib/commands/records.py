@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from idlib.commands.options import Folder
-from idlib.commands.output import AsJson, print_json
+from idlib.commands.options import Searched
+from idlib.commands.output import AsJson, console, print_json
 from idlib.records import WORKING_STORE, Record, RecordError, Store, StoredRecord
 from idlib.training.settings import SettingsError
 
@@ -21,8 +23,11 @@ records_app = typer.Typer(help="List, show, compare and archive records.", no_ar
 
 @records_app.command("list")
 def list_command(
+    task: Annotated[str | None, typer.Option(help="Of this task alone.")] = None,
+    method: Annotated[str | None, typer.Option(help="Of this method alone.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Of this profile alone.")] = None,
     as_json: AsJson = False,
-    records: Folder = WORKING_STORE,
+    records: Searched = WORKING_STORE,
 ) -> None:
     """List the records of the working store and of records/.
 
@@ -31,6 +36,9 @@ def list_command(
     Example: idlib records list --json
     """
     stored, damaged = _stored(records)
+    wanted = {"task": task, "method": method, "profile": profile}
+    asked = {name: value for name, value in wanted.items() if value is not None}
+    stored = [s for s in stored if asked.items() <= dict(s.record.asked).items()]
     if as_json:
         print_json([{**s.record.model_dump(mode="json"), "where": str(s.where)} for s in stored])
     else:
@@ -42,27 +50,32 @@ def list_command(
 
 
 def _print_list(stored: list[StoredRecord]) -> None:
-    table = Table("signature", "task", "method", "profile", "source", "seed", "s", "round")
-    table.add_column("test NLL", justify="right")
-    table.add_column("where")
-    for record, where in stored:
-        asked, settings = record.asked, record.asked.settings
-        nll = record.measured.metrics.get("test/nll")
-        table.add_row(
-            record.signature,
-            *(asked.task, asked.method, asked.profile, asked.source, str(asked.seed)),
-            *(f"{settings.get('smoothing', 0):g}", str(settings.get("round", 0))),
-            "" if nll is None else f"{nll:.4f}",
-            str(where),
-        )
-    Console().print(table)
+    """A table for each folder; what is not embedded says its source beside the task."""
+    shown = console()
+    for where, group in groupby(stored, attrgetter("where")):
+        table = Table(title=str(where), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for name in ("signature", "task", "method", "profile"):
+            table.add_column(name, no_wrap=True)
+        for name in ("seed", "s", "round", "test NLL"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for record, _ in group:
+            asked, settings = record.asked, record.asked.settings
+            nll = record.measured.metrics.get("test/nll")
+            source = "" if asked.source == "embedded" else f" ({asked.source})"
+            table.add_row(
+                record.signature,
+                *(f"{asked.task}{source}", asked.method, asked.profile, str(asked.seed)),
+                *(f"{settings.get('smoothing', 0):g}", str(settings.get("round", 0))),
+                "" if nll is None else f"{nll:.4f}",
+            )
+        shown.print(table)
 
 
 @records_app.command("show")
 def show_command(
     signature: Annotated[str, typer.Argument(help="Or its first few digits.")],
     as_json: AsJson = False,
-    records: Folder = WORKING_STORE,
+    records: Searched = WORKING_STORE,
 ) -> None:
     """Show one record.
 
@@ -77,7 +90,7 @@ def compare_command(
     first: Annotated[str, typer.Argument(help="A signature, or its first few digits.")],
     second: Annotated[str, typer.Argument(help="Another.")],
     as_json: AsJson = False,
-    records: Folder = WORKING_STORE,
+    records: Searched = WORKING_STORE,
 ) -> None:
     """Show what two records were asked differently, and their metrics side by side.
 
@@ -101,9 +114,9 @@ def compare_command(
     answers = Table("measured", a.signature, b.signature, "difference")
     for name, (value, other) in measured.items():
         answers.add_row(name, f"{value:.6g}", f"{other:.6g}", f"{other - value:+.3g}")
-    console = Console()
-    console.print(questions)
-    console.print(answers)
+    shown = console()
+    shown.print(questions)
+    shown.print(answers)
 
 
 @records_app.command("archive")
@@ -175,9 +188,9 @@ def print_record(record: Record, as_json: bool = False) -> None:
     table = Table("measured", "value", title=f"{asked.task} {asked.method} {record.signature}")
     for name, value in record.measured.metrics.items():
         table.add_row(name, f"{value:.6g}")
-    console = Console()
-    console.print(table)
-    console.print(
+    shown = console()
+    shown.print(table)
+    shown.print(
         f"profile {asked.profile}, source {asked.source}, seed {asked.seed}; "
         f"{cost.seconds:.1f} s of training, peak {cost.peak_memory_bytes / 2**20:.0f} MiB, "
         f"{record.origin.device}, made {record.origin.created}"

@@ -20,12 +20,10 @@ from idlib.commands.options import (
     TaskName,
     Workers,
 )
-from idlib.commands.output import AsJson, print_json, tell_what_is_left_out
+from idlib.commands.output import AT_FIRST_UPDATE, AsJson, print_json, tell_what_is_left_out
 from idlib.commands.records import print_record
 from idlib.experiments.workspace import CHECKPOINTS, Workspace
 from idlib.records import EVIDENCE_STORE, WORKING_STORE, Store
-
-AT_FIRST_UPDATE = 1e-3  # seconds; a bar then comes after all that can be wrong before training
 
 
 def run_command(
@@ -145,11 +143,11 @@ def evidence_command(
 
     registered = protocol.read()
     if list_:
-        evidence.show(registered, studies or [], Store(records), as_json)
+        evidence.show(registered, studies or [], Store(records, also=()), as_json)
         return
     made, waiting = evidence.make(registered, studies or [], workers, records, checkpoints)
     if as_json:
-        evidence.show(registered, studies or [], Store(records), as_json)
+        evidence.show(registered, studies or [], Store(records, also=()), as_json)
         return
     rest = "".join(f"; {number} of {study} wait for a GPU" for study, number in waiting.items())
     typer.echo(f"all {made} registered runs are made, records in {records}/{rest}")

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from torch import nn
+from tqdm import tqdm
 
+from idlib.commands.output import AT_FIRST_UPDATE
 from idlib.data import translation
 from idlib.data.translation import Pairs
 from idlib.data.vocabulary import EOS
@@ -68,7 +70,9 @@ def every_line(spec: Spec, workspace: Workspace, split: str) -> Lines:
 def _trained(spec: Spec, workspace: Workspace) -> tuple[TranslationTask, nn.Module]:
     task = spec.plan.task
     assert isinstance(task, TranslationTask), f"{spec.task} translates nothing"
-    return task, load_model(spec, workspace=workspace)
+    updates = spec.plan.updates
+    with tqdm(total=updates, desc=spec.description, unit="update", delay=AT_FIRST_UPDATE) as bar:
+        return task, load_model(spec, workspace=workspace, progress=bar.update)
 
 
 def _outside(task: TranslationTask, split: str, total: int) -> list[str]:

@@ -84,9 +84,9 @@ def how_to_set(name: str, value: object) -> str:
     """How a setting takes another value, for messages.
 
     >>> how_to_set("max_length", 64)
-    'set max_length (--set max_length=64; in a notebook overrides["max_length"])'
+    'set max_length (--set max_length=64; in a notebook the parameter max_length)'
     """
-    return f'set {name} (--set {name}={value}; in a notebook overrides["{name}"])'
+    return f"set {name} (--set {name}={value}; in a notebook the parameter {name})"
 
 
 def check_max_length(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -77,9 +78,19 @@ def _without_weights(
 
 
 def sensitivity(task: Task[TaskSettings, LoadedData[Any]], model: nn.Module) -> Sensitivity:
-    """Sensitivity of every parameter, on the task's fixed training batches."""
+    """Sensitivity of every parameter, on the task's fixed training batches.
+
+    Raises:
+        ValueError: the loss of one of them is not above 0, and a record has finite numbers alone.
+    """
     batches = task.sensitivity_batches()
-    return parameter_sensitivity(model, batches, task.loss, task.never_seen(model))
+    measured = parameter_sensitivity(model, batches, task.loss, task.never_seen(model))
+    if not math.isfinite(measured.mean_normalized):
+        raise ValueError(
+            "the loss of a batch of training data is not above 0: sensitivity cannot be normalised "
+            "by it"
+        )
+    return measured
 
 
 def _statistics(measured: Sensitivity) -> dict[str, float]:

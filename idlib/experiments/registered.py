@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from idlib.experiments.specs import Spec
 from idlib.files import digest_of, replacing
 from idlib.protocol import Protocol, Registered
 from idlib.records import EVIDENCE_STORE, Record, RecordError, Store, paths
+from idlib.training.processes import launched
 
 SIGNATURES = Path(".idlib/registered.json")  # a cache: it may be deleted at any time
 
@@ -86,8 +88,9 @@ def signatures_of(protocol: Protocol, *studies: str) -> dict[Registered, str]:
     """The signatures of the records that some studies ask for, or all.
 
     To plan all runs takes a quarter of a minute, for their data are read and checked. The
-    signatures follow from the package and the protocol alone, so that they are kept for as long
-    as neither changes. A cache that is torn or changed is made anew.
+    signatures follow from the package, the protocol, the number of processes and the version of
+    sentencepiece, which makes a vocabulary, so that they are kept for as long as none of them
+    changes. A cache that is torn or changed is made anew.
 
     Raises:
         idlib.protocol.ProtocolError: a study that does not exist.
@@ -110,10 +113,11 @@ def signatures_of(protocol: Protocol, *studies: str) -> dict[Registered, str]:
 
 
 def _made_of() -> str:
-    """SHA-256 over the protocol, the package's code, and the checksums of its data."""
+    """SHA-256 over protocol, code, checksums of data, processes, and the maker of vocabularies."""
     package = Path(__file__).parents[1]
     files = sorted([*package.rglob("*.py"), *package.rglob("CHECKSUMS")])
-    digest = hashlib.sha256(protocols.sha256().encode())
+    around = f"{protocols.sha256()}:{launched()}:{metadata.version('sentencepiece')}"
+    digest = hashlib.sha256(around.encode())
     for path in files:
         digest.update(f"{path.relative_to(package)}:{path.stat().st_size}:".encode())
         digest.update(path.read_bytes())

@@ -121,6 +121,11 @@ def _plan(spec: Spec) -> Plan:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     settings = task.settings
+    if settings.precision == "fp16" and device == "cpu":
+        raise SettingsError(
+            "precision = fp16 takes a GPU, and is left unheeded on a CPU: set precision to bf16 "
+            "or fp32"
+        )
     asked = Asked(
         task=spec.task,
         method=spec.method,

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from idlib.experiments.specs import Spec
-from idlib.records import Asked, Record
+from idlib.records import CHANGED, Asked, Record
 from idlib.training.settings import SettingsError
 
 FEWEST_SEEDS = 3  # that a spread is taken over, as the protocol's regime and dose studies have
@@ -145,8 +145,10 @@ def spec_of(record: Record, source: str | None = None) -> Spec:
         asked.device_type,
     )
     if asked.revision != spec.plan.asked.revision:
-        commit = record.origin.commit
+        commit = (record.origin.commit or "").removesuffix(CHANGED)
         code = f": git checkout {commit} has the code that made it" if commit else ""
+        if commit != (record.origin.commit or ""):
+            code += ", but for changes that were not committed"
         raise SettingsError(
             f"this record is of revision {asked.revision} of {asked.task}, and this version makes "
             f"revision {spec.plan.asked.revision}{code}"

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from idlib import protocol
 from idlib.experiments.gpu_memory import (
     REMEDY,
     Look,
@@ -73,6 +74,7 @@ def run_all(
 
     Raises:
         SettingsError: ``workers`` below 1, or a GPU is asked for where there is none.
+        idlib.protocol.ProtocolError: the protocol is not what its checksum says.
         RunsFailed: some failed; the message names each and its reason. The others are recorded.
     """
     workspace = workspace or Workspace()
@@ -83,6 +85,7 @@ def run_all(
         for spec in missing:
             check_device(spec.plan)
         workspace.check()
+        protocol.sha256()
         _run_chains(_chains(missing), workers, workspace, description)
     return [run(spec, workspace) for spec in specs]
 

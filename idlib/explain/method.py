@@ -24,6 +24,7 @@ POSITIONS, CLASSES = 2000, 37  # classes of Oxford-IIIT Pet, the earlier report'
 NOISES = (1e-3, 1e-4)  # by how much the passes of a trained network differ
 SITUATIONS = ((1, 0), (15, 0), (1, 100))  # scale of the logits; offset from one pass to the next
 COARSE_NOISES = (0.0, 0.01, 0.1, 1.0)  # around the spacing of bfloat16's numbers
+APART = 1e-3  # a constant of each pass is so much larger than that of the pass before
 
 
 def adaptive_weights(
@@ -146,6 +147,9 @@ def bfloat16_floor(
 ) -> pd.DataFrame:
     """Mean X of logits rounded to bfloat16, by how much the passes differ before the rounding.
 
+    Each pass gets a constant of its own before it is rounded, on which X of exact logits does not
+    depend: without it, equal passes would be rounded to equal numbers.
+
     Returns:
         Mean X, in nats, of the exact logits and of the rounded ones, both in float64; of the
         rounded ones as ``idlib`` computes it; and with the softmax taken in bfloat16.
@@ -156,8 +160,7 @@ def bfloat16_floor(
         exact = 4 * torch.randn(1, *shape, generator=generator, dtype=torch.float64)
         jitter = torch.randn(PASSES, *shape, generator=generator, dtype=torch.float64)
         exact = exact + noise * jitter
-        apart = 1e-3 * torch.arange(PASSES)[:, None, None]  # so that passes round differently
-        rounded = (exact + apart).bfloat16()
+        rounded = (exact + APART * torch.arange(PASSES)[:, None, None]).bfloat16()
         rows.append(
             {
                 "passes differ by": noise,

@@ -17,10 +17,15 @@ from torch import nn
 from idlib.data.loaded import LoadedData
 from idlib.report.conditions import METHOD_NAMES
 from idlib.report.tasks.images import IMAGES
+from idlib.report.text import NOTHING
 from idlib.tasks import task_class
 from idlib.training.settings import METHODS, PROFILES, Settings, resolve
 
 TRANSFORMER = ("layers", "width", "ffn", "heads", "vocabulary", "dropout", "attention_dropout")
+OF_A_RUN = ("round", "smoothing", "stretch")  # settings that no profile decides
+WHOLE = ("examples", "languages", "layers", "sensitivity_examples")  # all of them, if unset
+ALL = "all"
+UNSET = (NOTHING, ALL)
 DIFFERING = ("passes", "alpha", "p", "q", "divergence", "mode", "stretch")  # between methods
 LARGEST_FIRST = tuple(reversed(PROFILES))
 EMBEDDED = "embedded"
@@ -116,7 +121,7 @@ def data_sizes(data: Mapping[str, LoadedData[Any]]) -> pd.DataFrame:
 
 
 def test_languages(data: Mapping[str, LoadedData[Any]]) -> pd.DataFrame:
-    """Test items of each task in each language."""
+    """Test items of each task in each language, as text; a task may lack one."""
     counts = {
         task: {
             split.removeprefix("test/"): len(examples)
@@ -125,18 +130,32 @@ def test_languages(data: Mapping[str, LoadedData[Any]]) -> pd.DataFrame:
         }
         for task, found in data.items()
     }
-    return pd.DataFrame(counts).T.rename_axis("test items")
+    names = dict.fromkeys(name for of_task in counts.values() for name in of_task)
+    rows = {
+        task: {name: f"{of_task[name]:,}" if name in of_task else NOTHING for name in names}
+        for task, of_task in counts.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("test items")
 
 
 def hyper_parameters(task: str, profiles: Sequence[str] = LARGEST_FIRST) -> pd.DataFrame:
-    """All settings of a task: those of the first profile, and what the others change of them."""
-    kind = task_class(task)
-    resolved = {profile: resolve(kind.schema, kind.profiles, profile, "id") for profile in profiles}
-    table = pd.DataFrame({profile: _written(each) for profile, each in resolved.items()})
+    """Settings in which profiles differ: those of the first, and what the others change of them."""
+    table = _resolved(task, profiles)
     first, *others = profiles
     changed = table[others].ne(table[first], axis=0)
     table[others] = table[others].where(changed, "")
-    return table
+    return table[changed.any(axis=1)]
+
+
+def in_common(task: str, profiles: Sequence[str] = LARGEST_FIRST) -> str:
+    """The settings that are set alike at all profiles, as a sentence in Markdown.
+
+    Those that a run's method, round and smoothing decide are left out.
+    """
+    table = _resolved(task, profiles).drop(index=list(OF_A_RUN), errors="ignore")
+    alike = table[table.eq(table[profiles[0]], axis=0).all(axis=1)][profiles[0]]
+    told = [f"`{name}` {value}" for name, value in alike.items() if value not in UNSET]
+    return f"{task.capitalize()}, the same at every profile: {'; '.join(told)}."
 
 
 def reported_cost() -> pd.DataFrame:
@@ -174,8 +193,35 @@ def _settings(task: str, profile: str, source: str) -> Settings:
     return settings
 
 
-def _written(settings: Settings) -> dict[str, str]:
-    return {name: str(value) for name, value in settings.model_dump().items()}
+def _resolved(task: str, profiles: Sequence[str]) -> pd.DataFrame:
+    """Every setting of intra-distillation as text: a row each, and a column for each profile."""
+    kind = task_class(task)
+    resolved = {profile: resolve(kind.schema, kind.profiles, profile, "id") for profile in profiles}
+    return pd.DataFrame(
+        {
+            profile: {name: written(name, value) for name, value in each.model_dump().items()}
+            for profile, each in resolved.items()
+        }
+    )
+
+
+def written(name: str, value: object) -> str:
+    """A setting's value as a table shows it.
+
+    >>> written("examples", {}), written("clip", None), written("eps", 1e-8)
+    ('all', '–', '1e-08')
+    >>> written("examples", {"train": 2000, "test": 25}), written("betas", (0.9, 0.98))
+    ('train 2,000, test 25', '0.9, 0.98')
+    """
+    if value is None or value == {}:
+        return ALL if name in WHOLE else NOTHING
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {number:,}" for key, number in value.items())
+    if isinstance(value, (tuple, list)):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _model(task: str, settings: Settings) -> nn.Module:

@@ -20,11 +20,13 @@ from idlib.method.objective import IntraDistillation
 from idlib.method.targets import Target
 from idlib.report.conditions import METHOD_NAMES
 from idlib.report.figures.style import FONT_SCALE, PALETTE
+from idlib.report.text import joined
 from idlib.sensitivity.statistics import Sensitivity
 
 TRAINED_ON = 300  # digits: so few that the model overfits
 BASELINE, ID = METHOD_NAMES["baseline"], METHOD_NAMES["id"]
 EDGES = np.linspace(-9, -1, 41)  # of the histogram, in log10
+FIGURES = ("std", "cv", "gini")  # of balance: lower is more even
 LAYERS = {"0": "input", "3": "hidden", "6": "output"}  # of the small models
 
 
@@ -68,7 +70,7 @@ def digits(seed: int, updates: int, passes: int, alpha: float) -> Digits:
             rows = train[torch.randint(len(train), (32,))]
             batch = {"x": x[rows], "y": y[rows]}
             forward = partial(_forward, model)
-            parts = objective(forward, lambda b: Target(b["y"]), batch, step, updates)
+            parts = objective(forward, lambda b: Target(b["y"]), batch, step + 1, updates)
             parts.total.backward()
             optimizer.step()
             optimizer.zero_grad()
@@ -133,6 +135,26 @@ def balance_table(measured: Mapping[str, Sensitivity]) -> pd.DataFrame:
     for column in columns:
         table[column] = table[column].map(written.get(column, "{:.2e}").format)
     return table
+
+
+def evenness(measured: Mapping[str, Sensitivity]) -> str:
+    """Which of the two models is the more even one, by each figure of balance, in Markdown."""
+    base, ours = measured[BASELINE], measured[ID]
+    sides: dict[str, list[str]] = {"higher": [], "lower": [], "same": []}
+    for name in FIGURES:
+        one, other = getattr(ours, name), getattr(base, name)
+        sides["higher" if one > other else "lower" if one < other else "same"].append(f"`{name}`")
+    told = joined(f"the {side} {joined(names)}" for side, names in sides.items() if names)
+    if len(sides["higher"]) == len(FIGURES):
+        means = "by all of them its parameters contribute less evenly than the baseline's"
+    elif len(sides["lower"]) == len(FIGURES):
+        means = "by all of them its parameters contribute more evenly than the baseline's"
+    else:
+        means = "they do not agree on which of the two is the more even one"
+    return (
+        f"With this seed {ID} has {told}: {means}. One seed of one small model tells nothing about "
+        "the method; {doc}`balance` asks it of many."
+    )
 
 
 def by_layer(measured: Mapping[str, Sensitivity]) -> pd.DataFrame:

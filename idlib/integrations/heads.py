@@ -6,19 +6,42 @@ gives the loss that the model would give itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+)
 
+from idlib.method.random_state import RandomState
 from idlib.method.targets import Target
 
 IGNORED = -100  # the label of a position that does not count, in all of transformers
 LABELS = ("labels", "start_positions", "end_positions")
+# Models whose loss is of the next token, where there is no encoder.
+OF_NEXT_TOKEN = {
+    *MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values(),
+    *MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.values(),
+}
 
 Batch = Mapping[str, Any]
+
+
+def unwrapped(model: nn.Module) -> Any:
+    """The model of transformers inside what ``torch.compile`` and PEFT wrap around it."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and callable(base := getattr(model, "get_base_model", None)):
+            inner = base()
+        if inner is None or inner is model:
+            return model
+        model = inner
 
 
 def targets_of(model: PreTrainedModel, batch: Batch) -> dict[str, Target]:
@@ -26,7 +49,8 @@ def targets_of(model: PreTrainedModel, batch: Batch) -> dict[str, Target]:
 
     Args:
         model: of sequence or token classification, question answering, masked or causal language
-            modelling, from a sequence to another, or of images; not wrapped.
+            modelling, from a sequence to another, or of images, or a class made of such a one; as
+            :func:`unwrapped` gives it.
         batch: its arguments, with ``labels`` ``[B]`` or ``[B, T]`` (-100 does not count), or
             ``start_positions`` and ``end_positions`` ``[B]`` (those beyond the text do not count).
 
@@ -54,7 +78,7 @@ def targets_of(model: PreTrainedModel, batch: Batch) -> dict[str, Target]:
             "it seems: divergences are of one class out of several; give integers, or "
             "config.problem_type = 'regression'"
         )
-    if type(model).__name__ in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
+    if _is_of_next_token(model):
         labels = nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED)  # of the next token
     return {"logits": Target(labels, mask=labels != IGNORED)}
 
@@ -74,6 +98,46 @@ def forward_of(model: nn.Module, inner: PreTrainedModel) -> Callable[[Batch], di
         return dict(model(**arguments, return_dict=True))
 
     return forward
+
+
+def own_loss(model: nn.Module, inner: PreTrainedModel, batch: Batch) -> Tensor | None:
+    """The loss that the model gives itself, if it gives one of the labels alone.
+
+    Args:
+        model: with what is wrapped around it.
+        inner: the model itself.
+        batch: its arguments and the labels.
+    """
+    taken = inspect.signature(type(inner).forward).parameters
+    if not any(name in taken for name in LABELS if batch.get(name) is not None):
+        return None
+    outputs = model(**batch, return_dict=True)
+    if any(name.endswith("aux_loss") for name in outputs):  # of the balance of experts, added to it
+        return None
+    loss: Tensor | None = outputs.get("loss")
+    return loss
+
+
+@contextmanager
+def as_evaluated(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; each module's mode and the random state come back."""
+    modes = [(module, module.training) for module in model.modules()]
+    draws = RandomState.now()
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        draws.restore()
+        for module, training in modes:
+            module.training = training
+
+
+def _is_of_next_token(model: PreTrainedModel) -> bool:
+    """Whether the model's own loss compares a position with the label after it."""
+    if getattr(model.config, "is_encoder_decoder", False):
+        return False
+    return any(kind.__name__ in OF_NEXT_TOKEN for kind in type(model).__mro__)
 
 
 def _position(positions: Tensor, batch: Batch) -> Target:

@@ -12,11 +12,20 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from transformers import Seq2SeqTrainer, Trainer
 
-from idlib.integrations.heads import Batch, forward_of, targets_of
+from idlib.integrations.heads import (
+    Batch,
+    as_evaluated,
+    forward_of,
+    own_loss,
+    targets_of,
+    unwrapped,
+)
 from idlib.method.objective import IntraDistillation, Parts
 from idlib.method.projection import Head
-from idlib.method.targets import Target, as_heads
+from idlib.method.targets import Target, given_targets
 from idlib.method.unprojected import unprojected
+
+ROUNDING, ROUNDING_HALF = 1e-4, 2e-2  # of a loss in 32 bits or more, and in 16
 
 ONE_DEVICE_EACH = (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
 
@@ -45,12 +54,15 @@ class IntraDistillationMixin(Base):
 
     An update averages over all counted positions of all its micro-batches and processes. Beside
     ``loss`` the log has ``task_loss``, ``divergence`` (nats a position, means over the updates
-    since the last log) and ``alpha``, the weight in the last of them. Evaluation is the Trainer's
-    own: one pass, the model's own loss. A loss that a model adds to that of its labels (of the
-    balance of experts, say) is not trained on.
+    since the last log) and ``alpha``, the weight in the last of them; updates are counted from 1.
+    Evaluation is the Trainer's own: one pass, the model's own loss. A loss that a model adds to
+    that of its labels (of the balance of experts, say) is not trained on. Where no ``targets`` are
+    given, one pass of the first batch is compared with the model's own loss of it, both in
+    evaluation mode.
 
     Raises:
-        ValueError: another loss is given too (``compute_loss_func``), or two label smoothings.
+        ValueError: another loss is given too (``compute_loss_func``), or two label smoothings; at
+            the first batch, the model's own loss is another.
     """
 
     def __init__(
@@ -78,9 +90,11 @@ class IntraDistillationMixin(Base):
             objective = replace(objective, smoothing=smoothing)
         self.intra_distillation = objective
         self._targets = targets
+        own = targets is not None or type(self).targets is not IntraDistillationMixin.targets
+        self._compared = own  # with the model's own loss, if the labels are to be those of it
         self.uses_projection: bool | None = None if projection else False
         self._sums: Tensor | None = None  # task loss and divergence of the updates since the log
-        self._logged_at = 0
+        self._updates = 0  # that these are of
         self._alpha: float | Tensor = 0.0
 
     @property
@@ -93,14 +107,20 @@ class IntraDistillationMixin(Base):
     def model_accepts_loss_kwargs(self, value: bool) -> None:  # the Trainer's, for evaluation
         self._accepts_loss_kwargs = value
 
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """The Trainer's own; sums of an earlier training are not those of this one."""
+        self._sums, self._updates = None, 0
+        return super().train(*args, **kwargs)
+
     def get_batch_samples(
         self, epoch_iterator: Iterator[Batch], num_batches: int, *device: Any
     ) -> tuple[list[Any], Any]:
         """The batches of an update, and its counted positions by head, over all processes."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, *device)
+        self._updates += bool(batches)
         counts: dict[str, Tensor] = {}
         for batch in batches:
-            for name, target in as_heads(self.targets(batch)).items():
+            for name, target in given_targets(self.targets, batch).items():
                 counts[name] = counts.get(name, 0) + target.count
         if self.accelerator.num_processes > 1:
             at = self.accelerator.device
@@ -142,17 +162,20 @@ class IntraDistillationMixin(Base):
         """The labels of a batch, and the positions that count."""
         if self._targets is not None:
             return self._targets(batch)
-        return targets_of(self.accelerator.unwrap_model(self.model), batch)
+        return targets_of(self._inner(self.model), batch)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log, and with the training loss its parts and the weight of the divergence."""
         if "loss" in logs and self._sums is not None:
-            updates = self.state.global_step - self._logged_at
-            sums = self.accelerator.gather(self._sums[None]).mean(0) / max(updates, 1)
+            sums = self.accelerator.gather(self._sums[None]).mean(0) / max(self._updates, 1)
             task, divergence = sums.tolist()
             logs |= {"task_loss": task, "divergence": divergence, "alpha": float(self._alpha)}
-            self._sums, self._logged_at = None, self.state.global_step
+            self._sums, self._updates = None, 0
         super().log(logs, *args, **kwargs)
+
+    def _inner(self, model: Any) -> Any:
+        """The model of transformers itself."""
+        return unwrapped(self.accelerator.unwrap_model(model))
 
     def _parts(
         self,
@@ -162,19 +185,17 @@ class IntraDistillationMixin(Base):
         seen: dict[str, Tensor] | None,
     ) -> Parts:
         """The objective's parts; ``seen`` takes the model's outputs, if they are wanted."""
-        names = list(as_heads(self.targets(inputs)))
-        run = forward_of(model, self.accelerator.unwrap_model(model))
+        names = list(given_targets(self.targets, inputs))
+        run = forward_of(model, self._inner(model))
 
         def forward(batch: Batch) -> dict[str, Head]:
             outputs = run(batch)
-            if missing := [name for name in names if name not in outputs]:
-                raise ValueError(
-                    f"the model gives {', '.join(outputs)}, and not {', '.join(missing)}, for "
-                    "which there are targets"
-                )
             if seen is not None:
                 seen.update(outputs)
-            return {name: outputs[name] for name in names}
+            return _named(outputs, names)
+
+        if not self._compared:
+            self._compare(model, inputs, names)
 
         def objective(forward: Callable[[Any], Any]) -> Parts:
             with self.accelerator.autocast():
@@ -182,7 +203,7 @@ class IntraDistillationMixin(Base):
                     forward,
                     self.targets,
                     inputs,
-                    step=self.state.global_step,
+                    step=self.state.global_step + 1,  # of the update that is made
                     total_steps=max(1, self.state.max_steps),
                     counts=counts,
                 )
@@ -200,6 +221,33 @@ class IntraDistillationMixin(Base):
             self.uses_projection = False
         return objective(forward)
 
+    def _compare(self, model: nn.Module, inputs: Batch, names: list[str]) -> None:
+        """Refuse labels of which the model's own loss is another than that of one pass."""
+        if not all(target.count > 0 for target in given_targets(self.targets, inputs).values()):
+            return  # the next batch tells
+        inner = self._inner(model)
+        # Not compiled, which would be done again for this, nor as several losses of as many GPUs.
+        plain = getattr(model, "_orig_mod", model)
+        plain = plain.module if isinstance(plain, nn.DataParallel) else plain
+        run = forward_of(plain, inner)
+        one_pass = IntraDistillation(passes=1, fused=False)
+        with as_evaluated(plain), self.accelerator.autocast():
+            ours = one_pass(
+                lambda batch: _named(run(batch), names), self.targets, inputs, 0, 1
+            ).total
+            own = own_loss(plain, inner, inputs)
+        self._compared = True
+        if own is None:
+            return
+        rounding = ROUNDING if own.dtype in (torch.float32, torch.float64) else ROUNDING_HALF
+        if not torch.allclose(ours, own.to(ours), rounding, rounding, equal_nan=True):
+            raise ValueError(
+                f"{type(inner).__name__}'s own loss of the first batch is {own.item():.6g}, and "
+                f"that of the labels as they are read {ours.item():.6g}: they mean something else "
+                "to it (the next token, say), or it weighs them. Give targets=, a function from a "
+                "batch to its Target"
+            )
+
     def _can_project(self, model: nn.Module, names: list[str]) -> bool:
         """Whether a projection can be run outside the model, as it is wrapped."""
         if names != ["logits"] or self.accelerator.distributed_type not in ONE_DEVICE_EACH:
@@ -207,6 +255,16 @@ class IntraDistillationMixin(Base):
         if isinstance(model, DistributedDataParallel):
             return not model.find_unused_parameters
         return not isinstance(model, nn.DataParallel)
+
+
+def _named(outputs: Mapping[str, Tensor], names: list[str]) -> dict[str, Head]:
+    """The outputs for which there are targets."""
+    if missing := [name for name in names if name not in outputs]:
+        raise ValueError(
+            f"the model gives {', '.join(outputs)}, and not {', '.join(missing)}, for which there "
+            "are targets"
+        )
+    return {name: outputs[name] for name in names}
 
 
 class IntraDistillationTrainer(IntraDistillationMixin, Trainer):

@@ -71,23 +71,25 @@ class _Fused(torch.autograd.Function):
         in_place = overwrite and may_be_written_over(logits) and whole == logits.dtype
         gradient = logits if in_place else torch.empty_like(logits, dtype=whole)
         task, divergence = head_sums(logits, against, gradient)
-        ctx.gradient, ctx.dtype = gradient, logits.dtype
+        ctx.save_for_backward(gradient.detach())  # and given up with the graph
+        ctx.dtype, ctx.is_spent = logits.dtype, False
         ctx.mark_non_differentiable(task, divergence)
         return total_of(task, divergence, against), task, divergence
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor, None, None]:
-        if ctx.gradient is None:
+        if ctx.is_spent:
             raise RuntimeError(
                 "the gradient of a fused loss on a GPU is scaled in place and serves one backward "
                 "pass: build the objective with fused=False to go back twice"
             )
-        launch = _launch_for(ctx.gradient)
+        (gradient,) = ctx.saved_tensors
+        launch = _launch_for(gradient)
         if launch is None:
-            gradient = ctx.gradient if upstream.item() == 1.0 else ctx.gradient * upstream
+            gradient = gradient if upstream.item() == 1.0 else gradient * upstream
         else:
-            gradient, ctx.gradient = launch.scale(ctx.gradient, upstream), None
+            gradient, ctx.is_spent = launch.scale(gradient, upstream), True
         return gradient.to(ctx.dtype), None, None
 
 

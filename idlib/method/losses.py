@@ -300,8 +300,10 @@ def checked_labels(
         return labels
     outside = (labels < 0) | (labels >= z.shape[-1])
     if outside.any():
+        label = labels[outside][0].item()
+        remedy = f": for positions that do not count give mask=labels != {label}"
         raise ValueError(
-            f"label {labels[outside][0].item()} is not a class in 0..{z.shape[-1] - 1}"
+            f"label {label} is not a class in 0..{z.shape[-1] - 1}{remedy if label < 0 else ''}"
         )
     if excluded is not None:
         masked = excluded.gather(-1, labels.unsqueeze(-1)).squeeze(-1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import torch
@@ -40,13 +41,14 @@ from idlib.method.projection import (
     with_states,
 )
 from idlib.method.schedules import adaptive_alpha
-from idlib.method.targets import Forward, Target, as_heads, check_counts, outputs_of
+from idlib.method.targets import Forward, Target, check_counts, given_targets, outputs_of
 
 
 class Parts(NamedTuple):
     """The objective's value and its parts, scalars in nats; ``alpha`` is the weight used.
 
-    Differentiate ``total`` alone: in the fused form the others carry no gradient.
+    ``task`` and ``divergence`` are for logging, and carry no gradient: differentiate ``total``. For
+    another weight of the divergence give ``alpha``.
     """
 
     total: Tensor
@@ -106,8 +108,8 @@ class IntraDistillation:
     overwrite_logits: bool = False
 
     def __post_init__(self) -> None:
-        if self.passes < 1:
-            raise ValueError(f"passes must be at least 1, not {self.passes}")
+        if not isinstance(self.passes, Integral) or self.passes < 1:
+            raise ValueError(f"passes must be a whole number, at least 1, not {self.passes!r}")
         if not 0 <= self.smoothing < 1:
             raise ValueError(f"smoothing must lie in [0, 1), not {self.smoothing}")
         for name, value, choices in (
@@ -122,7 +124,7 @@ class IntraDistillation:
     def __call__(
         self,
         forward: Forward,
-        targets: Callable[[Any], Target | Mapping[str, Target]],
+        targets: Callable[[Any], Target | Mapping[str, Target]] | Target | Mapping[str, Target],
         batch: Any,
         step: int,
         total_steps: int,
@@ -140,11 +142,11 @@ class IntraDistillation:
                 :func:`~idlib.method.unprojected.unprojected` gives it: then the logits of all
                 positions never exist at once. Where its model is compiled, it must be it, close
                 over it or name it (for batch norm in ``loop`` and ``cached``).
-            targets: from a batch to its :class:`~idlib.method.targets.Target`, or to one for each
-                head.
+            targets: the :class:`~idlib.method.targets.Target` of the batch, or one for each head,
+                or a function from a batch to these.
             batch: a tensor or array whose first dimension is B, or a mapping, sequence or
                 dataclass of them; in ``loop`` and ``cached`` anything that ``forward`` takes.
-            step: the update, from 0 to ``total_steps``.
+            step: the update, counted from 1, up to ``total_steps``.
             total_steps: N, the updates of the whole run.
             teacher: from a batch to the teacher's logits, or their projection; adds the
                 cross-entropy to its distribution, with weight 1.
@@ -159,13 +161,16 @@ class IntraDistillation:
                 step that is recorded once and run again with other weights.
 
         Raises:
-            ValueError: heads without targets (or the reverse), heads that are no logits and no
-                projection, shapes that do not fit, an update without a counted position, or a
-                batch of a type that ``stack`` cannot copy.
+            ValueError: heads without targets (or the reverse), targets that are none, heads that
+                are no logits and no projection, shapes that do not fit, an update without a counted
+                position, or a batch of a type that ``stack`` cannot copy.
         """
-        labelled = as_heads(targets(batch))
+        labelled = given_targets(targets, batch)
         logits, modules = self._run_passes(forward, batch)
-        taught = {} if teacher is None else outputs_of(teacher(batch))
+        taught = {}
+        if teacher is not None:
+            with torch.no_grad():  # a teacher is a constant
+                taught = outputs_of(teacher(batch))
         check_heads(labelled if at_hand is None else at_hand, logits, taught)
         if modules is not None:  # before anything is written over logits
             states = {name: states_of(head) for name, head in logits.items()}
@@ -191,7 +196,7 @@ class IntraDistillation:
         task = task.mean()
         divergence = divergence.mean() if self.divergence_reduction == "mean" else divergence.sum()
         total = task + alpha * divergence if self.passes > 1 else task
-        return Parts(total, task, divergence, alpha)
+        return Parts(total, task.detach(), divergence.detach(), alpha)
 
     def _fused(
         self,
@@ -258,13 +263,17 @@ class IntraDistillation:
     ) -> tuple[Tensor, Tensor]:
         """Mean task loss of the passes, and their divergence, of each position ``[B, ...]``."""
         labels = _counted_labels(target)
+        # Where nothing counts, logits may be anything (inf, NaN), and have no gradient.
+        counted = None if self.divergence_reduction == "sum_padded" else target.mask
         if target.kind == "regression":
             z = full_precision(z.squeeze(-1) if z.dim() > labels.dim() + 1 else z)  # [K, B, ...]
+            z = z if counted is None else z.masked_fill(~counted, 0)
             task = (z - labels).square().mean(0)
             if taught is not None:
                 task = task + (z - taught.view_as(z[0])).square().mean(0)
             return task, (z - z.mean(0)).square().mean(0)
         z, allowed = full_precision(z), target.class_mask  # once, so that gradients add up in it
+        z = z if counted is None else z.masked_fill(~counted.unsqueeze(-1), 0)
         task = cross_entropy(z, labels, self.smoothing, allowed, checked=True).mean(0)
         if taught is not None:
             taught_p = probabilities(taught, allowed)
@@ -316,6 +325,12 @@ def check_heads(
             raise ValueError(
                 f"head {name!r}: labels of shape {labels} do not fit logits of shape {shape} a pass"
             )
+        given = tuple(taught[name].shape) if taught else shape
+        if given != shape and (target.kind == "classes" or given not in (labels, (*labels, 1))):
+            raise ValueError(
+                f"head {name!r}: the teacher's logits have shape {given} and those of a pass "
+                f"{shape}: they must be the same"
+            )
         if target.class_mask is not None and target.class_mask.shape[-1] != shape[-1]:
             raise ValueError(
                 f"head {name!r}: class_mask is for {target.class_mask.shape[-1]} classes, the "
@@ -324,7 +339,10 @@ def check_heads(
         if target.kind == "classes":
             z = outline(logits[name])
             mask = check_logits(z, target.class_mask, passes=True)
-            checked_labels(_counted_labels(target), z[0], None if mask is None else ~mask)
+            excluded = None if mask is None else ~mask
+            if excluded is not None and target.mask is not None:
+                excluded = excluded & target.mask.unsqueeze(-1)  # where nothing counts, no label is
+            checked_labels(_counted_labels(target), z[0], excluded)
 
 
 def _can_be_fused(head: Head, target: Target) -> bool:

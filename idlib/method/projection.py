@@ -139,15 +139,7 @@ def projected_loss(head: Projected, against: Against, teacher: Head | None = Non
         head: states ``[K, P, H]``.
         against: what the logits are compared with; ``taught`` is formed here.
         teacher: the teacher's head, logits ``[P, C]`` or states ``[P, H']``.
-
-    Raises:
-        ValueError: a teacher of other positions or classes.
     """
-    if teacher is not None and teacher.shape != head.shape[1:]:
-        raise ValueError(
-            f"the teacher's logits have shape {tuple(teacher.shape)} and those of a pass "
-            f"{tuple(head.shape[1:])}: they must be the same"
-        )
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in head):
         return HeadLoss(*_ProjectedLoss.apply(*head, against, teacher))
     task, divergence = _by_chunks(head, against, teacher, _Gradients())

@@ -1,8 +1,8 @@
 """The adaptive weight α(n) of the divergence, and the shapes of the learning rate.
 
-Each is a pure function of the step. Learning rates count updates from 1. A step may be a float:
-a schedule stretched K times is called with ``step / K``. An argument that is out of range or not
-finite is a ``ValueError`` that names it.
+Each is a pure function of the step: the update, counted from 1. A step may be a float: a schedule
+stretched K times is called with ``step / K``. An argument that is out of range or not finite is a
+``ValueError`` that names it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def adaptive_alpha(
     not rise from 0, and the weight is alpha at every step, as in the authors' code.
 
     Args:
-        step: updates done so far, from 0 to N (beyond N the weight stays).
+        step: the update, counted from 1, up to N (beyond N the weight stays).
         total_steps: N, at least 1.
         alpha: the weight at the end, at least 0.
         p: N / p is the step at which alpha is reached; above 0.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from idlib.method.choices import KINDS, Kind
-from idlib.method.projection import Head, check_head
+from idlib.method.projection import Head, Projected, check_head
 
 Forward = Callable[[Any], "Head | Mapping[str, Head]"]
 """From a batch to logits ``[B, ..., C]`` or :class:`~idlib.method.projection.Projected`, or to a
@@ -31,6 +31,12 @@ def outputs_of(value: Any) -> dict[str, Head]:
         ValueError: something that is no head.
     """
     heads = as_heads(value)
+    other = any(not isinstance(head, Tensor | Projected) for head in heads.values())
+    if hasattr(value, "logits") and (other or "loss" in heads):
+        raise ValueError(
+            f"the model gives {type(value).__name__}, of which the logits are a part: give its "
+            ".logits"
+        )
     for name, head in heads.items():
         check_head(name, head)
     return heads
@@ -88,6 +94,25 @@ class Target:
         """Number of counted positions, a float64 scalar."""
         counted = torch.ones_like(self.labels) if self.mask is None else self.mask
         return counted.sum(dtype=torch.float64)
+
+
+def given_targets(
+    targets: Callable[[Any], Target | Mapping[str, Target]] | Target | Mapping[str, Target],
+    batch: Any,
+) -> dict[str, Target]:
+    """The targets of a batch by head, from a function of it or as they are.
+
+    Raises:
+        ValueError: something that is no target.
+    """
+    heads = as_heads(targets(batch) if callable(targets) else targets)
+    for name, target in heads.items():
+        if not isinstance(target, Target):
+            raise ValueError(
+                f"the target of head {name!r} is of type {type(target).__name__}: targets must "
+                "be, or give, Target(labels), or a dict of them by head"
+            )
+    return heads
 
 
 def check_counts(counts: Mapping[str, Tensor]) -> None:

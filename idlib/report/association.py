@@ -53,6 +53,8 @@ _QUALITIES: tuple[tuple[str, Side, str], ...] = (
     ("test/nll", "below", LOSS),
     ("test/accuracy", "above", BEST),
     ("test/bleu", "above", BEST),
+    ("test/f1/others", "above", BEST),
+    ("test/score", "above", BEST),
 )
 
 

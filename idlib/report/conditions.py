@@ -53,6 +53,17 @@ def method_name(method: str) -> str:
     return METHOD_NAMES.get(method, method)
 
 
+def cell_name(cell: str) -> str:
+    """The name of a study's cell as pages show it.
+
+    >>> cell_name("passes"), cell_name("id student"), cell_name("K = 2")
+    ('K passes, α = 0', 'ID student', 'K = 2')
+    """
+    if cell == "id" or cell.startswith("id "):
+        return f"ID{cell[2:]}"
+    return METHOD_NAMES.get(cell, cell)
+
+
 def task_of(records: Iterable[Record]) -> str | None:
     """The one task of these records; ``None`` without records.
 

@@ -22,6 +22,7 @@ from scipy import stats
 from idlib.metrics.names import SELECTIONS, at
 from idlib.protocol import Line, Protocol, Rules
 from idlib.records import Record
+from idlib.report.conditions import cell_name
 from idlib.report.statistics import Interval, finite, p_value, t_interval
 from idlib.report.text import counted
 
@@ -252,7 +253,7 @@ def weighted(
         for cell in contrast
     }
     lacking = [
-        f"no {key} of {cell}" if records.get(cell) else f"no record of {cell}"
+        f"no {key} of {cell_name(cell)}" if records.get(cell) else f"no record of {cell_name(cell)}"
         for cell, by_seed in having.items()
         if not by_seed
     ]
@@ -260,7 +261,7 @@ def weighted(
     for seed in sorted(set().union(*having.values())):
         runs = {cell: by_seed[seed] for cell, by_seed in having.items() if seed in by_seed}
         if missing := [cell for cell in contrast if cell not in runs]:
-            unpaired[seed] = f"unpaired: no run of {', nor of '.join(missing)}"
+            unpaired[seed] = f"unpaired: no run of {', nor of '.join(map(cell_name, missing))}"
             continue
         if reason := _on_other_processors(runs):
             lost[seed] = reason
@@ -268,7 +269,8 @@ def weighted(
         figures = {cell: record.measured.metrics[key] for cell, record in runs.items()}
         if logarithm:
             if low := [cell for cell, value in figures.items() if value <= 0]:
-                lost[seed] = f"no logarithm: {key} of {', '.join(low)} is not above 0"
+                of = ", ".join(map(cell_name, low))
+                lost[seed] = f"no logarithm: {key} of {of} is not above 0"
                 continue
             figures = {cell: math.log(value) for cell, value in figures.items()}
         values[seed] = math.fsum(weight * figures[cell] for cell, weight in contrast.items())
@@ -285,7 +287,7 @@ def _on_other_processors(runs: Mapping[str, Record]) -> str:
     made_on = {record.origin.device: cell for cell, record in runs.items()}
     if len(made_on) > 1:
         return "unpaired: " + ", ".join(
-            f"{cell} made on {where}" for where, cell in made_on.items()
+            f"{cell_name(cell)} made on {where}" for where, cell in made_on.items()
         )
     return ""
 

@@ -17,11 +17,18 @@ from pandas.io.formats.style import Styler
 from idlib.metrics.items import OTHERS, PARALLEL, TRAINED_ON, languages
 from idlib.metrics.names import IN_WORDS, at
 from idlib.records import Record
+from idlib.report import times
 from idlib.report.board import Board
 from idlib.report.claims import PAPER, PUBLISHED, REPORT, caveat
 from idlib.report.compared import Compared
 from idlib.report.comparisons import Comparison, Runs, difference
-from idlib.report.conditions import METHOD_NAMES, Condition, condition_of, task_of
+from idlib.report.conditions import (
+    METHOD_NAMES,
+    Condition,
+    by_condition,
+    condition_of,
+    task_of,
+)
 from idlib.report.designs import selection_of
 from idlib.report.frame import frame_of, published, spread
 from idlib.report.metrics import CV, GINI, STD, STD_NORMALIZED, Metric
@@ -70,28 +77,37 @@ def calibration(results: Results) -> pd.DataFrame:
 
 
 def cost(results: Results) -> pd.DataFrame:
-    """Seconds and peak memory of a run by method, beside the earlier report's on its GPU.
+    """Time beside the baseline's and peak memory of base models, beside the earlier report's.
 
-    Medians over the base models and students of a method, since wall seconds also count what else
-    the machine did; "× baseline" is the ratio of medians.
+    Of the models that the protocol's lines compare, at the first smoothing: the ratio is of pairs,
+    and students, who ask a teacher at each update, are left out.
     """
     rows: dict[tuple[str, str], Cells] = {}
-    data = frame_of(results)
-    medians = data.groupby(["model", "from"])["seconds"].median()
-    for (model, origin), runs in _parts(data, METHOD_NAMES.values()):
-        rows[model, origin] = {
-            "runs": str(len(runs)),
-            "seconds a run": f"{medians[model, origin]:,.0f}",
-            "× baseline": _ratio(medians[model, origin], medians.get((BASELINE, origin))),
-            "peak memory, MB": f"{runs['peak_memory_mb'].max():,.0f}",
-        }
+    first = results.report.smoothings[0]
+    for label, records in results.by_label.items():
+        runs = by_condition(records)
+        for method, name in METHOD_NAMES.items():
+            found: list[float] = []
+            made: list[Record] = []
+            for condition, by_seed in runs.items():
+                if condition[:3] == (method, 0, first):
+                    made += by_seed.values()
+                    baseline = runs.get(condition._replace(method="baseline"), {})
+                    found += times.ratios(by_seed, baseline)
+            if made:
+                peak = max(record.cost.peak_memory_bytes for record in made)
+                rows[name, label] = {
+                    "runs": str(len(made)),
+                    **times.columns(found),
+                    "peak memory, MB": f"{peak / 1e6:,.0f}",
+                }
     stated = results.report.cost
     for method, one in stated.items():
-        about, decimals = ("about ", 0) if one.about else ("", 1)
+        ratio = one.seconds / stated["baseline"].seconds
         rows[METHOD_NAMES[method], REPORT] = {
             "runs": NOT_STATED,
-            "seconds a run": f"{about}{one.seconds:,.{decimals}f}",
-            "× baseline": _ratio(one.seconds, stated["baseline"].seconds),
+            times.TIME: f"{'about ' if one.about else ''}{ratio:.2f}",
+            times.QUARTILES: NOT_STATED,
             "peak memory, MB": _memory(one),
         }
     names = list(METHOD_NAMES.values())
@@ -429,10 +445,6 @@ def _bounds(interval: Interval | None, metric: Metric) -> str:
     if interval is None or not interval.bounded:
         return NOTHING
     return metric.bounds(interval.low, interval.high)
-
-
-def _ratio(value: float, base: float | None) -> str:
-    return f"{value / base:.2f}" if base else NOTHING
 
 
 def _memory(stated: PublishedCost) -> str:

@@ -8,6 +8,7 @@ figures that do not depend on scale (std / mean, Gini) stand beside it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -36,14 +37,15 @@ def parameter_sensitivity(
     Args:
         model: measured in eval mode and left as it was found, with its gradients.
         batches: run through once.
-        loss: ``loss(model, batch)`` gives a scalar above 0, for example mean cross-entropy.
+        loss: ``loss(model, batch)`` gives a scalar, for example mean cross-entropy; one that is not
+            above 0 leaves the normalised figures NaN.
         exclude: parameter name -> bool mask in the shape of the parameter; ``True`` entries stay
             in ``values`` but out of the statistics (for example embedding rows never seen).
 
     Raises:
-        ValueError: no batch, no trainable parameter, a loss that is not a scalar, not finite,
-            not above 0 or that depends on no trainable parameter (the batch is named), or a mask
-            in ``exclude`` that fits no parameter or leaves nothing.
+        ValueError: no batch, no trainable parameter, a loss that is not a scalar, not finite or
+            that depends on no trainable parameter (the batch is named), or a mask in ``exclude``
+            that fits no parameter or leaves nothing.
     """
     parameters = trainable(model)
     excluded = _checked_masks(exclude or {}, parameters)
@@ -53,15 +55,11 @@ def parameter_sensitivity(
     with as_found(model):
         for index, batch in enumerate(batches):
             value, gradients = _gradients(model, parameters, batch, loss, f"batch {index}")
-            if value <= 0:
-                raise ValueError(
-                    f"the loss of batch {index} is {value}: sensitivity normalised by the loss "
-                    "needs a loss above 0"
-                )
+            share = 1 / value if value > 0 else math.nan
             for name, gradient in gradients.items():
                 size = gradient.to(torch.float64, copy=True).abs_()
                 raw[name].add_(size)
-                normalized[name].add_(size, alpha=1 / value)
+                normalized[name].add_(size, alpha=share)
             losses.append(value)
     if not losses:
         raise ValueError("sensitivity needs at least one batch")
@@ -87,7 +85,7 @@ def group_sensitivity(
         loss: ``loss(model, batch)`` gives a scalar.
 
     Raises:
-        ValueError: as :func:`parameter_sensitivity` (any finite loss will do), and for a group
+        ValueError: as :func:`parameter_sensitivity`, and for a group
             that is empty, names a parameter twice or one that is not trainable, or has indices
             out of range or twice.
     """

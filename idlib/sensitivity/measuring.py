@@ -41,7 +41,8 @@ def checked_loss(value: Tensor, place: str) -> Tensor:
     """
     if not isinstance(value, Tensor) or value.ndim:
         shape = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-        raise ValueError(f"the loss of {place} must be a scalar tensor, not {shape}")
+        remedy = ": give its .loss" if hasattr(value, "loss") else ""
+        raise ValueError(f"the loss of {place} must be a scalar tensor, not {shape}{remedy}")
     if not torch.isfinite(value):
         raise ValueError(f"the loss of {place} is {value.item()}")
     return value

@@ -16,6 +16,17 @@ import torch
 from torch import Tensor
 
 
+def layer_of(name: str) -> str:
+    """The layer that a parameter's name tells: up to its first number, or else its first part.
+
+    >>> [layer_of(n) for n in ("bert.encoder.layer.3.output.dense.bias", "classifier.weight")]
+    ['bert.encoder.layer.3', 'classifier']
+    """
+    parts = name.split(".")
+    number = next((place for place, part in enumerate(parts) if part.isdecimal()), 0)
+    return ".".join(parts[: number + 1])
+
+
 class LayerSensitivity(NamedTuple):
     """One row of :meth:`Sensitivity.by_layer`."""
 
@@ -32,7 +43,8 @@ class Sensitivity:
     Attributes:
         values: parameter name -> batch mean of ``|theta dL/dtheta|`` (nats if the loss is), on
             the CPU, in the shape of the parameter.
-        normalized: the same, each batch's value divided by that batch's loss (no unit).
+        normalized: the same, each batch's value divided by that batch's loss (no unit); NaN, as
+            are all figures of it, where the loss of a batch is not above 0.
         count: number of parameters in the statistics.
         batches: number of batches.
         loss: mean loss over the batches.
@@ -101,13 +113,11 @@ class Sensitivity:
         counts: list[int] = place.clamp(0, bins - 1).bincount(minlength=bins).tolist()
         return counts
 
-    def by_layer(
-        self, key: Callable[[str], str] = lambda name: name.split(".")[0]
-    ) -> list[LayerSensitivity]:
+    def by_layer(self, key: Callable[[str], str] = layer_of) -> list[LayerSensitivity]:
         """Count, mean and population std of each layer, in the order of the model.
 
         Args:
-            key: gives the layer of a parameter name; by default its first part.
+            key: gives the layer of a parameter name; by default :func:`layer_of`.
         """
         layers: dict[str, list[Tensor]] = {}
         for name, x in _counted(self.values, self.excluded):
@@ -139,7 +149,7 @@ def summary(
         mean_normalized=mean_normalized,
         std_normalized=std_normalized,
         cv_normalized=std_normalized / mean_normalized if mean_normalized else 0.0,
-        gini_normalized=gini(flat_normalized),
+        gini_normalized=gini(flat_normalized) if math.isfinite(mean_normalized) else math.nan,
         excluded=excluded,
         excluded_count=sum(int(mask.sum()) for mask in excluded.values()),
     )

@@ -5,7 +5,8 @@ While it trains: ``state-<update>.pt`` (all that a resume needs) and the weights
 ``finished.json``, which says whose update is whose. Selections of one update share a file.
 ``CHECKSUMS`` lists the files that count with their sha256, as ``sha256sum`` does. It is written
 last, so that a run which is killed at any point has the old files or the new ones, and whatever is
-read is first compared with it.
+read is first compared with it. ``origin.json``, by whom the training was begun, is not listed, so
+that earlier versions go on with the folder; it has a digest of its own, and no run is lost for it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from idlib.files import replacing, sha256
+from idlib.files import digest_of, replacing, sha256
 
 CHECKSUMS = "CHECKSUMS"
 FINISHED = "finished.json"
+ORIGIN = "origin.json"
 _STATE, _WEIGHTS = re.compile(r"state-\d+\.pt"), re.compile(r"weights-\d+\.safetensors")
 _WITHOUT_CHECKSUMS = ("state.pt", FINISHED)  # files of earlier versions
 
@@ -105,6 +108,21 @@ def read_finished(folder: Path) -> dict[str, Any] | None:
     _verify(folder / FINISHED, checksums)
     finished: dict[str, Any] = json.loads((folder / FINISHED).read_text())
     return finished
+
+
+def save_origin(folder: Path, origin: Mapping[str, Any]) -> None:
+    """Keep by whom the training is begun, as can be written as JSON."""
+    text = json.dumps({"digest": digest_of(origin), "origin": origin})
+    _write(folder / ORIGIN, lambda path: path.write_text(text))
+
+
+def read_origin(folder: Path) -> dict[str, Any] | None:
+    """By whom the training was begun; ``None`` where that was not kept, or is not as written."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+        origin: dict[str, Any] = kept["origin"]
+        return origin if kept["digest"] == digest_of(origin) else None
+    return None
 
 
 def load_weights(model: nn.Module, path: Path) -> nn.Module:

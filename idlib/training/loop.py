@@ -84,9 +84,10 @@ def train(
     They are those of the task's best validation metric, of the lowest validation loss, and of the
     last update.
 
-    A run that was stopped at any point goes on from its last evaluation and ends, on processors
-    of one kind (the same instruction sets) with the same threads and versions of the libraries,
-    with the same bits as one that never stopped. A finished one is read back at once.
+    A run that was stopped at any point goes on from its last evaluation. On a CPU it ends, on
+    processors of one kind (the same instruction sets) with the same threads and versions of the
+    libraries, with the same bits as one that never stopped; on a GPU, where sums may be formed in
+    another order each time, that is not promised. A finished one is read back at once.
 
     Args:
         model: freshly initialised; it is trained in place.
@@ -410,10 +411,14 @@ class Run:
         return state
 
     def stop(self, reason: str) -> NoReturn:
-        """Stop the run; the message names the last good checkpoint."""
-        state = checkpoints.load(self.folder)
-        good = "There is no checkpoint before it."
-        if state is not None:
+        """Stop the run; the message names the last good checkpoint, which need not be read."""
+        try:
             path = checkpoints.state_path(self.folder)
-            good = f"The last good checkpoint is {path}, update {state['step']}."
+        except checkpoints.CheckpointError as error:
+            good = str(error)
+        else:
+            good = "There is no checkpoint before it."
+            if path is not None:
+                update = path.stem.rpartition("-")[2]
+                good = f"The last good checkpoint is {path}, update {update}."
         raise NonFiniteLoss(f"{reason}. {good}")

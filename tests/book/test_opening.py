@@ -120,7 +120,7 @@ def test_the_status_page_names_what_takes_no_part(protocol: Protocol) -> None:
     told = rendered(status.left_out(found))
     assert "images, id, seed 12 (0000000000000000): made under another protocol" in told
     assert "records/evidence/stray.json: no run that the protocol registers" in told
-    assert "images, seed 12, unpaired: no run of id (left out of C4 images, C5 images, C6," in told
+    assert "images, seed 12, unpaired: no run of ID (left out of C4 images, C5 images, C6," in told
     assert "images: 19 of 23 made. Missing seeds: passes: 13–15." in told
     assert "idlib evidence images makes them" in told
     table = status.verdicts(found).set_index("line")

@@ -80,7 +80,9 @@ def test_settings_are_laid_over_the_profile(command):
         (["bench", "--profile", "tiny"], "choose one of smoke, small, medium, large"),
         (["bench", "losses"], "unknown suite 'losses': choose one of loss, kernel, sizes"),
         (["bench", "--device", "gpu"], "unknown device 'gpu': choose one of cpu, cuda"),
-        (["bench", "loss", "--task", "images"], "leave the suites, --quick and --out away"),
+        (["bench", "loss", "--task", "images"], "--out and --device cuda away"),
+        (["bench", "--task", "images", "--device", "cuda"], "on a CPU: leave"),
+        (["run", "images", "--set", "precision=fp16", "--device", "cpu"], "takes a GPU"),
         (["grid", "images", "--seeds", "1,b"], "integers with commas"),
         (["grid", "images", "--seeds", ""], "integers with commas"),
         (["grid", "images", "--seeds", "1,1"], "1 is given twice"),
@@ -204,3 +206,35 @@ def test_grid_makes_all_records(command):
     status, out, _ = command("grid", "images", "--profile", "smoke", *fewer)
     assert status == 0 and "4 records of images at profile smoke" in out
     assert len(Store().all()) == 10
+
+
+def test_records_are_listed_whole_in_a_narrow_terminal_and_by_what_was_asked(
+    command, workspace, monkeypatch
+):
+    store = Store(workspace / ".idlib" / "records", also=())
+    ours = [
+        made_up_record(Condition(name, 0, 0.1), 11, "medium", {"test/nll": 0.5})
+        for name in ("baseline", "compute")
+    ]
+    for record in ours:
+        store.save(record)
+    monkeypatch.setenv("COLUMNS", "80")
+    status, out, _ = command("records", "list", "--method", "compute")
+    (row,) = (line.split() for line in out.splitlines() if ours[1].signature in line)
+    assert status == 0 and ours[0].signature not in out
+    assert row == [ours[1].signature, "images", "compute", "medium", "11", "0.1", "0", "0.5000"]
+    assert max(map(len, out.splitlines())) <= 160
+
+
+def test_the_version_is_shown(command):
+    from importlib.metadata import version
+
+    assert command("--version")[:2] == (0, f"idlib {version('idlib')}\n")
+
+
+def test_help_is_as_wide_as_the_terminal(command, monkeypatch):
+    """Lines of a docstring are not the terminal's: a paragraph flows."""
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = command("grid", "--help")
+    lines = [line.strip() for line in out.splitlines()]
+    assert "command goes on. With --list nothing is run: for each run there are the" in lines

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
+import torch
 
 from idlib.experiments.measurement import sensitivity
 from idlib.experiments.runs import load_model, run
@@ -36,3 +39,13 @@ def test_by_default_no_weight_is_taken_away(fresh):
     record = run(Spec("images", "baseline", "smoke", device="cpu"), fresh)
     assert "pruned" not in record.asked.settings
     assert not any(name.startswith("pruned") for name in record.measured.curves)
+
+
+def test_a_loss_that_sensitivity_cannot_be_normalised_by_is_named():
+    task = SimpleNamespace(
+        sensitivity_batches=lambda: [torch.ones(2), torch.zeros(2)],
+        loss=lambda model, batch: model(batch).square().sum(),
+        never_seen=lambda model: {},
+    )
+    with pytest.raises(ValueError, match="is not above 0"):
+        sensitivity(task, torch.nn.Linear(2, 1, bias=False))

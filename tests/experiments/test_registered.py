@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,19 @@ def test_signatures_are_kept_until_protocol_or_package_change(ours, monkeypatch)
         signatures_of(ours)
 
 
+def test_signatures_are_of_the_processes_and_the_maker_of_vocabularies(ours, monkeypatch):
+    alone, version = signatures_of(ours, "two"), metadata.version
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert not set(alone.values()) & set(signatures_of(ours, "two").values())
+    monkeypatch.delenv("WORLD_SIZE")
+    assert signatures_of(ours, "two") == alone
+    monkeypatch.setattr(registered, "specs_of", None)  # of which one would be asked
+    assert signatures_of(ours, "two") == alone
+    monkeypatch.setattr(metadata, "version", lambda name: version(name) + ".1")
+    with pytest.raises(TypeError):
+        signatures_of(ours, "two")
+
+
 def test_signatures_that_cannot_be_kept_are_made_all_the_same(ours):
     SIGNATURES.parent.write_text("a file where a folder should be")
     found = signatures_of(ours, "two")
@@ -213,3 +227,13 @@ def test_the_command_makes_them_once(ours, command):
     assert Store("records/evidence").all() == made
     status, out, _ = command("evidence", "--list")
     assert "6 of 6 registered runs are made" in out
+
+
+def test_committed_records_do_not_stand_for_those_of_another_folder(ours, command):
+    """Who makes the runs again wants them made, and not found."""
+    for run in ours.runs("one"):
+        Store("records/evidence", also=()).save(record_of(ours, run, protocol.sha256()))
+    _, out, _ = command("evidence", "one", "--list", "--records", "mine")
+    assert "0 of 4 registered runs are made" in out
+    _, out, _ = command("evidence", "one", "--list")
+    assert "4 of 4 registered runs are made" in out

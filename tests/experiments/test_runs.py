@@ -5,23 +5,30 @@ What goes from where to where is tested on the toy task, whose every number is a
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
+from threading import Timer
 
+import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from made_up.tasks import write_images
 from made_up.toy import EXAMPLES, ToySettings
 from made_up.toy_run import ToyRunTask
 from safetensors.torch import load_file
 
+from idlib import protocol, records
 from idlib.data import DataError
 from idlib.experiments.grid import grid, recorded
 from idlib.experiments.measurement import HISTOGRAM_EDGES, QUANTILE_LEVELS
@@ -101,6 +108,18 @@ def test_bad_specs_are_refused_before_anything_is_made(spec, says, fresh):
     with pytest.raises(SettingsError, match=says):
         run_all([ONE, spec], workspace=fresh)
     assert not fresh.checkpoints.exists()
+
+
+def test_a_protocol_that_was_changed_is_refused_before_anything_is_made(toy, fresh, monkeypatch):
+    def refuse() -> str:
+        raise protocol.ProtocolError("protocol.yaml is not what is listed")
+
+    done = []
+    monkeypatch.setattr(protocol, "sha256", refuse)
+    for go in (partial(run, TOY, fresh, done.append), partial(run_all, [TOY], workspace=fresh)):
+        with pytest.raises(protocol.ProtocolError):
+            go()
+    assert not done and not fresh.checkpoints.exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="wants a machine without a GPU")
@@ -275,6 +294,67 @@ def test_a_record_costs_what_its_training_cost(toy, fresh):
     assert cost == {name: finished[name] for name in cost} and cost["seconds"] > 0
 
 
+def changed_since(monkeypatch) -> None:
+    """From here on it is another version of the code, under another protocol."""
+    monkeypatch.setattr(records, "_commit", lambda: "of later")
+    monkeypatch.setattr(protocol, "sha256", lambda: "f" * 64)
+
+
+def test_a_record_tells_of_its_training_and_not_of_who_measured(
+    toy, fresh, tmp_path, monkeypatch, caplog
+):
+    first = run(TOY, fresh).origin
+    assert "begun" not in caplog.text
+    changed_since(monkeypatch)
+    again = run(TOY, Workspace(Store(tmp_path / "again", also=()), fresh.checkpoints)).origin
+    assert (again.commit, again.protocol) == (first.commit, first.protocol)
+    assert f"{TOY.signature} is measured otherwise than it was begun" in caplog.text
+    assert f"protocol was {first.protocol} and is {'f' * 64}" in caplog.text
+
+
+def test_a_record_tells_of_who_began_a_training_that_others_went_on_with(
+    toy, fresh, monkeypatch, caplog
+):
+    def stop_after(updates):
+        told = []
+
+        def progress(count):
+            told.append(count)
+            if sum(told) == updates:
+                raise KeyboardInterrupt
+
+        return progress
+
+    made = records.origin()
+    spec = Spec("toy", "id", "smoke", overrides={"epochs": 3})
+    with pytest.raises(KeyboardInterrupt):
+        run(spec, fresh, stop_after(1))  # before there is a state
+    monkeypatch.setattr(records, "_commit", lambda: "of the beginning")
+    with pytest.raises(KeyboardInterrupt):
+        run(spec, fresh, stop_after(spec.plan.updates - 1))
+    assert checkpoints.state_path(fresh.folder(spec.signature)) and "begun" not in caplog.text
+    changed_since(monkeypatch)
+    record = run(spec, fresh)
+    assert "goes on otherwise" in caplog.text
+    assert (record.origin.commit, record.origin.protocol) == ("of the beginning", made.protocol)
+
+
+@pytest.mark.parametrize(
+    "kept", [None, b"", b"\xff", b"[]", b'{"digest": "", "origin": {}}', "of another idlib"]
+)
+def test_no_run_is_lost_for_who_began_it(kept, toy, fresh, tmp_path, monkeypatch):
+    run(TOY, fresh)
+    path = fresh.folder(TOY.signature) / checkpoints.ORIGIN
+    path.unlink()
+    if isinstance(kept, bytes):
+        path.write_bytes(kept)
+    elif kept:
+        checkpoints.save_origin(path.parent, {"of": kept})
+    changed_since(monkeypatch)
+    again = run(TOY, Workspace(Store(tmp_path / "again", also=()), fresh.checkpoints))
+    assert again.origin.commit == "of later"
+
+
 def test_a_students_lost_record_needs_no_teacher(toy, fresh, tmp_path):
     first = run(TOY.round(1), fresh)
     shutil.rmtree(fresh.checkpoints / TOY.signature)
@@ -288,6 +368,27 @@ def test_a_run_has_the_threads_that_it_asked_for_and_no_longer(toy, fresh):
     spec = Spec("toy", "id", "smoke", overrides={"threads": before + 1})
     run(spec, fresh)
     assert spec.plan.task.threads == before + 1 and torch.get_num_threads() == before
+
+
+def test_the_callers_random_generators_are_left_as_they_were(toy, fresh):
+    def draws() -> list[float]:
+        return [float(torch.rand(())), np.random.random(), random.random()]
+
+    seed_everything(5)
+    expected = [draws() for _ in range(4)]
+    seed_everything(5)
+    assert draws() == expected[0]
+    run(TOY, fresh)
+    assert draws() == expected[1]
+    load_model(TOY, workspace=fresh)
+    assert draws() == expected[2]
+    with pytest.raises(RuntimeError, match="on purpose"):
+        run(TOY.round(1), fresh, failing)
+    assert draws() == expected[3]
+
+
+def failing(updates: int) -> None:
+    raise RuntimeError("on purpose")
 
 
 def test_every_setting_and_all_else_that_is_asked_is_in_the_signature(toy, monkeypatch):
@@ -493,3 +594,15 @@ def test_a_corrupt_image_is_named_before_anything_is_trained(fresh, tmp_path, mo
     with pytest.raises(DataError, match="3.png"):
         run_all([Spec("images", "id", "smoke", str(root))], workspace=fresh)
     assert not fresh.checkpoints.exists()
+
+
+def test_who_waits_for_another_process_on_the_same_run_is_told(fresh, capsys):
+    folder = fresh.folder(ONE.signature)
+    folder.mkdir(parents=True)
+    held = FileLock(folder / ".lock", thread_local=False)
+    with ThreadPoolExecutor(1) as another:  # a lock is one thread's
+        another.submit(held.acquire).result()
+        Timer(1.0, held.release).start()
+        run(ONE, fresh)
+    said = f"another process works on this run; waiting for it ({folder})"
+    assert said in capsys.readouterr().err

@@ -87,3 +87,18 @@ def test_what_cannot_be_made_again_says_why(change, says: str) -> None:
     made = record(1.0).model_copy(update={"asked": asked})
     with pytest.raises(SettingsError, match=says):
         spec_of(made)
+
+
+@pytest.mark.parametrize(
+    ("commit", "says"),
+    [
+        (None, "revision 2$"),
+        ("0123456789ab", "revision 2: git checkout 0123456789ab has the code that made it$"),
+        ("0123456789ab+changed", "checkout 0123456789ab has .*, but for changes that were not"),
+    ],
+)
+def test_the_code_of_an_earlier_revision_is_named(commit, says: str) -> None:
+    asked = Spec("images", "id", "smoke").plan.asked.model_copy(update={"revision": 1})
+    made = record(1.0, commit=commit).model_copy(update={"asked": asked})
+    with pytest.raises(SettingsError, match=says):
+        spec_of(made)

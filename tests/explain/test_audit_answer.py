@@ -65,7 +65,7 @@ def test_what_stands_in_translation_is_told_with_the_rule_of_selection() -> None
 
 def test_what_no_record_can_tell_is_named() -> None:
     said = answer.answer(Sources(), PROTOCOL)
-    assert "no record of id" in said and "and 16 have no interval yet" in said
+    assert "no record of ID" in said and "and 16 have no interval yet" in said
     assert "There is no seed that every way to train has." in said
     answer.overview(Sources(), PROTOCOL)
 
@@ -77,7 +77,7 @@ def test_the_last_update_is_compared_with_the_lowest_loss() -> None:
     changed = record.measured.model_copy(update={"metrics": metrics})
     found = answer.of_last({"id": {11: record.model_copy(update={"measured": changed})}}, nll, "id")
     assert found.values == {11: pytest.approx(-0.03)}
-    assert answer.of_last({}, nll, "id").words == "no record of id"
+    assert answer.of_last({}, nll, "id").words == "no record of ID"
 
 
 def test_the_figure_has_each_comparison_in_a_row() -> None:

@@ -278,8 +278,8 @@ def test_every_pair_has_its_difference_and_the_seeds_that_reverse_it() -> None:
 def test_reversals_stand_beside_the_reports() -> None:
     table = ranking.reversals(CELLS, [NLL], ranking.stated())
     assert list(table["compared"]) == [
-        "id minus baseline student",
-        "id smoothed minus baseline smoothed student",
+        "ID minus baseline student",
+        "ID smoothed minus baseline smoothed student",
     ]
     assert table.loc[0, "ours"].startswith("−0.015 nats") and table.loc[0, "earlier report"] == (
         f"{0.480 - 0.657:+.3f}".replace("-", "−")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
+from idlib.explain import method
 from idlib.explain.method import (
     COARSE_NOISES,
     NOISES,
@@ -82,6 +83,15 @@ def test_rounding_errors_are_drawn_as_they_are() -> None:
     for axes, (_, part) in zip(figure.axes, errors.groupby("noise", sort=False), strict=True):
         drawn = np.concatenate([dots.get_offsets()[:, 0] for dots in axes.collections])
         np.testing.assert_allclose(sorted(drawn), sorted(part["error of the mean"]))
+
+
+def test_the_constant_of_a_pass_is_what_the_rounding_sees(monkeypatch) -> None:
+    logits = torch.randn(3, 20, 7, generator=generator(), dtype=torch.float64)
+    apart = method.APART * torch.arange(3)[:, None, None]
+    torch.testing.assert_close(x_divergence(logits + apart), x_divergence(logits))
+    monkeypatch.setattr(method, "APART", 0.0)
+    agreeing = bfloat16_floor(generator(), positions=20).iloc[0]
+    assert agreeing["X of the rounded logits"] == 0, "equal passes are rounded alike"
 
 
 def test_rounded_logits_seem_to_differ_where_the_passes_agree() -> None:

@@ -69,21 +69,44 @@ def test_of_test_sets_by_language_the_english_one_has_its_checksum_shown() -> No
     assert list(setup.data_sizes(data)["split"]) == ["train", "validation", "test/en"]
     counts = setup.test_languages(data).loc["tagging"].to_dict()
     splits = data["tagging"].splits
-    assert counts == {name: len(splits[f"test/{name}"]) for name in data["tagging"].languages}
+    assert counts == {
+        name: f"{len(splits[f'test/{name}']):,}" for name in data["tagging"].languages
+    }
 
 
-@pytest.mark.parametrize("task", ["images", "translation", "tagging"])
-def test_a_profile_lists_only_what_it_changes(task: str) -> None:
+def test_a_language_that_a_task_lacks_has_no_count() -> None:
+    table = setup.test_languages(setup.embedded_data(("tagging", "answering"), "smoke"))
+    assert table.loc["answering", "ja"] == "–" and table.loc["tagging", "ja"].isdecimal()
+
+
+ALL_TASKS = ["images", "translation", "tagging", "answering", "classification"]
+
+
+@pytest.mark.parametrize("task", ALL_TASKS)
+def test_a_table_has_what_some_profile_changes_and_a_sentence_the_rest(task: str) -> None:
     table = setup.hyper_parameters(task)
     assert list(table) == ["paper", "large", "medium", "small", "smoke"] == list(PROFILES)[::-1]
-    kind = task_class(task)
-    for profile in ("medium", "small", "smoke"):
+    kind, told = task_class(task), setup.in_common(task)
+    assert told.startswith(f"{task.capitalize()}, the same at every profile: `passes` 3; ")
+    for profile in PROFILES:
         settings = resolve(kind.schema, kind.profiles, profile, "id").model_dump()
+        text = {name: setup.written(name, value) for name, value in settings.items()}
         filled = table[profile].where(table[profile] != "", table["paper"])
-        assert filled.to_dict() == {name: str(value) for name, value in settings.items()}
-        changed = table.index[table[profile] != ""]
-        assert 0 < len(changed) < len(table)
-        assert (table.loc[changed, profile] != table.loc[changed, "paper"]).all()
+        assert filled.to_dict() == {name: text[name] for name in table.index}
+        for name in settings.keys() - {*table.index, *setup.OF_A_RUN}:
+            assert (f"`{name}` {text[name]}" in told) == (settings[name] not in (None, {}))
+    others = table.drop(columns="paper")
+    assert (others != "").any(axis=1).all(), "no row of empty cells"
+    assert (others.ne(table["paper"], axis=0)).all(axis=None)
+
+
+def test_values_are_text_that_a_reader_knows() -> None:
+    shown = " ".join(
+        cell for task in ALL_TASKS for cell in setup.hyper_parameters(task).to_numpy().flat
+    )
+    assert not any(raw in shown for raw in ("None", "{", "(", "True"))
+    assert setup.written("pretrained", False) == "no"
+    assert setup.written("layers", None) == "all" and setup.written("clip", None) == "–"
 
 
 def test_reported_cost_is_what_was_published() -> None:

@@ -15,11 +15,21 @@ import pytest
 import torch
 import transformers
 from accelerate.state import AcceleratorState
-from made_up.trainers import CLASSES, KINDS, arguments, batch_of, collate, examples, model_of
+from made_up.trainers import (
+    CLASSES,
+    KINDS,
+    PAD,
+    WORDS,
+    arguments,
+    batch_of,
+    collate,
+    examples,
+    model_of,
+)
 from transformers import Trainer, TrainerCallback
 
 from idlib import IntraDistillation, adaptive_alpha
-from idlib.integrations.heads import targets_of
+from idlib.integrations.heads import targets_of, unwrapped
 from idlib.integrations.transformers import (
     IntraDistillationMixin,
     IntraDistillationSeq2SeqTrainer,
@@ -106,6 +116,123 @@ def test_label_smoothing_is_the_trainers(kind: str, tmp_path: Path) -> None:
     assert abs(losses(ours)[0] - losses(plain)[0]) > 1e-3
 
 
+# ---- and the model's own loss, whatever is around the model
+
+
+class OfTheirOwn(transformers.GPT2LMHeadModel):
+    pass
+
+
+class Adapted(torch.nn.Module):
+    """As peft wraps a model: with a method that gives it, and its attributes."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.base_model = model
+
+    def get_base_model(self):
+        return self.base_model
+
+    def forward(self, **arguments):
+        return self.base_model(**arguments)
+
+    def __getattr__(self, name):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.base_model, name)
+
+
+def of_images_and_text():
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
+    sizes["num_attention_heads"] = 2
+    config = transformers.LlavaConfig(
+        vision_config=transformers.CLIPVisionConfig(**sizes, image_size=8, patch_size=4),
+        text_config=transformers.LlamaConfig(**sizes, vocab_size=WORDS, pad_token_id=PAD),
+        image_token_index=WORDS - 1,
+    )
+    torch.manual_seed(0)
+    return transformers.LlavaForConditionalGeneration(config)
+
+
+WRAPPED = {
+    "subclass": lambda model: OfTheirOwn(model.config),
+    "compiled": lambda model: torch.compile(model, backend="eager"),
+    "adapted": Adapted,
+    "adapted and compiled": lambda model: torch.compile(Adapted(model), backend="eager"),
+    "images and text": lambda _: of_images_and_text(),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+def test_labels_are_of_the_next_token_where_the_models_own_are(wrap, tmp_path: Path) -> None:
+    model, batch = wrap(model_of("causal")), batch_of("causal")
+    trainer = IntraDistillationTrainer(model, arguments(tmp_path), objective=ONE_PASS)
+    own = unwrapped(model)(**batch).loss
+    assert trainer.compute_loss(trainer.model.train(), batch).item() == pytest.approx(own.item())
+
+
+class Weighing(transformers.BertForTokenClassification):
+    """Its loss is not that of its labels alone."""
+
+    added: dict[str, float] = {}
+
+    def forward(self, labels=None, **arguments):
+        assert not self.training or labels is None
+        outputs = super().forward(labels=labels, **arguments)
+        if labels is not None:
+            torch.rand(3)
+            outputs.loss = 1.5 * outputs.loss
+            for name, value in self.added.items():
+                outputs[name] = torch.tensor(value)
+        return outputs
+
+
+def test_a_loss_that_is_another_is_refused_at_the_first_batch(tmp_path: Path) -> None:
+    model, batch = Weighing(model_of("tagging").config), batch_of("tagging")
+    trainer = IntraDistillationTrainer(model, arguments(tmp_path))
+    model.train()
+    model.dropout.eval()
+    modes = [module.training for module in model.modules()]
+    state = torch.get_rng_state()
+    with pytest.raises(ValueError, match=r"Weighing's own loss .* 2\..* read 1\..* Give targets="):
+        trainer.compute_loss(model, batch)
+    assert [module.training for module in model.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), state)
+
+    class Mine(IntraDistillationTrainer):
+        def targets(self, batch):
+            return targets_of(model, batch)
+
+    own = IntraDistillationTrainer(model, arguments(tmp_path), targets=partial(targets_of, model))
+    for trainer in (own, Mine(model, arguments(tmp_path))):
+        assert trainer.compute_loss(model, batch).isfinite()
+
+
+def test_losses_that_are_not_of_the_labels_are_not_compared(tmp_path: Path) -> None:
+    class WithExperts(Weighing):
+        added = {"aux_loss": 0.5}
+
+    class WithoutLoss(Weighing):
+        def forward(self, input_ids, attention_mask, return_dict):
+            return super().forward(input_ids=input_ids, attention_mask=attention_mask)
+
+    for kind in (WithExperts, WithoutLoss):
+        model = kind(model_of("tagging").config)
+        trainer = IntraDistillationTrainer(model, arguments(tmp_path))
+        assert trainer.compute_loss(model.train(), batch_of("tagging")).isfinite()
+
+
+def test_it_is_compared_at_the_first_batch_that_counts(tmp_path: Path) -> None:
+    model, batch = Weighing(model_of("tagging").config).train(), batch_of("tagging")
+    trainer = IntraDistillationTrainer(model, arguments(tmp_path))
+    counts = trainer.get_batch_samples(iter([batch]), 1, torch.device("cpu"))[1]
+    empty = {**batch, "labels": torch.full_like(batch["labels"], -100)}
+    assert trainer.compute_loss(model, empty, num_items_in_batch=counts) == 0
+    with pytest.raises(ValueError, match="own loss"):
+        trainer.compute_loss(model, batch, num_items_in_batch=counts)
+
+
 # ---- several passes are the objective
 
 
@@ -120,7 +247,7 @@ def test_losses_are_the_objectives_on_the_same_batches(
     trainer = IntraDistillationTrainer(
         model=model_of(kind, 0.2), args=arguments(tmp_path, max_steps=10), objective=objective
     )
-    trainer.state.max_steps, trainer.state.global_step = 10, 1
+    trainer.state.max_steps, trainer.state.global_step = 10, 0
     model, batch = trainer.model.train(), batch_of(kind)
     targets = targets_of(model, batch)
     torch.manual_seed(7)
@@ -162,9 +289,9 @@ def test_the_log_has_the_parts_and_the_weight(tmp_path: Path) -> None:
         max_steps=20,
     )
     trainer = go()
-    alphas = [adaptive_alpha(step, 20, 4.0, 5, 10) for step in range(20)]
+    alphas = [adaptive_alpha(update, 20, 4.0, 5, 10) for update in range(1, 21)]
     assert losses(trainer, "alpha") == pytest.approx(alphas)
-    assert alphas[0] == 0 and alphas[-1] == 4
+    assert 0 < alphas[0] < 1 and alphas[-1] == 4
     parts = zip(losses(trainer, "task_loss"), losses(trainer, "divergence"), alphas, strict=True)
     total = [task + alpha * divergence for task, divergence, alpha in parts]
     assert losses(trainer) == pytest.approx(total, abs=1e-4)  # which transformers 4 has rounded
@@ -172,6 +299,19 @@ def test_the_log_has_the_parts_and_the_weight(tmp_path: Path) -> None:
     every_fifth = go(logging_steps=5)
     means = torch.tensor(losses(trainer, "divergence")).view(4, 5).mean(1).tolist()
     assert losses(every_fifth, "divergence") == pytest.approx(means, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_the_log_of_a_training_that_goes_on_and_of_a_second_one(tmp_path: Path) -> None:
+    """With no weight for the divergence the task loss is the mean that the Trainer logs."""
+    settings = {"max_steps": 10, "logging_steps": 4, "save_strategy": "steps", "save_steps": 6}
+    asked = {"objective": IntraDistillation(passes=2, alpha=0.0)}
+    trainer = trained(IntraDistillationTrainer, "tagging", tmp_path, asked=asked, **settings)
+    for go in (None, {}, {"resume_from_checkpoint": str(tmp_path / "checkpoint-6")}):
+        if go is not None:  # after two updates that no log has seen
+            trainer.train(**go)
+        assert len(losses(trainer)) == 2
+        assert losses(trainer, "task_loss") == pytest.approx(losses(trainer), abs=1e-4)
 
 
 @pytest.mark.slow

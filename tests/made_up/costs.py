@@ -38,7 +38,38 @@ def loss_case(
     )
 
 
-def made_up_costs(device: str, *cases: CaseCosts) -> Costs:
+def update_case(
+    ratio: float, used: float | None = None, suite: str = "step", **about: int | str
+) -> CaseCosts:
+    """An update of ID that takes so many of the baseline's, which uses so much of a GPU."""
+    baseline = arm("baseline", 1.0, 100, floor=0.4).model_copy(update={"utilisation": used})
+    return CaseCosts(
+        suite=suite,
+        case="an update",
+        about={"passes": 3, **about},
+        memory_kept=True,
+        arms=(
+            baseline,
+            arm("id", ratio, 250, baseline=ratio, floor=0.5),
+            arm("floor", 2.5, None, baseline=2.5),
+        ),
+    )
+
+
+def sensitivity_case(passes: float, whole: float) -> CaseCosts:
+    return CaseCosts(
+        suite="sensitivity",
+        case="of a model",
+        about={"batches": 4},
+        memory_kept=True,
+        arms=(
+            arm("backward", passes, 100),
+            arm("sensitivity", whole, 200, backward=whole / passes),
+        ),
+    )
+
+
+def made_up_costs(device: str, *cases: CaseCosts, device_type: str = "cpu") -> Costs:
     return Costs(
         origin=Origin(
             versions={"torch": "2.11.0"},
@@ -46,7 +77,7 @@ def made_up_costs(device: str, *cases: CaseCosts) -> Costs:
             device=device,
             created="2026-01-02T03:04:05+00:00",
         ),
-        device_type="cpu",
+        device_type=device_type,
         cores=2,
         threads=1,
         repeats=5,

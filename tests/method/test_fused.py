@@ -130,6 +130,19 @@ def test_the_weight_of_the_upstream_gradient_counts() -> None:
     torch.testing.assert_close(ours.grad, theirs.grad)
 
 
+def test_the_gradient_is_given_up_with_the_graph() -> None:
+    """Not with the loss, which may be kept until the next update's is there."""
+    z, against = made(3)
+    z.requires_grad_()
+    total = head_loss(z, against).total
+    total.backward(retain_graph=True)
+    once = z.grad.clone()
+    total.backward()
+    torch.testing.assert_close(z.grad, 2 * once)
+    with pytest.raises(RuntimeError, match="second time"):
+        total.backward()
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_computed_in_float32(dtype) -> None:
     z, against = made(3, torch.float32)

@@ -1,5 +1,6 @@
 """The objective: modes agree, parts add up, masks and heads mean what they say."""
 
+from functools import partial
 from typing import get_args
 
 import pytest
@@ -113,6 +114,16 @@ def test_the_weight_is_the_adaptive_one_of_its_own_alpha_p_and_q(batch, alpha, p
         torch.testing.assert_close(parts.total, parts.task + parts.alpha * parts.divergence)
 
 
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("passes", [1, K])
+def test_only_the_total_carries_a_gradient(passes, mode, fused, batch):
+    objective = IntraDistillation(passes=passes, mode=mode, fused=fused)
+    parts, gradients = value_and_gradients(objective, network(), batch)
+    assert not parts.task.requires_grad and not parts.divergence.requires_grad
+    assert parts.total.requires_grad and any(gradient.any() for gradient in gradients)
+
+
 def test_one_pass_is_the_ordinary_loss(batch):
     model = network(masks=False)
     parts, _ = value_and_gradients(IntraDistillation(passes=1, alpha=0.0), model, batch)
@@ -166,6 +177,26 @@ def test_masked_positions_do_not_count_whatever_their_label():
     assert (z.grad[:, ~MASK] == 0).all() and torch.isfinite(z.grad).all()
 
 
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("kind", ["classes", "regression"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_a_model_gives_where_nothing_counts_reaches_no_gradient(value, kind, fused):
+    """Values and gradients keep their bits, with a teacher too."""
+    z, labels, blank = logits(B, T), LABELS, ~MASK.unsqueeze(-1)
+    if kind == "regression":
+        z, labels, blank = z[..., 0], LABELS.double(), ~MASK
+    target, found = Target(labels, MASK, kind=kind), []
+    for there in (0.0, value):
+        weights = z.clone().requires_grad_()
+        given = weights + torch.zeros(z.shape[1:]).masked_fill(blank, there)
+        taught = partial(lambda z, _: z, given[0].detach())
+        parts = of_logits(given, target, teacher=taught, fused=fused)
+        parts.total.backward()
+        found.append((*parts[:3], weights.grad))
+    for clean, spoilt in zip(*found, strict=True):
+        assert torch.equal(clean, spoilt) and spoilt.isfinite().all()
+
+
 @pytest.mark.parametrize("taught", [False, True], ids=["labels", "teacher"])
 def test_excluded_classes_equal_deleted_classes(taught):
     """For the passes, and for a teacher that would put most on an excluded class."""
@@ -185,6 +216,23 @@ def test_excluded_classes_equal_deleted_classes(taught):
         smoothing=0.1,
     )
     torch.testing.assert_close(masked[:3], deleted[:3])
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_the_first_class_may_be_excluded_where_positions_do_not_count(reduction, fused):
+    """As padding is, which may not be predicted and is the label of positions beyond the text."""
+    z, found = logits(B, T), []
+    allowed, labels = torch.tensor([False, True, True, True]), LABELS.masked_fill(MASK, 2)
+    for seen, classes, renamed in ((z, allowed, labels), (z[..., 1:], None, (labels - 1).clamp(0))):
+        seen = seen.clone().requires_grad_()
+        target = Target(renamed, MASK, classes)
+        parts = of_logits(seen, target, fused=fused, smoothing=0.1, divergence_reduction=reduction)
+        parts.total.backward()
+        found.append((*parts[:3], seen.grad[..., -3:]))
+    torch.testing.assert_close(*found)
+    with pytest.raises(ValueError, match="label 0 is a class that class_mask excludes"):
+        of_logits(z, Target(labels, MASK | (labels == 0), allowed), fused=fused)
 
 
 def test_heads_are_averaged():
@@ -321,7 +369,9 @@ def test_autocast_changes_the_model_and_not_the_loss():
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"passes": 0}, "passes"),
+        ({"passes": 0}, "passes must be a whole number, at least 1, not 0"),
+        ({"passes": 2.5}, "passes must be a whole number, at least 1, not 2.5"),
+        ({"passes": "3"}, "passes must be a whole number, at least 1, not '3'"),
         ({"divergence": "kld"}, "x, js, kl"),
         ({"mode": "stacked"}, "stack, loop, cached"),
         ({"divergence_reduction": "max"}, "mean, sum, sum_padded"),
@@ -347,3 +397,31 @@ def test_what_cannot_be_meant_is_refused(wrong, says):
 def test_shapes_and_heads_that_do_not_fit_are_named(target, teacher, says):
     with pytest.raises(ValueError, match=says):
         of_logits(logits(B), target, teacher=teacher and (lambda b: teacher))
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("shape", [(B, T + 1, C), (B + 1, T, C), (T, B, C), (1, T, C), (B, T, 1)])
+def test_a_teacher_of_other_positions_or_classes_is_refused(shape, fused):
+    match = rf"'logits': the teacher's logits have shape \({shape[0]}, .*\({B}, {T}, {C}\)"
+    with pytest.raises(ValueError, match=match):
+        of_logits(logits(B, T), Target(LABELS), teacher=lambda b: torch.zeros(shape), fused=fused)
+
+
+def test_a_regressions_teacher_of_other_positions_is_refused():
+    target = Target(torch.zeros(B), kind="regression")
+    with pytest.raises(ValueError, match="teacher's logits have shape"):
+        of_logits(torch.rand(K, B, 1), target, teacher=lambda b: torch.zeros(1, B))
+
+
+@pytest.mark.parametrize("kind", ["classes", "regression"])
+def test_a_teacher_that_is_a_module_learns_nothing(kind):
+    torch.manual_seed(3)
+    student, teacher = torch.nn.Linear(4, 1), torch.nn.Linear(4, 1)
+    x = torch.randn(5, 4)
+    labels = torch.zeros(5, dtype=torch.long) if kind == "classes" else torch.randn(5)
+    objective = IntraDistillation(passes=1)
+    parts = objective(
+        student, lambda b: Target(labels, kind=kind), x, step=0, total_steps=1, teacher=teacher
+    )
+    parts.total.backward()
+    assert teacher.weight.grad is None and student.weight.grad is not None

@@ -1,5 +1,7 @@
 """Targets: masks in the labels' shape, boolean or the numbers 0 and 1, and what is refused."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
@@ -55,6 +57,48 @@ def test_a_mask_of_another_shape_is_refused(mask):
 def test_what_cannot_be_a_target_is_named(wrong, says):
     with pytest.raises(ValueError, match=says):
         Target(**{"labels": LABELS} | wrong)
+
+
+def test_targets_may_be_given_as_they_are():
+    target = Target(LABELS, mask=MASK)
+    z, objective = torch.randn(B, T, C), IntraDistillation(passes=1)
+    values = {
+        objective(lambda b: z, given, torch.zeros(B), 1, 1).total
+        for given in (target, {"logits": target}, lambda b: target, lambda b: {"logits": target})
+    }
+    assert len(set(map(float, values))) == 1
+
+
+@dataclass
+class Output:
+    """As transformers gives them, which may be a mapping too."""
+
+    logits: torch.Tensor
+
+
+class Outputs(dict):
+    logits = property(lambda self: self["logits"])
+
+
+Z = torch.zeros(B, T, C)
+
+
+@pytest.mark.parametrize(
+    ("given", "output", "says"),
+    [
+        (LABELS, Z, r"'logits' is of type Tensor.*Target\(labels\)"),
+        (lambda b: LABELS, Z, r"'logits' is of type Tensor.*Target\(labels\)"),
+        (lambda b: {"start": Target(LABELS), "end": LABELS}, Z, "'end' is of type Tensor"),
+        (Target(LABELS.masked_fill(~MASK, -100)), Z, "label -100.* give mask=labels != -100"),
+        (Target(LABELS + 1), Z, r"label 4 is not a class in 0..3$"),
+        (Target(LABELS), Output(Z), "gives Output, .*: give its .logits"),
+        (Target(LABELS), Outputs(loss=Z.sum(), logits=Z), "gives Outputs, .*: give its .logits"),
+        (Target(LABELS), Outputs(logits=Z, cache=(Z,)), "gives Outputs, .*: give its .logits"),
+    ],
+)
+def test_first_mistakes_are_told_with_their_remedy(given, output, says):
+    with pytest.raises(ValueError, match=says):
+        IntraDistillation(passes=1)(lambda b: output, given, torch.zeros(B), 1, 1)
 
 
 def test_boolean_masks_are_checked_without_reading_a_value():

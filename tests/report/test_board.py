@@ -91,7 +91,7 @@ def test_effects_and_remarks_are_in_the_lines_own_unit(board):
     assert board.effect(ratio) == "× 0.50 (95 % interval × 0.50 to × 0.50)"
     assert board.delta(ratio.line) == "× 1.11"
     assert board.effect(board.decisions["C8 translation, compute"]) == ""
-    assert board.remarks("C8 translation, compute") == "no record of compute"
+    assert board.remarks("C8 translation, compute") == "no record of K × the updates"
     assert board.decisions["C8 translation, K passes"].outcome == "supported"
 
 
@@ -119,7 +119,7 @@ def test_tables_have_every_line(board):
         board.remarks("C1"),
     ]
     assert list(table.loc["C2"])[1:3] == ["not judged", "–"]
-    assert "no record of id" in table.loc["C2"]["remarks"]
+    assert "no record of ID" in table.loc["C2"]["remarks"]
     assert tables.lines(board).data.equals(board.table())
     short = by_claim(board).data
     words = short.pop("line").str.extract('<strong>(.*)</strong><small class="words">(.*)</small>')
@@ -218,7 +218,7 @@ def test_an_interval_over_seeds_and_items_where_items_are_kept():
 def test_answers_count_and_name_what_is_decided(board):
     found = answers(board, "It costs.")
     assert len(found) == len(KEYS)
-    helps, where, price = found.values()
+    helps, where, price, use = found.values()
     lines = [one for one in board.primary.values() if one.line.claim in "C1 C2 C3 C6 C7"]
     assert helps == (
         f"Yes, in some of what has been measured: of {len(lines)} questions whether a score gets "
@@ -230,11 +230,13 @@ def test_answers_count_and_name_what_is_decided(board):
     another = f"By another choice of the checkpoint {LINK}C1</a> is"
     assert depends == f"{another} no effect at the last update (+0.10 points)"
     assert price == "It costs."
+    assert use == "On translation, it may pay. Choose the checkpoint by the score that you report."
     nothing = answers(Board(), "a < b")
     assert nothing["Does it help?"].startswith("Not known yet: of 11 questions")
     assert nothing["Where?"].startswith("Not decided yet: translation, tagging")
     assert answers_list({"Why?": "a"}) == "<ul><li><strong>Why?</strong> a</li></ul>"
     assert nothing["At what price?"] == "a &lt; b"
+    assert nothing["Should I use it?"] == "Nothing can be said yet."
 
 
 @pytest.mark.parametrize(
@@ -308,6 +310,10 @@ def test_a_gain_that_a_temperature_gives_too_is_called_one_of_calibration():
     found = answers(Board({"images": same}), "")
     said = "brings the baseline to 0.410, where intra-distillation without one has 0.420"
     assert said in found["Where?"]
+    assert (
+        "Before it try a temperature fitted on validation (as low an NLL on images)."
+        in found["Should I use it?"]
+    )
     assert "The models: images, 1.4 million parameters. None is of" in found["Does it help?"]
     real = measured_images(losses, {"baseline": 0.41, "id": 0.39})
     assert "calibration" not in answers(Board({"images": real}), "")["Where?"]
@@ -317,6 +323,8 @@ def test_a_baseline_that_gains_from_longer_training_is_said_to_underfit():
     cells = {"id": (26.0,) * 3, "baseline": (25.0,) * 3, "compute": (28.0,) * 3}
     board = Board({"translation": {cell: runs(bleu, 1.0, 0.1) for cell, bleu in cells.items()}})
     assert "by this score it underfits" in answers(board, "")["Where?"]
+    use = answers(board, "")["Should I use it?"]
+    assert "longer training (more than δ on translation)" in use
     cells["compute"] = (25.5,) * 3
     board = Board({"translation": {cell: runs(bleu, 1.0, 0.1) for cell, bleu in cells.items()}})
     assert "underfits" not in answers(board, "")["Where?"]

@@ -197,12 +197,12 @@ def test_a_lines_value_is_taken_seed_by_seed_at_its_checkpoint() -> None:
     assert values_of(LINE, by_cell).by_seed == {2: 3.0}
     assert values_of(LINE, by_cell).left_out == {
         1: "unpaired: no run of baseline",
-        3: "unpaired: no run of id",
+        3: "unpaired: no run of ID",
     }
     assert values_of(LINE, by_cell, "last").by_seed == {2: 6.0}
     assert values_of(LINE, by_cell, "loss")[:2] == (
         {},
-        "no test/bleu@loss of id, no test/bleu@loss of baseline",
+        "no test/bleu@loss of ID, no test/bleu@loss of baseline",
     )
     ratio = LINE.model_copy(update={"scale": "log"})
     assert values_of(ratio, by_cell)[0] == {2: pytest.approx(np.log(4.0))}
@@ -218,7 +218,7 @@ def test_both_arms_of_a_seed_are_made_on_one_kind_of_processor() -> None:
     runs["id"] = runs["id"].model_copy(update={"origin": other})
     found = values_of(LINE, {cell: {11: record} for cell, record in runs.items()})
     assert not found.by_seed
-    assert found.left_out == {11: "unpaired: id made on another, baseline made on cpu"}
+    assert found.left_out == {11: "unpaired: ID made on another, baseline made on cpu"}
     assert found.lost == {11}, "no run to come brings it back"
 
 
@@ -227,7 +227,7 @@ def test_the_board_answers_every_line_of_the_protocol() -> None:
     empty = decide(protocol, {})
     assert empty.keys() == protocol.lines.keys()
     assert {decision.outcome for decision in empty.values()} == {"not judged"}
-    assert empty["C1"].reason == "no record of id, no record of baseline"
+    assert empty["C1"].reason == "no record of ID, no record of baseline"
 
     def records(level: float):
         return {
@@ -245,7 +245,7 @@ def test_the_board_answers_every_line_of_the_protocol() -> None:
     assert not decisions["C1"].interim
     del cells["id"][12]
     part = decide(protocol, {"translation": cells})["C1"]
-    assert part.left_out == {12: "unpaired: no run of id"} and part.to_come == 1 and part.interim
+    assert part.left_out == {12: "unpaired: no run of ID"} and part.to_come == 1 and part.interim
     other = cells["id"][13].origin.model_copy(update={"device": "another"})
     cells["id"][13] = cells["id"][13].model_copy(update={"origin": other})
     part = decide(protocol, {"translation": cells})["C1"]

@@ -26,7 +26,7 @@ from idlib import protocol
 from idlib.experiments.registered import Evidence, evidence, specs_of
 from idlib.experiments.runs import run
 from idlib.protocol import NAME, Registered
-from idlib.records import Origin, Record, Store, origin, paths
+from idlib.records import CHANGED, Origin, Record, Store, origin, paths
 from idlib.report import figures
 from idlib.report.board import Board
 from idlib.report.pages import claims as page
@@ -177,7 +177,8 @@ def test_what_each_was_made_under_had_been_committed_before_it_began(stored, ver
 def test_the_commit_that_made_each_holds_its_protocol(stored, whole_history):
     made = defaultdict(list)
     for record in stored:
-        made[record.origin.commit].append(record)
+        commit = record.origin.commit
+        made[commit and commit.removesuffix(CHANGED)].append(record)
     at_hand = [commit for commit in made if commit is not None and is_there(commit)]
     wrong = []
     for commit in at_hand:

@@ -80,7 +80,7 @@ def test_what_lacks_is_named() -> None:
     cells = {"baseline": records("test/bleu", {1: 3.0}), "id": records("test/bleu", {2: 3.0})}
     assert gain(cells, SCORE, "id").lacking == NO_SEED
     assert gain(cells, SCORE, "other").lacking == "no record of other"
-    assert gain(cells, LOSS_OF, "id").lacking == "no test/nll of id, no test/nll of baseline"
+    assert gain(cells, LOSS_OF, "id").lacking == "no test/nll of ID, no test/nll of baseline"
 
 
 def test_gains_are_compared_over_seeds_of_both() -> None:

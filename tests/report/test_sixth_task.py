@@ -109,7 +109,7 @@ def test_its_tables_hold_the_records_numbers(page):
         f"Gini coefficient of sensitivity | baseline | {LABEL} | 0.703 ± 0.000 | 0.702 ± 0.000"
     )
     assert list(tables.layers(page)["baseline", "std / mean"]) == ["4.00 ± 0.00", "2.00 ± 0.00"]
-    assert list(tables.cost(page)["× baseline"])[:4] == ["1.00", "1.00", "1.00", "3.50"]
+    assert list(tables.cost(page)["time ÷ baseline"])[:4] == ["1.00", "1.00", "1.00", "3.50"]
     assert rows_of(tables.settings(page)) == ["instruments | 4", "passes | –", "updates | 30"]
     assert rows_of(tables.compared(page.compared["C7"]))[0].endswith(" | +15.0")
 

@@ -1,6 +1,7 @@
 """Sensitivity against its definition, first order and exact, and the statistics of it."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 from idlib.sensitivity.exact import exact_sensitivity
 from idlib.sensitivity.first_order import group_sensitivity, parameter_sensitivity
 from idlib.sensitivity.parameter_sets import channel_groups, random_groups
-from idlib.sensitivity.statistics import gini
+from idlib.sensitivity.statistics import gini, layer_of
 
 
 def cross_entropy(model, batch):
@@ -243,6 +244,29 @@ def test_by_layer():
     assert only == ("all", found.count, found.mean, found.std)
 
 
+def test_a_layer_is_the_number_that_names_tell():
+    names = "bert.embeddings.x bert.encoder.layer.3.output.bias 5.weight blocks.2.experts.0.w head"
+    layers = [layer_of(name) for name in names.split()]
+    assert layers == ["bert", "bert.encoder.layer.3", "5", "blocks.2", "head"]
+
+
+@pytest.mark.parametrize("value", [0.0, -2.0])
+def test_a_loss_that_is_not_above_zero_leaves_the_raw_figures(value):
+    def shifted(model, batch):
+        loss = cross_entropy(model, batch)
+        return loss - loss.detach() + (value if batch is batches[1] else loss.detach())
+
+    model, batches = network(), images(3)
+    found = parameter_sensitivity(model, batches, shifted)
+    plain = parameter_sensitivity(model, batches, cross_entropy)
+    assert (found.mean, found.std, found.cv, found.gini) == pytest.approx(
+        (plain.mean, plain.std, plain.cv, plain.gini)
+    )
+    normalized = [getattr(found, f"{name}_normalized") for name in ("mean", "std", "cv", "gini")]
+    assert all(map(math.isnan, normalized))
+    assert all(value.isnan().all() for value in found.normalized.values())
+
+
 def test_gini_is_half_the_relative_mean_difference_of_pairs():
     generator = torch.Generator().manual_seed(0)
     for scale in (1.0, 1e-12, 1e12):
@@ -421,7 +445,10 @@ def test_errors_of_all_three(measure):
 @pytest.mark.parametrize(
     ("loss", "named"),
     [
-        (lambda m, b: 0 * cross_entropy(m, b), "the loss of batch 0 is 0.0.*above 0"),
+        (
+            lambda m, b: SimpleNamespace(loss=1),
+            "scalar tensor, not SimpleNamespace: give its .loss",
+        ),
         (lambda m, b: torch.tensor(1.0), "batch 0 depends on no trainable parameter"),
     ],
 )

@@ -516,6 +516,25 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path, settin
     assert all(torch.isfinite(value).all() for value in good["model"].values())
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("state-3.pt", "The last good checkpoint is .*state-3.pt, update 3"),
+        (checkpoints.CHECKSUMS, f"{checkpoints.CHECKSUMS} cannot be read"),
+    ],
+)
+def test_a_damaged_checkpoint_does_not_hide_why_a_run_stopped(tmp_path, name, says):
+    told = []
+
+    def damage(updates):
+        told.append(updates)
+        if sum(told) == 3:
+            (tmp_path / name).write_bytes(b"torn")
+
+    with pytest.raises(NonFiniteLoss, match=f"the loss is not finite at update .*{says}"):
+        go(tmp_path, BASELINE, PoisonedTask(), progress=damage)
+
+
 def test_a_first_update_without_a_checkpoint_says_so(tmp_path):
     task = PoisonedTask()
     task.visits, task.batch_size = 1, EXAMPLES

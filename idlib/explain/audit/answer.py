@@ -13,6 +13,7 @@ from idlib.explain.audit.ranking import one_seed, order_of_report, values
 from idlib.explain.audit.sources import Sources, since_lowest_loss
 from idlib.metrics.names import BEST, LAST, LOSS
 from idlib.protocol import Protocol
+from idlib.report.conditions import cell_name
 from idlib.report.figures.forest import Group, Row, forest
 from idlib.report.paired import Cells, Gain, Measure, StudyRecords, gain
 
@@ -34,7 +35,7 @@ def of_last(cells: Cells, measure: Measure, cell: str) -> Gain:
     """The gain of a run's last update over its lowest validation loss, of the same runs."""
     changes = since_lowest_loss(cells, cell, measure.metric.key)
     moved = {seed: measure.sign * change for seed, change in changes.items()}
-    return Gain(measure, moved, "" if moved else f"no record of {cell}")
+    return Gain(measure, moved, "" if moved else f"no record of {cell_name(cell)}")
 
 
 def overview(sources: Sources, protocol: Protocol) -> Figure:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from idlib.explain.audit.sources import difference, written
 from idlib.explain.style import closed, white_grid
-from idlib.report.conditions import Condition
+from idlib.report.conditions import Condition, cell_name
 from idlib.report.figures.style import WIDTH, nothing
 from idlib.report.metrics import NLL, Metric
 from idlib.report.paired import Cells
@@ -217,7 +217,7 @@ def reversals(
             printed = (stated or {}).get((ours, student)) if metric.key == NLL.key else None
             rows.append(
                 {
-                    "compared": f"{ours} minus {student}",
+                    "compared": f"{cell_name(ours)} minus {cell_name(student)}",
                     "metric": metric.title,
                     "ours": written(metric, interval),
                     "earlier report": NOTHING if printed is None else metric.difference(printed),

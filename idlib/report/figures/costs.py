@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from idlib.costs import StoredCosts
 from idlib.report.figures.style import panels, say_nothing
-from idlib.report.pages.performance import SUITES, Measured, cases, headlines
+from idlib.report.pages.performance import SUITES, Measured, beside, cases, headlines, title
 
 OURS, OTHERS, FLOOR = "#0072B2", "#8C8C8C", "#009E73"
-HEIGHT = 0.32  # inches of an arm's line
+HEIGHT = 0.36  # inches of an arm's line
+LABEL = 36  # characters of its name beside the panels before it is broken
 LINES = {"id-plain": ("#D55E00", "o"), "id": (OURS, "s"), "floor": (FLOOR, "^")}
 SWEPT = {"passes": "K", "positions": "positions", "classes": "classes"}
 
@@ -69,8 +71,12 @@ def _times(ax: Axes, measured: Measured, reference: str) -> None:
         if ratio is not None or arm.arm == reference:
             ax.plot(ratio.median if ratio else 1.0, place, "o", color=colour)
     ax.axvline(1, color="grey", linewidth=0.8)
-    ax.set(xlim=(0, None), xlabel=f"time ÷ {reference}", title=measured.machine)
-    ax.set_yticks(range(len(arms)), [arm.title for arm in arms])
+    ax.set(
+        xlim=(0, None),
+        xlabel=f"time ÷ {beside(measured.case.suite, reference)}",
+        title=measured.machine,
+    )
+    ax.set_yticks(range(len(arms)), [fill(title(arm), LABEL) for arm in arms])
     ax.invert_yaxis()
 
 
@@ -81,7 +87,7 @@ def _peaks(ax: Axes, measured: Measured, reference: str) -> None:
         if memory is not None and arm.arm != "floor":  # which holds no optimizer's state
             ax.barh(place, memory, color=OURS if arm.arm.startswith(("id", "sens")) else OTHERS)
     ax.axvline(1, color="grey", linewidth=0.8)
-    ax.set(xlim=(0, None), xlabel=f"peak memory ÷ {reference}")
+    ax.set(xlim=(0, None), xlabel=f"peak ÷ {beside(measured.case.suite, reference)}")
 
 
 def _sweep(found: Sequence[Measured], name: str) -> list[Measured]:

@@ -20,7 +20,7 @@ from idlib.report.paired import StudyRecords
 from idlib.report.tables import unbroken
 from idlib.report.text import NOTHING, counted, joined
 
-KEYS = ("answer_help", "answer_where", "answer_price")  # of the answers, for other pages
+KEYS = ("answer_help", "answer_where", "answer_price", "answer_use")  # for other pages
 BEFORE, AFTER = "C6", "C6 at the best temperature"
 COUNTED, EXCLUDED = "sensitivity/parameters", "sensitivity/excluded"  # of a model's parameters
 FULL_SIZE = {"large", "paper"}  # profiles with the paper's models
@@ -28,7 +28,7 @@ GAINS = ("C1", "C2", "C3", "C6", "C7")  # the claims that a score gets better
 
 
 def answers(board: Board, price: str) -> dict[str, str]:
-    """Does it help, where, and at what price: HTML by question.
+    """Does it help, where, at what price, and should one use it: HTML by question.
 
     Args:
         board: of all tasks.
@@ -39,6 +39,7 @@ def answers(board: Board, price: str) -> dict[str, str]:
         "Does it help?": f"{helps_of([*lines.values()])}.{_sizes(board, lines)}",
         "Where?": f"{'. '.join(_where(board, lines))}.",
         "At what price?": escape(price),
+        "Should I use it?": _advice(board, [*lines.values()]),
     }
 
 
@@ -113,6 +114,29 @@ def _sizes(board: Board, lines: Mapping[str, Decision]) -> str:
     profiles = {board.protocol.studies[study].profile for study in studies}
     smaller = "" if profiles & FULL_SIZE else " None is of the paper's size."
     return f" The models: {'; '.join(sizes)}.{smaller}"
+
+
+def _advice(board: Board, lines: Sequence[Decision]) -> str:
+    """What the outcomes mean for somebody who might use it, and what costs less."""
+    decided = [one for one in lines if one.outcome in DECIDED]
+    if not decided:
+        return "Nothing can be said yet."
+    worth = [one for one in decided if one.outcome == "supported" and one.size != "smaller than δ"]
+    said = (
+        f"On {escape(joined(dict.fromkeys(one.line.study for one in worth)))}, it may pay."
+        if worth
+        else "Not for these scores, on what has been measured."
+    )
+    found = StudyRecords(board.protocol, board.records)
+    longer = [study for study in board.protocol.studies if underfits(found, study)]
+    calibrated = [study for study in board.protocol.studies if _calibrated(board, study)]
+    cheaper = [f"longer training (more than δ on {joined(longer)})"] if longer else []
+    if calibrated:
+        cheaper.append(
+            f"a temperature fitted on validation (as low an NLL on {joined(calibrated)})"
+        )
+    first = f" Before it try {escape(' and '.join(cheaper))}." if cheaper else ""
+    return f"{said}{first} Choose the checkpoint by the score that you report."
 
 
 def _otherwise(board: Board, name: str) -> str:

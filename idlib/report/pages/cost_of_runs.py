@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from statistics import median
-
 import pandas as pd
 
+from idlib.report import times
 from idlib.report.conditions import METHOD_NAMES
 from idlib.report.paired import Studies
 from idlib.report.tasks import REPORTS
-from idlib.report.text import NOT_STATED, NOTHING
+from idlib.report.text import NOT_STATED
 
 WITHOUT_STUDENTS = tuple(METHOD_NAMES)  # the cells of base models bear the methods' names
 REMARK = "its logs name a smaller card, and peaks of at most {:.1f} GB (A15)"
 
 
 def runs(studies: Studies) -> pd.DataFrame:
-    """Minutes and peak memory of the base models of each study, by method.
-
-    The ratio is the median over seeds of a run's seconds by those of the baseline with its seed,
-    where both were made on one kind of processor.
+    """Time beside the baseline's and peak memory of the base models of each study, by method.
 
     Args:
         studies: registered records by study, cell and seed.
@@ -31,24 +27,18 @@ def runs(studies: Studies) -> pd.DataFrame:
             made = cells.get(method, {})
             if not made:
                 continue
-            ratios = [
-                record.cost.seconds / base[seed].cost.seconds
-                for seed, record in made.items()
-                if seed in base and base[seed].origin.device == record.origin.device
-            ]
             peak = max(record.cost.peak_memory_bytes for record in made.values())
             rows.append(
                 {
                     "study": study,
                     "model": METHOD_NAMES[method],
                     "runs": str(len(made)),
-                    "minutes": f"{median(r.cost.seconds for r in made.values()) / 60:,.1f}",
-                    "time ÷ baseline": f"{median(ratios):.2f}" if ratios else NOTHING,
+                    **times.columns(times.ratios(made, base)),
                     "peak, MB": f"{peak / 1e6:,.0f}",
                     "on": ", ".join(sorted({r.origin.device for r in made.values()})),
                 }
             )
-    columns = ["study", "model", "runs", "minutes", "time ÷ baseline", "peak, MB", "on"]
+    columns = ["study", "model", "runs", times.TIME, times.QUARTILES, "peak, MB", "on"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -64,7 +54,7 @@ def published() -> pd.DataFrame:
                     "task": task,
                     "model": METHOD_NAMES[method],
                     "minutes": f"{about}{cost.seconds / 60:,.0f}",
-                    "time ÷ baseline": f"{about}{ratio:.2f}",
+                    times.TIME: f"{about}{ratio:.2f}",
                     "memory, GB": f"{cost.gpu_gb:g}",
                     "on": cost.gpu,
                     "remark": REMARK.format(cost.logged_gb) if cost.logged_gb else "",
@@ -76,7 +66,7 @@ def published() -> pd.DataFrame:
                     "task": task,
                     "model": "both together",
                     "minutes": f"{both.seconds / 60:,.0f}",
-                    "time ÷ baseline": NOT_STATED,
+                    times.TIME: NOT_STATED,
                     "memory, GB": f"{both.gpu_gb:g}",
                     "on": both.gpu,
                     "remark": "",

@@ -5,16 +5,18 @@ A headline is the first case of a suite on a machine; the others show how it mov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
 from idlib.costs import ArmCost, CaseCosts, Costs, StoredCosts, read_all
-from idlib.report.text import NOTHING, counted, literal
+from idlib.report.text import NOTHING, counted, joined, literal, span
 
 MIB = 2**20
+ABOUT = 0.2  # K times are "about" as many as are measured, if no further off than this part
+BUSY = 0.5  # of what a large product of matrices reaches: from here on a GPU has little time left
 SUITES = {  # in words; what a suite's times and peaks are compared with
     "loss": ("the loss alone", "published"),
     "kernel": ("the loss by its kernel", "id-plain"),
@@ -34,9 +36,35 @@ SAID = {  # arms of each suite: a sentence tells of the first there; what else t
     "projection": (("id-projection", "id", "id-plain"), "floor"),
     "step": (("id", "published", "rdrop", "id-plain", "id-bits", "id-cached"), "floor"),
     "compiled": (("id-graphs", "id-compiled", "id"), "floor"),
-    "tasks": (("id", "published", "id-plain", "id-cached", "id-bits"), "floor"),
+    "tasks": (("id", "baseline", "published", "id-plain", "id-cached", "id-bits"), "floor"),
     "sensitivity": (("sensitivity",), None),
 }
+UPDATES = ("step", "compiled", "tasks")  # whose "floor" is K times the baseline, and no bound
+BESIDE = {"id-plain": "autograd", "backward": "backward passes"}  # arms at the head of a column
+TODAY = {  # what arms are called now, by what files call them that were measured before
+    "floor: K × the baseline's forward and backward": "K × the baseline's forward and backward",
+    "ID, passes replayed": "ID, one pass at a time in memory",
+    "ID, passes replayed, projection and loss together": (
+        "ID, one pass at a time in memory, projection and loss together"
+    ),
+    "baseline, dropout from bulk bits": "baseline, quicker dropout masks",
+    "ID, dropout from bulk bits": "ID, quicker dropout masks",
+}
+SIZES = {  # in words; of another the name stands behind the number
+    "passes": "K = {}",
+    "positions": "{:,} positions",
+    "classes": "{:,} classes",
+    "layers": "{0} + {0} layers",
+    "width": "width {:,}",
+    "ffn": "inner width {:,}",
+    "sentences": "{:,} sentences",
+    "tokens": "{:,} tokens each",
+    "vocabulary": "{:,} subwords",
+}
+MODES = {"stack": "passes stacked", "loop": "passes in turn"}
+NETWORKS = {("images", "paper"): "ResNet-50"}  # of a task at a profile
+# Commits at which sensitivity copied its values from a GPU to the processor and sorted them there.
+SORTED_THERE = ("1462b794435b",)
 
 
 class Measured(NamedTuple):
@@ -49,6 +77,15 @@ class Measured(NamedTuple):
     def machine(self) -> str:
         """Of a GPU its name, else the processor's."""
         return self.costs.origin.device
+
+
+class Price(NamedTuple):
+    """What an update costs in the baseline's: time, peak memory, at which K, and where."""
+
+    ratio: float
+    memory: float | None
+    passes: int
+    where: str
 
 
 def load(folder: str) -> list[StoredCosts]:
@@ -110,6 +147,7 @@ def cases_table(stored: Sequence[StoredCosts], suite: str) -> pd.DataFrame:
 
 def _table(shown: Sequence[Measured], suite: str, every_arm: bool) -> pd.DataFrame:
     reference, (told, other) = SUITES[suite][1], SAID[suite]
+    apart = _apart(shown)
     rows = []
     machine = ""
     for measured in shown:
@@ -120,18 +158,20 @@ def _table(shown: Sequence[Measured], suite: str, every_arm: bool) -> pd.DataFra
             ratio = arm.ratios.get(reference)
             row = {  # what a row shares with the one above is said there
                 "machine": "" if measured.machine == machine else measured.machine,
-                "case": "" if named else case.case,
-                "arm": arm.title,
+                "case": "" if named else sizes(case, apart),
+                "arm": title(arm),
                 "seconds": f"{arm.seconds.median:.3g}",
-                f"time ÷ {reference}": "1" if arm.arm == reference else _median(arm, reference),
+                f"time ÷ {beside(suite, reference)}": _time(arm, reference),
                 "quartiles": f"{_ratio(ratio.lower)}–{_ratio(ratio.upper)}" if ratio else NOTHING,
             }
             if other is not None:
-                row[f"time ÷ {other}"] = "1" if arm.arm == other else _median(arm, other)
+                row[f"time ÷ {beside(suite, other)}"] = _time(arm, other)
             memory = case.memory_ratio(arm.arm, reference)
             peak = arm.peak_bytes
             row["peak, MiB"] = NOTHING if peak is None else f"{peak / MIB:,.0f}"
-            row[f"peak ÷ {reference}"] = NOTHING if memory is None else _ratio(memory)
+            row[f"peak ÷ {beside(suite, reference)}"] = (
+                NOTHING if memory is None else _ratio(memory)
+            )
             if any(one.utilisation for one in case.arms):
                 used = arm.utilisation
                 row["utilisation"] = NOTHING if used is None else f"{used:.0%}"
@@ -158,23 +198,53 @@ def sentences(stored: Sequence[StoredCosts], suite: str) -> str:
 
 
 def price(stored: Sequence[StoredCosts]) -> str:
-    """What an update of intra-distillation costs in baselines' updates, by machine; plain text."""
-    found = [
-        (measured.machine, arm.ratios["baseline"].median)
-        for measured in headlines(stored, "step")
-        if (arm := measured.case.arm("id")) is not None and "baseline" in arm.ratios
-    ]
-    if not found:
+    """What an update of intra-distillation costs, in the baseline's; plain text.
+
+    Of each machine its first case, and of a GPU also the one whose baseline makes most use of it:
+    where that is little, K passes take less than K times as long.
+    """
+    prices = sorted(_prices(stored), key=lambda one: -one.ratio)
+    if not prices:
         return "What an update costs has not been measured."
-    each = [f"{_ratio(ratio)} times as long on {machine}" for machine, ratio in found]
-    return f"With three passes an update takes {' and '.join(each)} as one of the baseline."
+    dearest, *others = prices
+    takes = [f"{dearest.ratio:.1f} times the baseline's time {dearest.where}"]
+    takes += [f"{one.ratio:.1f} times {one.where}" for one in others]
+    about_k = abs(dearest.ratio / dearest.passes - 1) < ABOUT
+    text = f"{'About K times: an' if about_k else 'An'} update with K = {dearest.passes} takes "
+    text += joined(takes)
+    if memory := [one.memory for one in prices if one.memory is not None]:
+        text += f", and {span(memory, '.1f')} times the memory"
+    return f"{text}."
+
+
+def added(stored: Sequence[StoredCosts]) -> str:
+    """What sensitivity adds to the passes that it is made of, in seconds, as a list in Markdown."""
+    lines = []
+    for measured in headlines(stored, "sensitivity"):
+        passes, whole = (measured.case.arm(name) for name in ("backward", "sensitivity"))
+        if not (passes and passes.seconds and whole and whole.seconds):
+            continue
+        more = whole.seconds.median - passes.seconds.median
+        batches = measured.case.about.get("batches")
+        of = f" of {batches} batches" if batches else ""
+        lines.append(
+            f"- On {literal(measured.machine)} it adds {more:.3g} s to the "
+            f"{passes.seconds.median:.3g} s that the backward passes{of} take."
+        )
+        costs = measured.costs
+        if costs.device_type == "cuda" and costs.origin.commit in SORTED_THERE:
+            lines[-1] += (
+                " That was with code that copied all values to the processor and sorted them "
+                "there. They are sorted on the GPU now, which has not been measured."
+            )
+    return "\n".join(lines)
 
 
 def failures(stored: Sequence[StoredCosts]) -> str:
     """What could not be measured, and why, as a list in Markdown."""
     lines = [
         f"- {literal(costs.origin.device)}, {case.suite}, {literal(sizes(case))}: "
-        f"{literal(arm.title)}: {literal(arm.failed)}"
+        f"{literal(title(arm))}: {literal(arm.failed)}"
         for costs, _ in stored
         for case in costs.cases
         for arm in case.arms
@@ -202,26 +272,105 @@ def spread(stored: Sequence[StoredCosts]) -> str:
     )
 
 
-def sizes(case: CaseCosts) -> str:
-    """The sizes of a case in words; its name where it tells none."""
-    words = [f"{value} {name}" for name, value in case.about.items() if isinstance(value, int)]
-    words += [value for value in case.about.values() if isinstance(value, str)]
+def sizes(case: CaseCosts, names: Collection[str] | None = None) -> str:
+    """The sizes of a case in words, or those of them that are named; its name if it tells none."""
+    words = [
+        _size(name, value) for name, value in case.about.items() if names is None or name in names
+    ]
     if not case.memory_kept:
         words.append("freed memory given back")
     return ", ".join(words) or case.case
 
 
+def title(arm: ArmCost) -> str:
+    """What an arm is called now, whenever it was measured."""
+    return TODAY.get(arm.title, arm.title)
+
+
+def beside(suite: str, arm: str) -> str:
+    """An arm that others stand beside, for the head of a column.
+
+    >>> beside("loss", "floor"), beside("step", "floor"), beside("kernel", "id-plain")
+    ('floor', '(K × baseline)', 'autograd')
+    """
+    if arm == "floor" and suite in UPDATES:
+        return "(K × baseline)"
+    return BESIDE.get(arm, arm)
+
+
+def _prices(stored: Sequence[StoredCosts]) -> list[Price]:
+    """Of each machine the first case with ID beside the baseline, and the busiest at its K."""
+    by_machine: dict[str, list[tuple[Measured, Price]]] = {}
+    for measured in (*cases(stored, "step"), *cases(stored, "tasks")):
+        case, passes = measured.case, measured.case.about.get("passes")
+        arm = case.arm("id")
+        if arm is not None and "baseline" in arm.ratios and isinstance(passes, int):
+            memory = case.memory_ratio("id", "baseline")
+            price = Price(arm.ratios["baseline"].median, memory, passes, _where(measured))
+            by_machine.setdefault(measured.machine, []).append((measured, price))
+    found: list[Price] = []
+    for there in by_machine.values():
+        first = there[0][1]
+        alike = [pair for pair in there if pair[1].passes == first.passes]
+        _, busiest = max(alike, key=lambda pair: _used(pair[0].case) or 0.0)  # the first on a CPU
+        found += [first] if busiest is first else [first, busiest]
+    return found
+
+
+def _where(measured: Measured) -> str:
+    """The machine of a case, and what of a GPU its baseline uses."""
+    costs, case = measured
+    if costs.device_type == "cpu":
+        return f"on a CPU ({measured.machine})"
+    used = _used(case)
+    if used is None:
+        return f"on a GPU ({measured.machine})"
+    does = "keeps busy" if used >= BUSY else "uses little"
+    named = f"{measured.machine}, {_network(case)}, {100 * used:.0f} % utilisation"
+    return f"on a GPU that the baseline {does} ({named})"
+
+
+def _network(case: CaseCosts) -> str:
+    """What is updated in a case, in a word or two."""
+    if case.suite == "step":
+        return "Transformer"
+    task, profile = (str(case.about.get(name, NOTHING)) for name in ("task", "profile"))
+    return NETWORKS.get((task, profile), f"{task} at profile {profile}")
+
+
+def _used(case: CaseCosts) -> float | None:
+    """The utilisation of a GPU in the baseline's updates."""
+    arm = case.arm("baseline")
+    return arm.utilisation if arm else None
+
+
+def _apart(shown: Sequence[Measured]) -> set[str] | None:
+    """The sizes in which some cases differ; ``None``, for all, where they differ in none."""
+    names = {name for measured in shown for name in measured.case.about}
+    abouts = [measured.case.about for measured in shown]
+    return {n for n in names if len({about.get(n) for about in abouts}) > 1} or None
+
+
+def _size(name: str, value: int | str) -> str:
+    if isinstance(value, str):
+        return f"profile {value}" if name == "profile" else MODES.get(value, value)
+    return SIZES[name].format(value) if name in SIZES else f"{value:,} {name}"
+
+
 def _said(case: CaseCosts, arm: ArmCost, reference: str, other: str | None) -> str:
     ratio = arm.ratios[reference]
     text = (
-        f"{arm.title} takes {_ratio(ratio.median)} of the time "
+        f"{title(arm)} takes {_ratio(ratio.median)} times the time "
         f"(quartiles {_ratio(ratio.lower)} to {_ratio(ratio.upper)})"
     )
     memory = case.memory_ratio(arm.arm, reference)
     if memory is not None:
-        text += f" and {_ratio(memory)} of the memory"
+        text += f" and {_ratio(memory)} times the memory"
     if other is not None and other in arm.ratios:
-        text += f", {_ratio(arm.ratios[other].median)} times the floor"
+        than = "of K × the baseline's" if case.suite in UPDATES else "times the floor"
+        text += f"; the time is {_ratio(arm.ratios[other].median)} {than}"
+    if (used := _used(case)) is not None:
+        text += f"; the baseline's utilisation is {100 * used:.0f} %"
     return text
 
 
@@ -235,8 +384,10 @@ def _ratio(value: float) -> str:
 
 
 def _title(case: CaseCosts, name: str) -> str:
-    return next((arm.title for arm in case.arms if arm.arm == name), name)
+    return next((title(arm) for arm in case.arms if arm.arm == name), name)
 
 
-def _median(arm: ArmCost, reference: str) -> str:
+def _time(arm: ArmCost, reference: str) -> str:
+    if arm.arm == reference:
+        return "1"
     return _ratio(arm.ratios[reference].median) if reference in arm.ratios else NOTHING

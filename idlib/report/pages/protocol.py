@@ -272,9 +272,10 @@ def errors_sentence(table: pd.DataFrame, lines_: Mapping[str, Assumed]) -> str:
     return (
         "The *board* is all lines with their outcomes. Where no line has an effect, some line is "
         f"called supported or contradicted on {whole[NO_DIFFERENCE]} of {BOARDS:,} drawn boards; "
-        f"where every effect is exactly δ, some line is called without effect on {whole[AS_DELTA]}, and some larger "
-        f"than δ on {whole[BEYOND]}. The spread over seeds is that of earlier records for "
-        f"{len(lines_) - len(guessed)} lines, and assumed to be δ for the other {len(guessed)}."
+        "where every effect is exactly δ, some line is called without effect on "
+        f"{whole[AS_DELTA]}, and some larger than δ on {whole[BEYOND]}. The spread over seeds is "
+        f"that of earlier records for {len(lines_) - len(guessed)} lines, and assumed to be δ for "
+        f"the other {len(guessed)}."
     )
 
 

@@ -1,0 +1,1 @@
+"""What the page of pruning and balance says: a file for each of its parts."""
