@@ -207,7 +207,7 @@ def test_validation_chooses_the_dose_and_test_tells_its_gain() -> None:
 
 def test_of_one_dose_nothing_is_the_best() -> None:
     said = dose.practice(pictures(id=(0.02, 0.01, 0.01)))
-    assert "α = 5, the only one with records, gains" in said and "chose" not in said
+    assert "α = 5, the only one with 3 seeds, gains" in said and "chose" not in said
 
 
 def test_a_gain_that_a_temperature_takes() -> None:
@@ -370,6 +370,17 @@ def test_dropout_that_stays_is_no_rival() -> None:
     assert "validation kept the baseline's own dropout, so that tuning bought nothing" in said
     row = rivals.table(given, "C1").loc["tuned dropout (0.3, the baseline's own)"]
     assert row["over the baseline"] == "the same runs" and row["price"] == "3 ×"
+
+
+def test_dropout_on_one_seed_is_not_tuned_yet() -> None:
+    cells = tuned(1.0, -0.5).by_study["translation"]
+    few = {name: {11: runs[11]} if "dropout" in name else runs for name, runs in cells.items()}
+    given = found({"translation": few})
+    assert rivals.tuned_words(given).splitlines()[0] == (
+        "- translation: dropout is not tuned yet: 1 seed of every rate."
+    )
+    assert "tuning bought nothing" not in rivals.practice(given)
+    assert rivals.practice(given).count("dropout is not tuned yet") == 2
 
 
 def test_what_is_cheaper_does_not_cost_as_much() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from idlib.report.pages.regime.words import PRACTICE, SIGNS, grouped, not_yet, seeds_of
-from idlib.report.paired import Gain, StudyRecords, gain
+from idlib.report.paired import FEWEST, Gain, StudyRecords, gain
 from idlib.report.regime import DOSES, ENCODER, GRID, IMAGE_LINES, IMAGES, mean_dose, tuned
 from idlib.report.text import NOTHING, joined
 
@@ -87,7 +87,8 @@ def practice(found: StudyRecords) -> str:
         return not_yet("images at some α")
     nll, calibrated, accuracy = at_alpha[cells[best.cell]]
     tried = joined(f"{alpha:g}" for alpha in known)
-    how = f"which validation chose of {tried}" if len(known) > 1 else "the only one with records"
+    alone = f"the only one with {FEWEST} seeds"
+    how = f"which validation chose of {tried}" if len(known) > 1 else alone
     delta = f"{nll.measure.metric.written(nll.measure.delta or 0.0)} {nll.measure.metric.unit}"
     alpha = f"α = {cells[best.cell]:g}, {how}"
     gained = f"gains {nll.words} in test NLL, where δ is {delta}"

@@ -121,7 +121,7 @@ def practice(found: StudyRecords) -> str:
     same = {task: _same_price(rivals(found, line)) for task, line in LINES.items()}
     told = {task: _of_task(found, task, ways) for task, ways in same.items()}
     signs = {one.behind.sign for ways in same.values() for one in ways if one.behind is not None}
-    if not signs and not any(_kept(found, task) for task in LINES):
+    if not signs and not any(_tuned(rivals(found, line)[-1]) for line in LINES.values()):
         return not_yet("anything that costs as much as intra-distillation")
     if "worse" in signs:
         head = "before paying for K passes, try what gained more for the same price"
@@ -162,10 +162,11 @@ def _of_task(found: StudyRecords, task: str, ways: Sequence[Rival]) -> str:
         ]
         if named:
             parts.append(how.format(joined(named)))
-    if _kept(found, task):
-        parts.append("validation kept the baseline's own dropout, so that tuning bought nothing")
-    elif rivals(found, LINES[task])[-1].cell is None:
+    tuning = rivals(found, LINES[task])[-1]
+    if not _tuned(tuning):
         parts.append("dropout is not tuned yet")
+    elif tuning.kept:
+        parts.append("validation kept the baseline's own dropout, so that tuning bought nothing")
     name = found.measure(LINES[task]).metric.name
     return f"On {task}, in {name}: {'; '.join(parts)}." if parts else ""
 
@@ -175,8 +176,10 @@ def _size(one: Gain) -> str:
     return one.mean.removeprefix("+").removeprefix("−")
 
 
-def _kept(found: StudyRecords, task: str) -> bool:
-    return rivals(found, LINES[task])[-1].kept
+def _tuned(tuning: Rival) -> bool:
+    """Whether enough seeds have every setting of dropout to say which validation chose."""
+    interval = tuning.gain.interval
+    return interval is not None and interval.n >= FEWEST
 
 
 def tuned_words(found: StudyRecords) -> str:
@@ -186,6 +189,10 @@ def tuned_words(found: StudyRecords) -> str:
         best = tuned(cells_of(found, task), list(DROPOUTS[task]), found.measure(line))
         if best is None:
             lines.append(f"- {task}: dropout is not tuned yet.")
+            continue
+        if len(best.seeds) < FEWEST:
+            seeds = counted(len(best.seeds), "seed")
+            lines.append(f"- {task}: dropout is not tuned yet: {seeds} of every rate.")
             continue
         tried = joined([f"{value:g}" for value in DROPOUTS[task].values()])
         seeds, chosen = counted(len(best.seeds), "seed"), f"{DROPOUTS[task][best.cell]:g}"
