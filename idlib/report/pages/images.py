@@ -2,7 +2,58 @@
 
 from __future__ import annotations
 
+import math
+
+import pandas as pd
+
+from idlib.metrics.names import LOSS, at
+from idlib.report.board import Board
+from idlib.report.decisions import weighted
 from idlib.report.results import Results
+from idlib.report.statistics import Interval, p_value, t_interval
+from idlib.report.tasks.images import IMAGES
+from idlib.report.text import NOTHING
+
+INTERACTION = {"id": 1.0, "baseline": -1.0, "id smoothed": -1.0, "baseline smoothed": 1.0}
+JOINED = ("test/nll", "test/nll/calibrated", "test/accuracy", "sensitivity/std")  # metrics
+
+
+def interactions(board: Board) -> pd.DataFrame:
+    """Whether label smoothing changes what intra-distillation does: the difference of differences.
+
+    Intra-distillation minus baseline without smoothing, minus the same with it, seed by seed; of
+    the std of sensitivity a ratio of ratios. Opposite effects are not averaged: this is what says
+    that they are opposite. Neither registered nor corrected.
+    """
+    cells = board.records.get("images", {})
+    rows = []
+    for name in JOINED:
+        is_ratio = name.startswith("sensitivity")
+        key = at(name, LOSS) if is_ratio else name
+        each = []
+        for contrast in (PLAIN, SMOOTHED, INTERACTION):
+            values = [*weighted(contrast, key, cells, logarithm=is_ratio).by_seed.values()]
+            each.append(values if len(values) > 1 else [])
+        told = [_told(key, t_interval(one) if one else None, is_ratio) for one in each]
+        p = f"{p_value(each[-1]):.2g}" if each[-1] else NOTHING
+        rows.append((IMAGES.metric(key).title, *told, p, str(len(each[-1]))))
+    names = ("s = 0", "s = 0.1", "difference of the two", "p", "seeds")
+    return pd.DataFrame(rows, columns=["ID against baseline in", *names])
+
+
+PLAIN = {"id": 1.0, "baseline": -1.0}
+SMOOTHED = {"id smoothed": 1.0, "baseline smoothed": -1.0}
+
+
+def _told(key: str, found: Interval | None, is_ratio: bool) -> str:
+    """A difference with its interval, or the ratio that a difference of logarithms stands for."""
+    if found is None:
+        return NOTHING
+    if is_ratio:
+        mean, low, high = map(math.exp, found[:3])
+        return f"× {mean:.2f} ({low:.2f} to {high:.2f})"
+    metric = IMAGES.metric(key)
+    return f"{metric.difference(found.mean)} ({metric.bounds(found.low, found.high)})"
 
 
 def causes_beside(results: Results) -> str:

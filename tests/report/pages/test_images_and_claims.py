@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from made_up.records import results, world
+from made_up.studies import pictured
 
-from idlib.report.pages.images import causes_beside, gains_after_temperature
+from idlib.report.board import Board
+from idlib.report.pages.images import causes_beside, gains_after_temperature, interactions
 
 
 def test_gains_before_and_after_a_temperature():
@@ -33,3 +35,18 @@ def test_what_c8_compares_stands_beside_it_in_what_is_not_registered():
     assert "−0.150 nats" in compute
     none = [record for record in world("images") if record.asked.method in ("id", "baseline")]
     assert causes_beside(results("images", none)).startswith("There are no controls")
+
+
+def test_opposite_effects_have_a_difference_and_no_mean():
+    gains = {
+        "baseline": (0.0, 0.0, 0.0),
+        "id": (0.02, 0.0, 0.01),
+        "baseline smoothed": (0.0, 0.0, 0.0),
+        "id smoothed": (-0.02, 0.0, 0.01),
+    }
+    table = interactions(Board({"images": pictured(gains)})).set_index("ID against baseline in")
+    loss = table.loc["test NLL (nats)"]
+    assert loss["s = 0"].startswith("−0.020") and loss["s = 0.1"].startswith("+0.020")
+    assert loss["difference of the two"].startswith("−0.040") and float(loss["p"]) < 0.05
+    assert table.iloc[-1].tolist() == ["–"] * 4 + ["0"], "no std of sensitivity among these"
+    assert set(interactions(Board())["seeds"]) == {"0"}
