@@ -93,8 +93,10 @@ def test_every_finding_has_an_effect_or_says_why_not() -> None:
     assert effects.summary({"A1": "0.1"}) == (
         "For all 1 findings there is a number: of ours, or by their formula."
     )
-    header, _, *rows = effects.table(found).splitlines()
+    header, _, *rows = effects.table(found, {"A5"}, "this build, seed 1").splitlines()
     assert len(rows) == len(AUDIT) and "effect on a number of ours" in header
+    of_build = [one.id for one, row in zip(AUDIT, rows, strict=True) if "this build, seed 1" in row]
+    assert of_build == ["A5"]
     assert all(found[one.id] in row for one, row in zip(AUDIT, rows, strict=True))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean
 
 import pandas as pd
@@ -81,10 +81,21 @@ def effects(sources: Sources, of_page: Mapping[str, str]) -> dict[str, str]:
     return {finding.id: of_page.get(finding.id) or found[finding.id] for finding in AUDIT}
 
 
-def table(found: Mapping[str, str]) -> str:
-    """Each finding's effect as a table in Markdown."""
+def table(found: Mapping[str, str], of_page: Collection[str], build: str) -> str:
+    """Each finding's effect as a table in Markdown, and what it was read from.
+
+    Args:
+        found: of :func:`effects`.
+        of_page: the findings that the page measures on its own models.
+        build: profile and seed of these.
+    """
     rows = [
-        {"": f"**{one.id}**", "where": one.where, "effect on a number of ours": found[one.id]}
+        {
+            "": f"**{one.id}**",
+            "where": one.where,
+            "effect on a number of ours": found[one.id],
+            "from": build if one.id in of_page else "records, or a formula",
+        }
         for one in AUDIT
     ]
     return str(pd.DataFrame(rows).to_markdown(index=False))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from idlib.metrics.items import OTHERS
 from idlib.records import Record
 from idlib.report.conditions import METHOD_NAMES
 from idlib.report.results import Results
@@ -14,7 +15,7 @@ from idlib.report.tasks.answering import PAPER_F1
 from idlib.report.tasks.base import TaskReport
 from idlib.report.tasks.encoder import F1_ENGLISH, F1_OTHERS
 from idlib.report.tasks.tagging import F1_PARALLEL
-from idlib.report.text import NOT_STATED, NOTHING, literal
+from idlib.report.text import NOT_STATED, NOTHING, joined, literal
 
 KINDS = ("accuracy", "f1", "matthews", "pearson", "spearman", "nll")
 
@@ -50,6 +51,36 @@ def random_encoder(results: Results, swept: Sequence[Record]) -> tuple[pd.DataFr
     return table, (
         f"The trained encoder's F1 in the other languages is {ratios[0]:.1f} times the random "
         f"one's, on the items that all have; in English, on all items, {ratios[2]:.1f} times."
+    )
+
+
+def rules_beside(results: Results, rules: Mapping[str, str], kind: str = "f1") -> str:
+    """Whether a rule without training is as good as a model in the languages not trained on.
+
+    Args:
+        results: of a task that is tested in several languages.
+        rules: names of scores in the records, by label.
+        kind: of the models' score.
+    """
+    key = f"test/{{}}/{OTHERS}"
+    models = {
+        method: _mean(results.base_models.get(method, []), key.format(kind))
+        for method in ("baseline", "id")
+    }
+    baselines = results.base_models.get("baseline", [])
+    found = {label: _mean(baselines, key.format(name)) for label, name in rules.items()}
+    known = {label: value for label, value in found.items() if not np.isnan(value)}
+    if not known or any(np.isnan(value) for value in models.values()):
+        return "There are no records of models and rules to compare."
+    best = max(known, key=known.__getitem__)
+    metric = results.metric(F1_OTHERS.key)
+    below = [METHOD_NAMES[name] for name, value in models.items() if value < known[best]]
+    said = f"In the other languages the rule “{best}” has {metric.written(known[best])}"
+    if not below:
+        return f"{said}, and both models are better."
+    return (
+        f"{said}, more than {joined(below)} ({results.label}). A difference between models that a "
+        "rule without training beats says little about reading."
     )
 
 

@@ -61,3 +61,22 @@ def test_other_metrics_are_means_over_seeds():
     alone = [record for record in records if record.asked.method == "baseline"]
     table = page.other_metrics(results("classification", alone))
     assert set(table.loc[("heading", "intra-distillation")]) == {"–"}
+
+
+def test_a_rule_that_beats_the_models_is_named():
+    rules = {"first line": "f1_first", "line most like the question": "f1_shared"}
+
+    def shown(shared: float):
+        rows = []
+        for method, f1 in (("baseline", 0.35), ("id", 0.4)):
+            metrics = {"test/f1/others": f1, "test/f1_first/others": 0.1}
+            metrics["test/f1_shared/others"] = shared
+            rows.append(record("answering", Condition(method, 0, 0.0), metrics=metrics))
+        return page.rules_beside(results("answering", rows), rules)
+
+    both = shown(0.45)
+    assert "“line most like the question” has 45.00" in both
+    assert "more than baseline and intra-distillation" in both
+    assert "more than baseline (" in shown(0.38)
+    assert shown(0.3).endswith("30.00, and both models are better.")
+    assert page.rules_beside(results("answering", []), rules).startswith("There are no records")
