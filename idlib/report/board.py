@@ -63,6 +63,12 @@ class Board:
     def _shows(self, line: Line) -> bool:
         return self.task in ("", self.protocol.studies[line.study].task)
 
+    @property
+    def _open(self) -> int:
+        """How many primary lines of all tasks are not judged yet."""
+        every = self._all.values()
+        return sum(one.line.primary and one.outcome == "not judged" for one in every)
+
     # ---- one line
 
     def metric(self, line: Line) -> Metric:
@@ -139,6 +145,9 @@ class Board:
             notes.insert(0, f"interim, {why}")
         if decision.outcome == "undecided" and (needed := decision.seeds_needed):
             notes.append(f"about {counted(needed, 'seed')} would decide it at this mean and spread")
+        if decision.outcome == "undecided" and decision.line.primary and (open_ := self._open):
+            counts = "counts" if open_ == 1 else "count"
+            notes.append(f"{counted(open_, 'line')} not judged yet {counts} as p = 1 beside it")
         if others := self.otherwise(name):
             notes.append(others)
         return ", ".join(note for note in notes if note)

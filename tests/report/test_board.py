@@ -101,6 +101,8 @@ def test_an_undecided_line_says_how_many_seeds_it_would_take():
     board = Board({"translation": cells})
     needed = board.decisions["C1"].seeds_needed
     assert f"about {needed} seeds would decide it" in board.remarks("C1")
+    assert "lines not judged yet count as p = 1 beside it" in board.remarks("C1")
+    assert "undecided in" in answers(board, "")["Where?"]
     row = board.undecided().set_index("line").loc["C1"]
     assert row["outcome"] == "undecided" and row.iloc[-1] == str(needed)
     assert board.undecided().set_index("line").loc["C2"].iloc[-1] == "–"
@@ -232,14 +234,14 @@ def test_answers_count_and_name_what_is_decided(board):
     )
     better, depends, waiting = where.split(". ")
     assert better == f"<strong>Translation</strong>: better in {LINK}SacreBLEU</a> (+3.00 points)"
-    assert waiting == "Not decided yet: tagging, answering, images, application and heading."
+    assert waiting == "Not judged yet: tagging, answering, images, application and heading."
     another = f"By another choice of the checkpoint {LINK}C1</a> is"
     assert depends == f"{another} no effect at the last update (+0.10 points)"
     assert price == "It costs."
     assert use == "On translation, it may pay. Choose the checkpoint by the score that you report."
     nothing = answers(Board(), "a < b")
     assert nothing["Does it help?"].startswith("Not known yet: of 11 questions")
-    assert nothing["Where?"].startswith("Not decided yet: translation, tagging")
+    assert nothing["Where?"].startswith("Not judged yet: translation, tagging")
     assert answers_list({"Why?": "a"}) == "<ul><li><strong>Why?</strong> a</li></ul>"
     assert nothing["At what price?"] == "a &lt; b"
     assert nothing["Should I use it?"] == "Nothing can be said yet."

@@ -76,11 +76,11 @@ def helps_of(lines: Sequence[Decision]) -> str:
 
 
 def _where(board: Board, lines: Mapping[str, Decision]) -> list[str]:
-    """A sentence for each study that is decided, and one of those that are not, in HTML."""
+    """What is said of each study that is judged, and which ones are not, in HTML."""
     sentences, found = [], StudyRecords(board.protocol, board.records)
-    decided = {one.line.study for one in lines.values() if one.outcome in DECIDED}
+    judged = {one.line.study for one in lines.values() if one.outcome != "not judged"}
     studies = dict.fromkeys(one.line.study for one in lines.values())
-    for study in filter(decided.__contains__, studies):
+    for study in filter(judged.__contains__, studies):
         of_study = {name: one for name, one in lines.items() if one.line.study == study}
         parts = [
             f"{words} {joined(_with_effect(board, name) for name in named)}"
@@ -90,14 +90,15 @@ def _where(board: Board, lines: Mapping[str, Decision]) -> list[str]:
         sentences.append(f"<strong>{escape(study.capitalize())}</strong>: {', '.join(parts)}")
         sentences += [_otherwise(board, name) for name in of_study if board.otherwise(name)]
         sentences += filter(None, (underfits(found, study), _calibrated(board, study)))
-    if waiting := [study for study in studies if study not in decided]:
-        sentences.append(f"Not decided yet: {escape(joined(waiting))}")
+    if waiting := [study for study in studies if study not in judged]:
+        sentences.append(f"Not judged yet: {escape(joined(waiting))}")
     return sentences
 
 
 def _sizes(board: Board, lines: Mapping[str, Decision]) -> str:
     """How large the models behind the outcomes are, and whether any is the paper's."""
-    studies = dict.fromkeys(one.line.study for one in lines.values() if one.outcome in DECIDED)
+    judged = (one.line.study for one in lines.values() if one.outcome != "not judged")
+    studies = dict.fromkeys(judged)
     sizes = []
     for study in studies:
         record = next(iter(board.records[study]["baseline"].values()))
