@@ -216,7 +216,7 @@ def by_claim(board: Board) -> Styler:
                 "published": "<br>".join(published) or NOTHING,
             }
         )
-    return unbroken(pd.DataFrame(rows), "outcome", "ours", "δ", "published")
+    return unbroken(pd.DataFrame(rows), "ours", "δ", "published")
 
 
 def _in_words(board: Board, line: Line) -> str:
