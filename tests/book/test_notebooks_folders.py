@@ -101,6 +101,8 @@ def test_classes_and_values_of_oddly_named_data_sets(tmp_path: Path) -> None:
     asked = {"profile": "smoke", "encoder": encoder, "examples": few, "batch_size": 4}
     source, both = str(tmp_path / "data"), [ODD, "similar"]
     shown = run_cells("classification", source=source, datasets=both, warmup=1, **asked)
+    # Its figures name it too: as a formula it could not be drawn.
+    assert r"s = 0, my\_data\*\|\<b\>\$x^\$: lowest at" in one_of(shown, ": lowest at update")
     most = one_of(shown, "most frequent training class")
     assert r"% of my\_data\*\|\<b\>\$x^\$ (test" in most  # the other has no classes
     assert all("<b>" not in text.replace(r"\<b\>", "") for text in shown)
