@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 from tqdm import tqdm
 
+from idlib.experiments.runs import check_device
 from idlib.experiments.specs import Plan, Spec
 from idlib.training.loop import train
 from idlib.training.meter import Meter
@@ -62,9 +63,17 @@ def time_updates(plan: Plan, updates: int) -> Timing:
     return Timing(seconds, meter.cost.peak_memory_bytes)
 
 
-def compare(task: str, profile: str, rounds: int = 5, updates: int = 4) -> dict[str, Timing]:
-    """Each method's updates, timed in turns, and its largest peak."""
-    plans = {method: Spec(task, method, profile).plan for method in METHODS}
+def compare(
+    task: str, profile: str, rounds: int = 5, updates: int = 4, device: str = "auto"
+) -> dict[str, Timing]:
+    """Each method's updates, timed in turns, and its largest peak.
+
+    Raises:
+        SettingsError: no such task, profile or device.
+    """
+    plans = {method: Spec(task, method, profile, device=device).plan for method in METHODS}
+    for plan in plans.values():
+        check_device(plan)
     timings = {method: Timing([], 0) for method in METHODS}
     for _ in tqdm(range(rounds), desc="turns"):
         for method, before in timings.items():

@@ -68,12 +68,11 @@ def _table(cells: Sequence[dict[str, Any]]) -> Table:
         table.add_column(name, justify="right")
     for study, rows in groupby(cells, itemgetter("study")):
         table.add_section()
-        named = iter([study])
-        for row in rows:
+        for place, row in enumerate(rows):
             seconds, missing = row["seconds"], row["registered"] - row["made"]
             left = "?" if seconds is None else f"{seconds * missing / 3600:,.1f}"
             table.add_row(
-                next(named, ""),
+                "" if place else study,
                 row["device"],
                 row["cell"],
                 f"{row['made']}/{row['registered']}",

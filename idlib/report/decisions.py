@@ -11,7 +11,7 @@ more certain by what is not judged yet.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -161,13 +161,7 @@ def p_larger(values: ArrayLike, delta: float) -> float:
     >>> round(p_larger([2.9, 3.0, 3.1], 1.0), 4)
     0.0004
     """
-    sample = finite(values)
-    if len(sample) == 1:
-        return math.nan
-    mean, error = float(sample.mean()), float(stats.sem(sample))
-    if error == 0:
-        return 0.0 if abs(mean) > delta else 1.0
-    return float(stats.t.sf((abs(mean) - delta) / error, len(sample) - 1))
+    return _one_sided(values, lambda size: size - delta)
 
 
 def p_equivalence(values: ArrayLike, delta: float) -> float:
@@ -176,13 +170,18 @@ def p_equivalence(values: ArrayLike, delta: float) -> float:
     >>> round(p_equivalence([-0.1, 0.0, 0.1], 1.0), 4)
     0.0017
     """
+    return _one_sided(values, lambda size: delta - size)
+
+
+def _one_sided(values: ArrayLike, margin: Callable[[float], float]) -> float:
+    """The p of the t test that a margin, which follows from the size of the mean, is above 0."""
     sample = finite(values)
     if len(sample) == 1:
         return math.nan
-    mean, error = float(sample.mean()), float(stats.sem(sample))
+    beyond, error = margin(abs(float(sample.mean()))), float(stats.sem(sample))
     if error == 0:
-        return 0.0 if abs(mean) < delta else 1.0
-    return float(stats.t.sf((delta - abs(mean)) / error, len(sample) - 1))
+        return 0.0 if beyond > 0 else 1.0
+    return float(stats.t.sf(beyond / error, len(sample) - 1))
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:

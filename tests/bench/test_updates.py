@@ -1,9 +1,10 @@
 """The benchmark times what is trained; what the times are is not a matter of tests."""
 
 import pytest
+import torch
 
 from idlib.bench import updates as bench
-from idlib.training.settings import METHODS
+from idlib.training.settings import METHODS, SettingsError
 
 
 @pytest.mark.slow
@@ -24,3 +25,9 @@ def test_ratios_of_medians_are_quoted():
     baseline, method = (line.split() for line in bench.table(timings).splitlines())
     assert baseline == ["baseline", "2.0000", "s", "1.00", "×", "baseline", "3", "MiB"]
     assert method == ["id", "5.0000", "s", "2.50", "×", "baseline", "12", "MiB"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="wants a machine without a GPU")
+def test_updates_are_timed_on_the_device_that_is_asked_for():
+    with pytest.raises(SettingsError, match="device cuda was asked for"):
+        bench.compare("images", "smoke", device="cuda")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from idlib.metrics.names import LOSS, at
+from idlib.report.balance import STD
 from idlib.report.board import Board
 from idlib.report.decisions import weighted
+from idlib.report.pages.balance.words import exponential, ratio_cell
+from idlib.report.paired import Gain, Measure
 from idlib.report.results import Results
-from idlib.report.statistics import Interval, p_value, t_interval
+from idlib.report.statistics import p_value, t_interval
 from idlib.report.tasks.images import IMAGES
 from idlib.report.text import NOTHING
 
+PLAIN = {"id": 1.0, "baseline": -1.0}
+SMOOTHED = {"id smoothed": 1.0, "baseline smoothed": -1.0}
 INTERACTION = {"id": 1.0, "baseline": -1.0, "id smoothed": -1.0, "baseline smoothed": 1.0}
-JOINED = ("test/nll", "test/nll/calibrated", "test/accuracy", "sensitivity/std")  # metrics
+JOINED = ("test/nll", "test/nll/calibrated", "test/accuracy", STD)  # metrics
 
 
 def interactions(board: Board) -> pd.DataFrame:
@@ -28,32 +31,24 @@ def interactions(board: Board) -> pd.DataFrame:
     cells = board.records.get("images", {})
     rows = []
     for name in JOINED:
-        is_ratio = name.startswith("sensitivity")
+        is_ratio = name == STD
         key = at(name, LOSS) if is_ratio else name
-        each = []
-        for contrast in (PLAIN, SMOOTHED, INTERACTION):
-            values = [*weighted(contrast, key, cells, logarithm=is_ratio).by_seed.values()]
-            each.append(values if len(values) > 1 else [])
-        told = [_told(key, t_interval(one) if one else None, is_ratio) for one in each]
-        p = f"{p_value(each[-1]):.2g}" if each[-1] else NOTHING
-        rows.append((IMAGES.metric(key).title, *told, p, str(len(each[-1]))))
+        metric = IMAGES.metric(key)
+        each = [
+            weighted(contrast, key, cells, logarithm=is_ratio).by_seed
+            for contrast in (PLAIN, SMOOTHED, INTERACTION)
+        ]
+        if is_ratio:
+            intervals = (t_interval([*one.values()]) if one else None for one in each)
+            told = [ratio_cell(exponential(one)) for one in intervals]
+        else:
+            told = [Gain(Measure(metric, "above"), one).cell for one in each]
+        both = [*each[-1].values()]
+        p = f"{p_value(both):.2g}" if len(both) > 1 else NOTHING
+        title = f"{metric.name}, ratio" if is_ratio else metric.title
+        rows.append((title, *told, p, str(len(both))))
     names = ("s = 0", "s = 0.1", "difference of the two", "p", "seeds")
     return pd.DataFrame(rows, columns=["ID against baseline in", *names])
-
-
-PLAIN = {"id": 1.0, "baseline": -1.0}
-SMOOTHED = {"id smoothed": 1.0, "baseline smoothed": -1.0}
-
-
-def _told(key: str, found: Interval | None, is_ratio: bool) -> str:
-    """A difference with its interval, or the ratio that a difference of logarithms stands for."""
-    if found is None:
-        return NOTHING
-    if is_ratio:
-        mean, low, high = map(math.exp, found[:3])
-        return f"× {mean:.2f} ({low:.2f} to {high:.2f})"
-    metric = IMAGES.metric(key)
-    return f"{metric.difference(found.mean)} ({metric.bounds(found.low, found.high)})"
 
 
 def causes_beside(results: Results) -> str:

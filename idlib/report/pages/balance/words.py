@@ -46,9 +46,7 @@ def exponential(logs: Interval | None) -> Interval | None:
 
 def times(found: Interval) -> str:
     """A ratio in a sentence; the caller says of what."""
-    if not found.bounded:
-        return f"{found.mean:.2f} (n = 1)"
-    return f"{found.mean:.2f} ({found.low:.2f} to {found.high:.2f}, n = {found.n})"
+    return _with_seeds(f"{found.mean:.2f}", f"{found.low:.2f} to {found.high:.2f}", found)
 
 
 def ratio_cell(found: Interval | None) -> str:
@@ -62,10 +60,12 @@ def ratio_cell(found: Interval | None) -> str:
 
 def difference(found: Interval) -> str:
     """A difference in NLL with its interval, in a sentence."""
-    mean = NLL.difference(found.mean, unit=True)
-    if not found.bounded:
-        return f"{mean} (n = 1)"
-    return f"{mean} ({NLL.bounds(found.low, found.high)}, n = {found.n})"
+    mean, bounds = NLL.difference(found.mean, unit=True), NLL.bounds(found.low, found.high)
+    return _with_seeds(mean, bounds, found)
+
+
+def _with_seeds(mean: str, bounds: str, found: Interval) -> str:
+    return f"{mean} ({bounds}, n = {found.n})" if found.bounded else f"{mean} (n = 1)"
 
 
 def signed_bounds(found: Interval | None) -> str:
