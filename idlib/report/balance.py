@@ -91,7 +91,11 @@ def ratio(
 
     The interval is that of the mean logarithm over seeds, brought back by the exponential.
     """
-    found = interval_of(paired(cells, metric, cell, against, selection, logarithm=True))
-    if found is None:
+    return exponential(interval_of(paired(cells, metric, cell, against, selection, logarithm=True)))
+
+
+def exponential(logs: Interval | None) -> Interval | None:
+    """An interval of logarithms as one of ratios."""
+    if logs is None:
         return None
-    return Interval(math.exp(found.mean), math.exp(found.low), math.exp(found.high), found.n)
+    return Interval(math.exp(logs.mean), math.exp(logs.low), math.exp(logs.high), logs.n)

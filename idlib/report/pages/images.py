@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from idlib.metrics.names import LOSS, at
-from idlib.report.balance import STD
+from idlib.report.balance import STD, exponential
 from idlib.report.board import Board
 from idlib.report.decisions import weighted
-from idlib.report.pages.balance.words import exponential, ratio_cell
+from idlib.report.pages.balance.words import ratio_cell
 from idlib.report.paired import Gain, Measure
 from idlib.report.results import Results
 from idlib.report.statistics import p_value, t_interval

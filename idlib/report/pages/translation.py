@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 from idlib.metrics import bleu
 from idlib.metrics.names import BEST, LAST, LOSS, RULES, SELECTIONS, at, one_checkpoint, steps_of
 from idlib.records import Record
+from idlib.report.balance import ratio
 from idlib.report.board import Board
 from idlib.report.conditions import METHOD_NAMES, Condition, role
 from idlib.report.designs import selection_of
@@ -94,21 +94,15 @@ def std_at_each_checkpoint(results: Results) -> str:
     """
     judged, plain = selection_of(results.task, "C4"), chosen_by(results)
     smoothing = results.report.smoothings[0]
-    ours, baseline = (
-        results.by_condition.get(Condition(method, 0, smoothing), {})
+    cells = {
+        method: results.by_condition.get(Condition(method, 0, smoothing), {})
         for method in ("id", "baseline")
-    )
+    }
     told = []
     for rule in SELECTIONS if plain == BEST else (LOSS, LAST):
-        key = at(STD.key, rule)
-        ratios = [
-            math.log(ours[seed].measured.metrics[key] / baseline[seed].measured.metrics[key])
-            for seed in ours.keys() & baseline.keys()
-            if key in ours[seed].measured.metrics and key in baseline[seed].measured.metrics
-        ]
-        if ratios:
+        if found := ratio(cells, STD.key, "id", "baseline", rule):
             here = ", where C4 is judged" if rule == judged else ""
-            told.append(f"× {math.exp(np.mean(ratios)):.2f} at the {RULES[rule]}{here}")
+            told.append(f"× {found.mean:.2f} at the {RULES[rule]}{here}")
     said = f"The distribution is that at the {RULES[plain]}, which alone the records keep."
     if not told:
         return said

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from idlib.metrics.names import LAST, LOSS
-from idlib.report.balance import CV, REST, STD, ratio
+from idlib.report.balance import CV, REST, STD, exponential, ratio
 from idlib.report.board import Board
 from idlib.report.conditions import METHOD_NAMES, cell_name
 from idlib.report.decisions import Decision
 from idlib.report.equal_loss import EqualLoss, equal_loss
 from idlib.report.kinds import KINDS, by_kind, shares
-from idlib.report.pages.balance.words import Rows, exponential, ratio_cell, table, times
+from idlib.report.pages.balance.words import Rows, ratio_cell, table, times
 from idlib.report.paired import Cells, Studies
 from idlib.report.text import NOTHING, span
 

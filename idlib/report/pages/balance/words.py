@@ -37,13 +37,6 @@ def table(rows: Rows, *names: str) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), index=index)
 
 
-def exponential(logs: Interval | None) -> Interval | None:
-    """An interval of logarithms as one of ratios."""
-    if logs is None:
-        return None
-    return Interval(math.exp(logs.mean), math.exp(logs.low), math.exp(logs.high), logs.n)
-
-
 def times(found: Interval) -> str:
     """A ratio in a sentence; the caller says of what."""
     return _with_seeds(f"{found.mean:.2f}", f"{found.low:.2f} to {found.high:.2f}", found)
