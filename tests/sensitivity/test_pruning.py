@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hypothesis.extra.numpy as hnp
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import nn
 
 from idlib.sensitivity.parameter_sets import kinds
 from idlib.sensitivity.pruning import magnitudes, pruned, pruning_curve
+
+Floats = NDArray[np.float32]
 
 
 def network() -> nn.Module:
@@ -50,6 +57,18 @@ def test_of_equal_importance_the_first_go_first() -> None:
         assert not weights(model)[:9].any() and weights(model)[9:].all()
 
 
+@given(
+    hnp.arrays(np.float32, 18, elements=st.sampled_from([0.0, 0.5, 0.5000001, 2.0, np.inf])),
+    st.integers(0, 18),
+)
+def test_the_same_go_as_by_a_stable_sort(importance: Floats, count: int) -> None:
+    model = network()
+    first, last = torch.from_numpy(importance).split([12, 6])
+    with pruned(model, {"0.weight": first.view(4, 3), "2.weight": last.view(2, 3)}, count / 18):
+        gone = (weights(model) == 0).nonzero().flatten()
+    assert gone.tolist() == sorted(np.argsort(importance, kind="stable")[:count])
+
+
 def test_a_curve_takes_each_share_from_the_whole_model() -> None:
     model = network()
     left = pruning_curve(
@@ -67,6 +86,9 @@ def test_what_is_refused() -> None:
         pass
     with pytest.raises(ValueError, match=r"importance of '0\.weight' must have shape \(4, 3\)"):
         pruning_curve(model, {"0.weight": torch.ones(3, 4)}, [0.5], lambda _: 0.0)
+    unknown = {**magnitudes(model), "2.weight": torch.full((2, 3), torch.nan)}
+    with pytest.raises(ValueError, match="some is NaN"), pruned(model, unknown, 0.5):
+        pass
     with pytest.raises(ValueError, match="two axes"):
         pruning_curve(nn.LayerNorm(3), {}, [0.5], lambda _: 0.0)
 
