@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from idlib import protocol
+from idlib.experiments.gpu_memory import release_gpu_memory
 from idlib.experiments.measurement import measure
 from idlib.experiments.specs import Plan, Spec
 from idlib.experiments.workspace import Workspace
@@ -138,6 +139,7 @@ def _recorded(plan: Plan, workspace: Workspace, trained: Trained) -> Record:
     with _lock(workspace, plan):
         record = workspace.store.find(plan.asked.signature)
         if record is None:
+            release_gpu_memory()  # a process that measures needs less of it than one that trains
             record = _record(plan, trained)
             workspace.store.save(record)
         return record
