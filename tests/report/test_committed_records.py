@@ -39,8 +39,9 @@ from idlib.tasks.tagging import TaggingTask
 from idlib.training.settings import METHODS
 
 # Where training is in bf16, so are its evaluations; the test is in fp32, as sensitivity is.
-HALF = {"nll": 0.01, "score": 0.03}  # relative, and absolute: three of 115 questions
-FAR = 0.1  # of the test NLL: what the least important fifth of the weights changes it by, at most
+# Relative, in nats (of 115 questions, where the NLL is 0.1), and absolute: three questions.
+HALF = {"nll": 0.01, "nats": 0.003, "score": 0.03}
+FAR = 0.1  # relative or in nats: what the least important fifth of weights adds to the test NLL
 
 only_earlier = pytest.mark.parametrize("kind", ["earlier"], indirect=True)
 only_evidence = pytest.mark.parametrize("kind", ["evidence"], indirect=True)
@@ -293,7 +294,7 @@ def test_what_is_tested_is_the_selected_model(kind, records):
             if record.asked.precision == "fp32":
                 same, single = now == then, single + 1
             elif name in ("validation/nll", "validation/bits"):
-                same = now == pytest.approx(then, rel=HALF["nll"])
+                same = now == pytest.approx(then, rel=HALF["nll"], abs=HALF["nats"])
             else:
                 same = now == pytest.approx(then, abs=HALF["score"])
             if not same:
@@ -434,7 +435,7 @@ def test_test_figures_are_those_of_the_items(records):
         for name in metrics:
             if name.endswith("/others") and items.items_of(curves, name):
                 same(record, name, items.score(items.items_of(curves, name)))
-            if name.startswith("test/f1_parallel/"):
+            if name.startswith("test/f1_parallel/") and parted(name)[1] == BEST:  # as items are
                 same(record, name, items.score(items.items_of(curves, name)))
         if record.asked.task == "translation":
             sentences = items.items_of(curves, "test/bleu", bleu.ITEMS)
@@ -619,7 +620,11 @@ def test_kinds_of_parameters_make_up_the_whole(kind, records):
 
 @only_evidence
 def test_without_weights_the_loss_is_of_the_model_of_lowest_validation_loss(kind, records):
-    """A fifth of them changes little, by either measure of importance; nine tenths are missed."""
+    """A fifth of them changes little, by either measure of importance; nine tenths are missed.
+
+    By sensitivity the first to go are embeddings of tokens that no measured batch has. A model that
+    trains those of a large vocabulary misses them in other texts.
+    """
     wrong, pruned = [], 0
     for record in records:
         curves, shares = record.measured.curves, record.asked.settings.get("pruned")
@@ -635,7 +640,11 @@ def test_without_weights_the_loss_is_of_the_model_of_lowest_validation_loss(kind
             losses = dict(zip(shares, curves[f"pruned/{measure}/nll"], strict=True))
             if not np.isfinite([*losses.values()]).all():
                 wrong.append((record, f"by {measure}: {losses}"))
-            if abs(losses[0.2] / unpruned - 1) > FAR or not losses[max(shares)] > unpruned:
+            if not losses[max(shares)] > unpruned:
+                wrong.append((record, f"by {measure} {losses}, of all weights {unpruned}"))
+            if measure == "sensitivity" and "sensitivity/excluded" in record.measured.metrics:
+                continue
+            if losses[0.2] != pytest.approx(unpruned, rel=FAR, abs=FAR):
                 wrong.append((record, f"by {measure} {losses}, of all weights {unpruned}"))
     check(wrong)
     kind.enough("models without some of their weights", pruned)
