@@ -51,7 +51,7 @@ def train_or_find(task: str, namespace: Mapping[str, Any]) -> tuple[list[Spec], 
 
 
 def registered(board: Board) -> list[Record]:
-    """The records that decide a task's lines, once every line has as many seeds as it needs.
+    """The records that decide a task's lines, once there are enough of them.
 
     Until then there are none, so that a page does not rest on half of its evidence.
     """

@@ -79,15 +79,17 @@ class Association(NamedTuple):
 
 
 def qualities(cells: Cells) -> list[Quality]:
-    """The test scores that these records have."""
+    """The test scores that these records have; accuracy where it is not the score itself."""
     records = [record for by_seed in cells.values() for record in by_seed.values()]
     if not records:
         return []
     report = report_of(records[0].asked.task)
+    scored = any("test/score" in record.measured.metrics for record in records)
     return [
         Quality(report.metric(key), better, selection)
         for key, better, selection in _QUALITIES
         if any(at(key, selection) in record.measured.metrics for record in records)
+        and not (scored and key == "test/accuracy")
     ]
 
 

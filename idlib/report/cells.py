@@ -43,7 +43,7 @@ def cells_of(study: Study, records: Iterable[Record], printed: bool = False) -> 
 def whole_or_earlier(
     protocol: Protocol, study: str, evidence: Cells, earlier: Iterable[Record]
 ) -> tuple[Cells, str]:
-    """The registered records of a study once every line has enough of them, else earlier ones.
+    """The registered records of a study once there are enough of them, else earlier ones.
 
     Returns:
         The records, and what they are, in words.
@@ -54,7 +54,11 @@ def whole_or_earlier(
 
 
 def enough(protocol: Protocol, study: str, records: Cells) -> bool:
-    """Whether every line of a study has as many seeds as a judgement needs."""
-    lines = [line for line in protocol.lines.values() if line.study == study]
+    """Whether every line of a study has as many seeds as a judgement needs.
+
+    But for those that ask for the cause of another line's gain: their controls may be made later,
+    and till then have no figures.
+    """
+    lines = [one for one in protocol.lines.values() if one.study == study and one.needs is None]
     counts = [len(values_of(line, records).by_seed) for line in lines]
     return bool(counts) and min(counts) >= protocol.rules.fewest_seeds

@@ -87,3 +87,9 @@ def test_runs_have_the_worse_side_up() -> None:
     best = runs_of(cells, *accuracy.asked)
     assert best["worse"].tolist() == pytest.approx([-0.89, -0.88, -0.891, -0.88])
     assert runs_of(cells, "test/bleu", "above", "best").empty and qualities({}) == []
+
+
+def test_accuracy_that_is_the_score_stands_once() -> None:
+    cells = study("baseline", seeds=1)
+    cells["baseline"][11].measured.metrics["test/score"] = 0.89
+    assert [quality.metric.key for quality in qualities(cells)] == ["test/nll", "test/score"]

@@ -238,6 +238,8 @@ def test_sources_are_registered_runs_once_there_are_enough() -> None:
     sources, kinds = read_sources(protocol, {"images": every})
     assert kinds["images"] == "registered runs" and sources.images is every
     del every["compute"][15]
+    assert read_sources(protocol, {"images": every})[1]["images"] == "registered runs"
+    del every["id"][15]
     assert read_sources(protocol, {"images": every})[1]["images"] == "earlier evidence"
 
 

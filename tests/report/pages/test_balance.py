@@ -193,6 +193,17 @@ def test_every_figure_has_its_panels(shown) -> None:
     assert [ax.get_xlabel() for ax in axes[:3]] == ["std", "std / mean", "Gini coefficient"]
 
 
+def test_embeddings_that_no_batch_has_are_told(shown) -> None:
+    assert pruning.unseen(shown) == ""
+    metrics = [r.measured.metrics for runs in shown["images"].values() for r in runs.values()]
+    weights = metrics[0]["kinds/parameters/weight@loss"]
+    for found in metrics:
+        found["sensitivity/excluded@loss"] = weights / 3
+    assert "- *images*: 25 % of the ranked weights are embeddings" in pruning.unseen(shown)
+    metrics[0]["kinds/parameters/embedding@loss"] = 2 * weights
+    assert "- *images*: 10 to 25 % of the ranked weights" in pruning.unseen(shown)
+
+
 def test_without_records_everything_says_so() -> None:
     shown = with_figures(EMPTY, 0.6)
     board = Board(EMPTY, read())

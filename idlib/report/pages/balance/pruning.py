@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -12,8 +14,9 @@ from idlib.report.metrics import NLL
 from idlib.report.pages.balance.words import CONTRASTS, LABELS, Rows, signed_bounds, table
 from idlib.report.paired import Studies
 from idlib.report.pruning import RANKS
-from idlib.report.text import NOTHING, span
+from idlib.report.text import NOTHING, literal, span
 
+RANKED = ("embedding", "weight")  # kinds of parameters with two axes
 AREAS = {"added": "NLL added", "added_light": "NLL added", "level": "NLL"}
 
 
@@ -38,6 +41,32 @@ def areas(studies: Studies, light: float) -> pd.DataFrame:
                     row = {rank: signed_bounds(interval) for rank, interval in found.items()}
                     rows[study, LABELS[pair], title] = {**row, "seeds": str(n)}
     return table(rows, "study", "compared", "nats")
+
+
+def unseen(studies: Studies) -> str:
+    """How much of the ranked weights no measured batch has seen, as a list in Markdown."""
+    said = []
+    for study, cells in studies.items():
+        metrics = [record.measured.metrics for runs in cells.values() for record in runs.values()]
+        shares = [share for found in metrics if (share := _never_seen(found)) > 0]
+        if shares:
+            said.append(
+                f"- *{literal(study)}*: {span([100 * share for share in shares], '.0f')} % of the "
+                "ranked weights are embeddings of tokens that no measured batch has. Their "
+                "sensitivity is zero, so that by sensitivity they go first, whatever the test has "
+                "of these tokens."
+            )
+    return "\n".join(said)
+
+
+def _never_seen(metrics: Mapping[str, float]) -> float:
+    """The share of embeddings that are left out of sensitivity among the weights that are ranked.
+
+    These are the parameters but norms and biases.
+    """
+    out = metrics.get(at("sensitivity/excluded", LOSS), 0.0)
+    counted = [metrics.get(at(f"kinds/parameters/{kind}", LOSS), 0.0) for kind in RANKED]
+    return out / (out + sum(counted)) if out else 0.0
 
 
 def added(studies: Studies) -> pd.DataFrame:
