@@ -19,6 +19,7 @@ from idlib.report.equal_loss import checkpoints
 from idlib.report.figures.style import (
     COLOURS,
     MARKERS,
+    folded,
     legend,
     model_lines,
     nothing,
@@ -127,8 +128,8 @@ def beside_training_loss(studies: Studies) -> Figure:
     shown = _shown(studies)
     if not shown:
         return nothing()
-    with panels(1, len(shown), size=(3.3, 3.2)) as (figure, axes):
-        for ax, (study, cells) in zip(axes[0], shown.items(), strict=True):
+    with folded(len(shown), (3.3, 3.2)) as (figure, axes):
+        for ax, (study, cells) in zip(axes, shown.items(), strict=True):
             for cell, colour in COLOURS.items():
                 points = checkpoints(cells, [cell])
                 for _, run in points.groupby("seed"):
@@ -184,7 +185,7 @@ def associations(studies: Studies) -> Figure:
                     )
                 ax.set(xlabel=label, title=plain(study) if column == "std" else "")
                 ax.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3), useMathText=True)
-            axes[row, 0].set_ylabel(quality.metric.title)
+            axes[row, 0].set_ylabel(textwrap.fill(quality.metric.title, 20))
         methods = {method for *_, table in rows for method in table["method"]}
         legend(figure, [m for m in METHOD_NAMES if m in methods], lines=False)
     return figure

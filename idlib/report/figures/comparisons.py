@@ -18,6 +18,7 @@ from idlib.report.conditions import task_of
 from idlib.report.figures.style import (
     COLOURS,
     MARKERS,
+    folded,
     nothing,
     panels,
     plain,
@@ -37,13 +38,9 @@ def compared(found: Compared) -> Figure:
     shown = [c for c in found.comparisons if c.interval is not None]
     metrics = list(dict.fromkeys(c.metric for c in shown))
     labels = list(dict.fromkeys(c.label for c in shown))
-    columns = min(2, max(1, len(metrics)))
-    shape = (math.ceil(max(1, len(metrics)) / columns), columns)
-    size_ = (2.6 if columns > 1 else 5.0, 1.5 + 0.32 * max(1, len(labels)))
-    with panels(*shape, size=size_, left=2.4, sharey=True) as (figure, axes):
-        for ax in axes.flat[len(metrics) :]:
-            ax.set_visible(False)
-        for ax, metric in zip(axes.flat, metrics, strict=False):
+    size_ = (2.6 if len(metrics) > 1 else 5.0, 1.5 + 0.32 * max(1, len(labels)))
+    with folded(len(metrics), size_, left=2.4, sharey=True) as (figure, axes):
+        for ax, metric in zip(axes, metrics, strict=False):
             here = [c for c in shown if c.metric == metric]
             for c in here:
                 _comparison(ax, c, labels.index(c.label))
@@ -53,8 +50,8 @@ def compared(found: Compared) -> Figure:
             name = textwrap.fill(f"difference in {metric.title}", 30)
             ax.set(xlabel=name + better, ylabel="")
         names = [textwrap.fill(plain(label), 34) for label in labels]
-        axes[0, 0].set_yticks(range(len(labels)), names)
-        axes[0, 0].set_ylim(max(1, len(labels)) - 0.5, -0.5)
+        axes[0].set_yticks(range(len(labels)), names)
+        axes[0].set_ylim(max(1, len(labels)) - 0.5, -0.5)
         if not shown:
             say_nothing(figure)
     return figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -74,6 +75,26 @@ def panels(
             yield figure, axes
         finally:
             plt.close(figure)
+
+
+@contextmanager
+def folded(
+    count: int, size: tuple[float, float], columns: int = 2, **more: Any
+) -> Iterator[tuple[Figure, np.ndarray]]:
+    """A figure of so many panels in rows of so many columns, and the panels in reading order.
+
+    Args:
+        count: of panels, at least one of which there is in any case.
+        size: of a panel, as for :func:`panels`.
+        columns: of a full row.
+        more: for :func:`panels`.
+    """
+    count = max(1, count)
+    columns = min(columns, count)
+    with panels(math.ceil(count / columns), columns, size, **more) as (figure, axes):
+        for unused in axes.flat[count:]:
+            unused.set_visible(False)
+        yield figure, axes.flat[:count]
 
 
 def present(results: Results, methods: Sequence[str]) -> ByCondition:
