@@ -95,9 +95,14 @@ def areas(
     found = {study: pairs for study, pairs in found.items() if pairs}
     if not found:
         return nothing()
-    tallest = max(map(len, found.values()))
-    size = (2.5, 0.9 + 0.36 * tallest)
-    with panels(len(found), len(RANKS), size=size, left=1.5, sharey="row") as (figure, axes):
+    heights = [0.9 + 0.36 * len(pairs) for pairs in found.values()]
+    with panels(
+        *(len(found), len(RANKS)),
+        size=(2.5, max(heights)),
+        left=1.5,
+        sharey="row",
+        heights=heights,
+    ) as (figure, axes):
         for row, (study, pairs) in enumerate(found.items()):
             for column, rank in enumerate(RANKS):
                 ax = axes[row, column]

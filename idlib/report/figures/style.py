@@ -47,6 +47,7 @@ def panels(
     left: float = 0.0,
     sharex: bool | Literal["col"] = False,
     sharey: bool | Literal["row"] = False,
+    heights: Sequence[float] | None = None,
 ) -> Iterator[tuple[Figure, np.ndarray]]:
     """A figure of panels, closed at the end whatever happens.
 
@@ -55,7 +56,9 @@ def panels(
         size: width and height of a panel in inches; narrower where the page's column ends.
         left: inches beside the panels, for long labels.
         sharex, sharey: as matplotlib has them.
+        heights: of the rows in inches, where they are not all that of ``size``.
     """
+    heights = heights or [size[1]] * rows
     width = min(left + size[0] * columns, WIDTH)
     style: dict[Any, Any] = {
         **sns.axes_style("whitegrid"),
@@ -65,7 +68,8 @@ def panels(
         figure, axes = plt.subplots(
             rows,
             columns,
-            figsize=(width, size[1] * rows),
+            figsize=(width, sum(heights)),
+            height_ratios=heights,
             squeeze=False,
             sharex=sharex,
             sharey=sharey,
