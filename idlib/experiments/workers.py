@@ -164,9 +164,9 @@ def run_side_by_side(
 ) -> list[str]:
     """Run chains in worker processes, and return a line for each run that failed.
 
-    On a GPU the chain of most passes runs alone at first, until it has shown what it needs; then
-    as many run side by side as fit. A chain that ran out of memory all the same goes on when the
-    others have finished, alone.
+    On a GPU a chain of most passes runs alone at first, until it has shown what it needs; then
+    as many run side by side as fit, in the order given. A chain that ran out of memory all the
+    same goes on when the others have finished, alone.
 
     Args:
         chains: to be run.
@@ -180,7 +180,8 @@ def run_side_by_side(
         RunsFailed: a process was ended from outside.
     """
     if look is not None:
-        chains = sorted(chains, key=lambda chain: -max(s.plan.settings.passes for s in chain))
+        largest = max(chains, key=lambda chain: max(s.plan.settings.passes for s in chain))
+        chains = [largest, *(chain for chain in chains if chain is not largest)]
     failures, again = _in_pool(chains, workers, workspace, progress, look, make)
     for chain in again:  # each in a new process, so that no other one holds memory
         failures += _in_pool([chain], 1, workspace, progress, None, make)[0]

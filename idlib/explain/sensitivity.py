@@ -191,16 +191,18 @@ def within_layers(table: pd.DataFrame) -> pd.DataFrame:
     return found.rename_axis("model", axis="columns")
 
 
-def glued(table: pd.DataFrame, found: pd.DataFrame) -> dict[str, str]:
-    """Texts for the page's prose by key: the number of sets, and the range of rank correlations.
+def glued(table: pd.DataFrame, found: pd.DataFrame, of: Spec) -> dict[str, str]:
+    """Texts for the page's prose by key: what models, how many sets, how the two agree.
 
     Args:
         table: of :func:`measure`.
         found: its :func:`agreement`.
+        of: one of the models, which are all of one profile, source and seed.
     """
     lowest, highest = found["rank correlation"].min(), found["rank correlation"].max()
     return {
         "sensitivity_rank_correlation": f"{lowest:.2f} to {highest:.2f}",
+        "sensitivity_models": f"profile {of.profile}, source {of.source}, seed {of.seed}",
         "sensitivity_sets": f"{len(table):,}",
     }
 

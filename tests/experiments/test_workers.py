@@ -40,6 +40,27 @@ def test_running_out_of_memory_is_told_from_other_errors(error, is_so):
     assert ran_out(error) == is_so
 
 
+def logs_itself(spec: Spec, workspace: Workspace, progress: Callable[[int], object]) -> None:
+    with (workspace.checkpoints / "log").open("a") as log:
+        log.write(f"{spec.seed} {spec.method}\n")
+    progress(1)
+
+
+def one_fits() -> Memory:
+    return Memory(60 * GIB, 80 * GIB)
+
+
+@pytest.mark.slow
+def test_one_of_most_passes_shows_what_runs_need_and_the_others_keep_their_order(fresh):
+    """So that what was made when the command is stopped can be paired by seed."""
+    fresh.checkpoints.mkdir(parents=True, exist_ok=True)
+    pairs = [(seed, method) for seed in (1, 2, 3) for method in ("baseline", "id")]
+    chains = [[Spec("images", method, "smoke", seed=seed)] for seed, method in pairs]
+    assert run_side_by_side(chains, 8, fresh, lambda n: None, one_fits, logs_itself) == []
+    begun = (fresh.checkpoints / "log").read_text().splitlines()
+    assert begun == ["1 id", "1 baseline", "2 baseline", "2 id", "3 baseline", "3 id"]
+
+
 @pytest.mark.slow
 def test_as_many_run_as_fit_and_what_runs_out_of_memory_goes_on_alone(fresh, tmp_path):
     """The third needs more than the first has shown, the fourth more than there is."""

@@ -126,5 +126,9 @@ def test_layers_are_compared_on_channels_alone() -> None:
 def test_the_prose_takes_range_and_number() -> None:
     both = [rows([1, 2, 3], [1, 2, 3]), rows([1, 2, 3], [1, 3, 2], sets=RANDOM)]
     table = pd.concat(both, ignore_index=True)
-    found = glued(table, agreement(table))
-    assert found == {"sensitivity_rank_correlation": "0.50 to 1.00", "sensitivity_sets": "6"}
+    found = glued(table, agreement(table), Spec("images", "id", "smoke", "embedded", 3))
+    assert found == {
+        "sensitivity_models": "profile smoke, source embedded, seed 3",
+        "sensitivity_rank_correlation": "0.50 to 1.00",
+        "sensitivity_sets": "6",
+    }
