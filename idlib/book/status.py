@@ -13,10 +13,12 @@ from idlib.book.execution import LAST, NOTEBOOKS
 from idlib.book.notes import uncommitted
 from idlib.earlier import manifest
 from idlib.experiments.registered import Evidence
+from idlib.records import Origin
 from idlib.report.board import Board
 from idlib.report.text import bullets, counted, literal, ranges
 
 COLUMNS = ["notebook", "seconds", "profile", "finished", "as committed"]
+DECIDING = ("python", "torch", "transformers")
 YES_NO, UNKNOWN = {True: "yes", False: "no"}, "–"
 
 
@@ -55,6 +57,32 @@ def listed(table: pd.DataFrame) -> Styler:
 def verdicts(found: Evidence) -> pd.DataFrame:
     """The outcome of each line of the protocol, and how many of its seeds there are."""
     return Board(found.records).table()[["line", "outcome", "seeds"]]
+
+
+def made_with(found: Evidence) -> pd.DataFrame:
+    """Where and with what the registered runs were made: a row for each that differs.
+
+    The versions are those of a record's origin that change the bits of a training.
+    """
+    rows: dict[tuple[str, ...], list[Origin]] = {}
+    for study, cells in found.records.items():
+        for record in (record for runs in cells.values() for record in runs.values()):
+            made = record.origin
+            versions = (made.versions.get(name, UNKNOWN) for name in DECIDING)
+            at = made.commit or "not known"
+            rows.setdefault((study, made.device, *versions, at), []).append(made)
+    names = ["study", "on", *DECIDING, "commit"]
+    return pd.DataFrame(
+        [
+            {
+                **dict(zip(names, key, strict=True)),
+                "runs": len(made),
+                "until": max(one.created for one in made)[:10],
+            }
+            for key, made in rows.items()
+        ],
+        columns=[*names, "runs", "until"],
+    )
 
 
 def left_out(found: Evidence) -> str:

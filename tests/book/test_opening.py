@@ -132,6 +132,23 @@ def test_the_status_page_names_what_takes_no_part(protocol: Protocol) -> None:
     assert status.left_out(whole) == "Nothing is left out.\n\nAll registered runs are made."
 
 
+def test_the_status_page_tells_with_what_the_registered_runs_were_made(protocol: Protocol) -> None:
+    answers = answered(protocol, 11, 12)
+    runs = answers["images"].records["id"]
+    origin = runs[12].origin.model_copy(
+        update={"device": "a GPU", "versions": {"torch": "2.9"}, "commit": "abc", "created": "2023"}
+    )
+    runs[12] = runs[12].model_copy(update={"origin": origin})
+    table = status.made_with(Evidence(answers, []))
+    cells = len(protocol.studies["images"].cells)
+    assert table.to_numpy().tolist() == [
+        ["images", "cpu", "–", "–", "–", "not known", 2 * cells - 1, "2022-01-01"],
+        ["images", "a GPU", "–", "2.9", "–", "abc", 1, "2023"],
+    ]
+    nothing = status.made_with(Evidence({"images": Answers({}, [], [])}, []))
+    assert nothing.empty and list(nothing) == list(table)
+
+
 def test_the_status_page_lists_the_pages_of_the_book(tmp_path: Path) -> None:
     run = {"duration": 12.34, "end_time": "2026-01-02T03:04:05.678", "parameters": {}}
     for name, metadata in {
