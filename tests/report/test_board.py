@@ -327,6 +327,25 @@ def test_a_gain_that_a_temperature_gives_too_is_called_one_of_calibration():
     assert "calibration" not in answers(Board({"images": real}), "")["Where?"]
 
 
+def test_models_of_one_size_are_named_together():
+    cells = {
+        cell: {
+            seed: made_up_record(
+                Condition(cell, 0, 0.0),
+                seed,
+                "large",
+                {"test/score": score + at / 1000, "sensitivity/parameters": 36_800_000},
+                task="classification",
+            )
+            for seed, at in STEPS.items()
+        }
+        for cell, score in {"baseline": 0.8, "id": 0.9}.items()
+    }
+    said = answers(Board({"application": cells, "heading": cells}), "")["Does it help?"]
+    together = "application and heading, 36.8 million parameters each."
+    assert f"The models: {together} None is of the paper's size." in said
+
+
 def test_a_baseline_that_gains_from_longer_training_is_said_to_underfit():
     cells = {"id": (26.0,) * 3, "baseline": (25.0,) * 3, "compute": (28.0,) * 3}
     board = Board({"translation": {cell: runs(bleu, 1.0, 0.1) for cell, bleu in cells.items()}})

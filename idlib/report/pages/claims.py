@@ -23,7 +23,7 @@ from idlib.report.text import NOTHING, counted, joined
 KEYS = ("answer_help", "answer_where", "answer_price", "answer_use")  # for other pages
 BEFORE, AFTER = "C6", "C6 at the best temperature"
 COUNTED, EXCLUDED = "sensitivity/parameters", "sensitivity/excluded"  # of a model's parameters
-FULL_SIZE = {"large", "paper"}  # profiles with the paper's models
+FULL_SIZE = "paper"  # the profile with the paper's models; the embedded encoder is smaller
 GAINS = ("C1", "C2", "C3", "C6", "C7")  # the claims that a score gets better
 
 
@@ -99,7 +99,7 @@ def _sizes(board: Board, lines: Mapping[str, Decision]) -> str:
     """How large the models behind the outcomes are, and whether any is the paper's."""
     judged = (one.line.study for one in lines.values() if one.outcome != "not judged")
     studies = dict.fromkeys(judged)
-    sizes = []
+    sizes: dict[str, list[str]] = {}
     for study in studies:
         record = next(iter(board.records[study]["baseline"].values()))
         metrics, settings = record.measured.metrics, record.asked.settings
@@ -109,12 +109,16 @@ def _sizes(board: Board, lines: Mapping[str, Decision]) -> str:
         items = settings.get("examples", {}).get("train")
         size = f"{parameters / 1e6:.1f} million parameters"
         size += f" trained on {items:,} items" if items else ""
-        sizes.append(f"{escape(study)}, {size}")
+        sizes.setdefault(size, []).append(escape(study))
     if not sizes:
         return ""
     profiles = {board.protocol.studies[study].profile for study in studies}
-    smaller = "" if profiles & FULL_SIZE else " None is of the paper's size."
-    return f" The models: {'; '.join(sizes)}.{smaller}"
+    smaller = "" if FULL_SIZE in profiles else " None is of the paper's size."
+    told = [
+        f"{joined(alike)}, {size}{' each' if len(alike) > 1 else ''}"
+        for size, alike in sizes.items()
+    ]
+    return f" The models: {'; '.join(told)}.{smaller}"
 
 
 def _advice(board: Board, lines: Sequence[Decision]) -> str:
