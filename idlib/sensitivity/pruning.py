@@ -64,7 +64,7 @@ def pruned(model: nn.Module, importance: Mapping[str, Tensor], share: float) -> 
 def _least(values: Tensor, count: int) -> Tensor:
     """Where the ``count`` least values [n] are, of equal ones the first; bool [n].
 
-    By the value that they end at: to sort them all takes ten times as long.
+    By the value that they end at: to sort them all takes several times as long.
     """
     if count == 0:
         return torch.zeros_like(values, dtype=torch.bool)
