@@ -17,6 +17,8 @@ REMARK = "its logs name a smaller card, and peaks of at most {:.1f} GB (A15)"
 def runs(studies: Studies) -> pd.DataFrame:
     """Time beside the baseline's and peak memory of the base models of each study, by method.
 
+    The time of fewer than three pairs is not told: one run may have been stopped for a while.
+
     Args:
         studies: registered records by study, cell and seed.
     """
@@ -27,13 +29,14 @@ def runs(studies: Studies) -> pd.DataFrame:
             made = cells.get(method, {})
             if not made:
                 continue
+            pairs = times.ratios(made, base)
             peak = max(record.cost.peak_memory_bytes for record in made.values())
             rows.append(
                 {
                     "study": study,
                     "model": METHOD_NAMES[method],
                     "runs": str(len(made)),
-                    **times.columns(times.ratios(made, base)),
+                    **times.columns(pairs if len(pairs) >= times.FEWEST else []),
                     "peak, MB": f"{peak / 1e6:,.0f}",
                     "on": ", ".join(sorted({r.origin.device for r in made.values()})),
                 }

@@ -17,13 +17,17 @@ def run(method: str, seed: int, seconds: float, device: str = "a") -> Record:
 
 
 def test_a_ratio_is_of_the_same_seed_and_processor() -> None:
-    baseline = {seed: run("baseline", seed, 60.0 * seed) for seed in (1, 2, 3)}
-    ours = {1: run("id", 1, 180.0), 2: run("id", 2, 480.0), 3: run("id", 3, 9.0, "b")}
+    baseline = {seed: run("baseline", seed, 60.0 * seed) for seed in (1, 2, 3, 4)}
+    ours = {1: run("id", 1, 180.0), 2: run("id", 2, 480.0), 4: run("id", 4, 840.0)}
+    ours[3] = run("id", 3, 9.0, "b")
     cells = {"baseline": baseline, "id": ours, "id student": {1: run("id", 1, 1.0)}}
     table = runs({"images": cells, "tagging": {"id": ours}, "heading": {}}).set_index("study")
+    del ours[4]
+    two = runs({"images": cells}).set_index("model")
+    assert two.loc["intra-distillation", "time ÷ baseline"] == "–", "one may have been stopped"
     assert list(table["model"]) == ["baseline", "intra-distillation", "intra-distillation"]
     assert list(table.loc["images", "time ÷ baseline"]) == ["1.00", "3.50"]
-    assert list(table.loc["images", "quartiles"]) == ["1.00–1.00", "–"], "two pairs have none"
+    assert list(table.loc["images", "quartiles"]) == ["1.00–1.00", "3.25–3.75"]
     assert "minutes" not in table, "what other work lengthens is compared in pairs alone"
     assert table.loc["tagging", "time ÷ baseline"] == "–"
     assert table.loc["tagging", "on"] == "a, b" and table.loc["tagging", "peak, MB"] == "1,000"
